@@ -1,0 +1,97 @@
+"""The Python door: what the command line does, as functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpobench.atomic import write_atomically
+from mpobench.cells import Cell
+from mpobench.leaderboard import TITLE, render_markdown
+from mpobench.protocols import Objective
+from mpobench.registry import get_registry
+from mpobench.results import CellResult, ResultFileError, ResultStore
+from mpobench.runner import Outcome, cache_folder, execute
+from mpobench.suite import Plan, Suite, plan
+
+
+def objective(spec: str) -> Objective:
+    """A configured objective, ready to compute losses with any array library.
+
+    Args:
+        spec: ``"dpo:beta=0.2"``.
+
+    Raises:
+        RequestError: for an unknown name or field, or a value that is not allowed.
+
+    Example:
+        >>> mpobench.objective("dpo:beta=0.2").beta
+        0.2
+    """
+    return get_registry().build("objective", spec).component
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run leaves.
+
+    Attributes:
+        outcome: counts and failures.
+        results: of every cell in the results folder, this run's and earlier ones'.
+        damaged: files in the results folder that are truncated or not ours.
+        leaderboard: the folder's leaderboard page, markdown.
+    """
+
+    outcome: Outcome
+    results: list[CellResult]
+    damaged: list[ResultFileError]
+    leaderboard: str
+
+
+def planned(suite: Suite) -> Plan:
+    """The cells of a suite, and what has to be trained for them."""
+    return plan(suite, get_registry())
+
+
+def missing(cells: tuple[Cell, ...], results: Path) -> int:
+    """How many of some cells have no result yet."""
+    store = ResultStore(results)
+    return sum(not store.path(cell.key).exists() for cell in cells)
+
+
+def run_suite(suite: Suite) -> Run:
+    """Runs a suite, and writes ``leaderboard.md`` into its results folder.
+
+    Raises:
+        RequestError: if the suite cannot be carried out as asked; nothing has been computed then.
+        KeyboardInterrupt: on Ctrl-C; finished cells are kept, the same call goes on.
+    """
+    registry = get_registry()
+    expanded = plan(suite, registry)
+    launcher = registry.build("launcher", suite.launcher).component
+    store = ResultStore(suite.results)
+    outcome = execute(expanded, store, launcher, suite.workers, suite.rerun, cache_folder())
+    damaged: list[ResultFileError] = []
+    results = store.load_all(on_bad=damaged.append)
+    page = render_markdown(results, title=suite.title or TITLE)
+    write_atomically(suite.results / "leaderboard.md", page)
+    return Run(outcome, results, damaged, page)
+
+
+def run(suite: str | Path | None = None, **options: Any) -> Run:
+    """Runs a suite.
+
+    Args:
+        suite: a TOML file, or None.
+        **options: the fields of :class:`~mpobench.suite.Suite`, above the file's.
+
+    Example:
+        >>> mpobench.run(objectives="dpo,orpo", corruptions="noisy:0.1", scale="smoke")
+
+    Raises:
+        RequestError: as :func:`run_suite`.
+    """
+    if suite is None:
+        return run_suite(Suite.of(options, "mpobench.run"))
+    return run_suite(Suite.from_toml(Path(suite), options))

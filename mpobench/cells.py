@@ -1,0 +1,228 @@
+"""The atoms of a run: cells, the trainings that they share, and their content keys.
+
+A dataset is keyed by environment, corruption and seed; a training by its dataset, objective and resolved
+configuration; a cell by its training and evaluator. So a new evaluator never retrains anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mpobench.errors import RequestError
+from mpobench.keys import KEY_VERSION, content_key
+from mpobench.protocols import (
+    DatasetCorruption,
+    DatasetRequest,
+    Env,
+    Evaluator,
+    Objective,
+    Scale,
+    TrainingRequest,
+)
+from mpobench.registry import Configured, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One score: a policy trained by one objective on one dataset, seen by one evaluator.
+
+    Attributes:
+        env: canonical spec, like the next three.
+        corruption: of the dataset.
+        objective: canonical with respect to the environment's defaults.
+        evaluator: of the policy.
+        seed: of dataset and training.
+        scale: label of how much work was asked for; keys hold what it resolved to.
+        dataset_key: content key, like the next two.
+        training_key: of the policy.
+        key: of the cell itself: its result's file name.
+        skip: why it will not run, or None.
+    """
+
+    env: str
+    corruption: str
+    objective: str
+    evaluator: str
+    seed: int
+    scale: Scale
+    dataset_key: str
+    training_key: str
+    key: str
+    skip: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """A training in plain strings and numbers: what crosses to a worker process."""
+
+    env: str
+    corruption: str
+    objective: str
+    evaluators: tuple[str, ...]
+    seed: int
+    scale: Scale
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, registry: Registry) -> Training:
+        """The training itself, with the keys that it had where it was planned.
+
+        Raises:
+            RequestError: if a component is unknown, broken or refused.
+        """
+        stage = Stage(registry, self.env, self.evaluators, self.scale, self.overrides)
+        ((cells, training),) = stage.expand(
+            stage.dataset(self.corruption), stage.objective(self.objective), [self.seed]
+        )
+        if training is None:
+            raise RequestError(
+                f"{self.objective} on {self.env} {self.corruption} is refused: {cells[0].skip}"
+            )
+        return training
+
+
+@dataclass(frozen=True)
+class Training:
+    """One policy to train, and the cells that score it.
+
+    Attributes:
+        env: configured, like the next two.
+        corruption: of the dataset.
+        objective: configured over the environment's defaults.
+        request: what ``Env.train`` gets.
+        key: content key.
+        dataset_key: content key of the dataset.
+        cells: those to run; skipped ones are only in the plan.
+        evaluators: one per cell, in the same order.
+    """
+
+    env: Configured[Env]
+    corruption: Configured[DatasetCorruption]
+    objective: Configured[Objective]
+    request: TrainingRequest
+    key: str
+    dataset_key: str
+    cells: tuple[Cell, ...]
+    evaluators: tuple[Configured[Evaluator], ...]
+
+    @property
+    def spec(self) -> TrainingSpec:
+        """The same training in plain strings."""
+        return TrainingSpec(
+            self.env.text,
+            self.corruption.text,
+            self.objective.text,
+            tuple(cell.evaluator for cell in self.cells),
+            self.request.seed,
+            self.request.dataset.scale,
+            dict(self.request.overrides),
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A corruption on an environment: its key, but for the seed, and why it is refused, if it is."""
+
+    corruption: Configured[DatasetCorruption]
+    key: str
+    refusal: str | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """An evaluator on an environment: its key and why it is refused, if it is."""
+
+    evaluator: Configured[Evaluator]
+    key: str
+    refusal: str | None
+
+
+class Stage:
+    """One environment at one scale, with its evaluators: what many trainings share is worked out once.
+
+    Raises:
+        RequestError: if a component is unknown or broken, or the environment cannot serve the scale.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        env: str,
+        evaluators: Iterable[str],
+        scale: Scale,
+        overrides: Mapping[str, Any],
+    ) -> None:
+        self._registry, self.scale, self._overrides = registry, scale, overrides
+        self.env = registry.build("env", env)
+        task = self.env.component
+        self._key = content_key({"identity": self.env.identity, "config": task.dataset_config(scale)})
+        built = [registry.build("evaluator", text) for text in tuple(evaluators) or task.default_evaluators]
+        self.scores = tuple(self._score(each) for each in {each.text: each for each in built}.values())
+
+    def _score(self, evaluator: Configured[Evaluator]) -> Score:
+        task, refusal = self.env.component, evaluator.component.refuses(self.env.component)
+        # An evaluator may be unable to configure itself for an environment that it refuses.
+        config = None if refusal else evaluator.component.config(task, self.scale)
+        return Score(evaluator, content_key({"identity": evaluator.identity, "config": config}), refusal)
+
+    def dataset(self, corruption: str) -> Dataset:
+        """A corruption of this environment's datasets."""
+        built = self._registry.build("corruption", corruption)
+        key = content_key({"version": KEY_VERSION, "env": self._key, "corruption": built.identity})
+        return Dataset(built, key, self.env.component.refuses(built.component))
+
+    def objective(self, text: str) -> Configured[Objective]:
+        """An objective over this environment's defaults."""
+        return self._registry.build("objective", text, self.env.component.objective_defaults)
+
+    def expand(
+        self, dataset: Dataset, objective: Configured[Objective], seeds: Iterable[int]
+    ) -> Iterator[tuple[tuple[Cell, ...], Training | None]]:
+        """For each seed, all cells, and the training that they need unless all of them are skipped."""
+
+        def request(seed: int) -> TrainingRequest:
+            return TrainingRequest(
+                DatasetRequest(
+                    dataset.corruption.component, seed, self.scale, content_key([dataset.key, seed])
+                ),
+                objective.registered.card.name,
+                objective.component,
+                seed,
+                self._overrides,
+            )
+
+        # Asked once, at seed 0: a seed enters the keys by itself.
+        config = None if dataset.refusal else self.env.component.training_config(request(0))
+        recipe = content_key({"objective": objective.identity, "config": config})
+        for seed in seeds:
+            wanted = request(seed)
+            dataset_key = wanted.dataset.key
+            training_key = content_key([dataset_key, recipe, seed])
+            cells = tuple(
+                Cell(
+                    self.env.text,
+                    dataset.corruption.text,
+                    objective.text,
+                    score.evaluator.text,
+                    seed,
+                    self.scale,
+                    dataset_key,
+                    training_key,
+                    content_key([training_key, score.key]),
+                    dataset.refusal or score.refusal,
+                )
+                for score in self.scores
+            )
+            due = [(cell, score) for cell, score in zip(cells, self.scores, strict=True) if not cell.skip]
+            training = Training(
+                self.env,
+                dataset.corruption,
+                objective,
+                wanted,
+                training_key,
+                dataset_key,
+                tuple(cell for cell, _ in due),
+                tuple(score.evaluator for _, score in due),
+            )
+            yield cells, training if due else None

@@ -1,0 +1,101 @@
+"""``mpobench leaderboard``: rebuild a leaderboard from results, or check that a page still matches them."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpobench.atomic import write_atomically
+from mpobench.errors import RequestError
+from mpobench.leaderboard import TITLE, render_markdown
+from mpobench.results import ResultFileError, jsonl, read_results
+
+_DIFF_LINES = 40
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+
+@app.command()
+def leaderboard(
+    *,
+    results: Annotated[
+        Path, typer.Option(help="Results folder of `mpobench run`, or a published .jsonl file.")
+    ] = Path("results"),
+    output: Annotated[
+        Path | None, typer.Option(help="Markdown file to write, in place of printing it.")
+    ] = None,
+    publish: Annotated[
+        Path | None,
+        typer.Option("--jsonl", help="Write the results themselves, one a line, to publish them."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail unless the files match the results exactly.")
+    ] = False,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = TITLE,
+    reproduce: Annotated[
+        str, typer.Option(help="How to make these results again: markdown, placed below the heading.")
+    ] = "",
+) -> None:
+    """Rebuild a leaderboard from results.
+
+    Print the leaderboard of ./results:
+
+        mpobench leaderboard
+
+    Publish a leaderboard with its results, and later prove that the page still matches them:
+
+        mpobench leaderboard --output tla.md --jsonl tla.jsonl
+
+        mpobench leaderboard --results tla.jsonl --output tla.md --check
+
+    Exit code 1 if a results file is damaged (the others are shown) or --check finds a difference.
+    """
+    damaged: list[ResultFileError] = []
+    found = read_results(results, on_bad=damaged.append)
+    for error in damaged:
+        typer.echo(f"mpobench: warning: {error}", err=True)
+    if not found:
+        raise RequestError(
+            f"no results in {results}: make some with `mpobench run`, or name another --results"
+        )
+    page = render_markdown(found, title=title, reproduce=reproduce)
+    files = {}
+    if output:
+        files[output] = page.encode()
+    if publish:
+        files[publish] = jsonl(found)
+    failed = bool(damaged)
+    if check:
+        if not files:
+            raise RequestError("--check needs a file to compare: add --output FILE.md or --jsonl FILE.jsonl")
+        differing = [path for path, content in files.items() if not _matches(path, content, results)]
+        failed = failed or bool(differing)
+    else:
+        for path, content in files.items():
+            write_atomically(path, content)
+        if not output:
+            sys.stdout.write(page)
+    raise typer.Exit(code=int(failed))
+
+
+def _matches(path: Path, wanted: bytes, results: Path) -> bool:
+    """Whether a file holds exactly these bytes; says on stderr where it does not."""
+    try:
+        actual = path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RequestError(f"cannot read {path}: {reason}; write it without --check") from error
+    if actual == wanted:
+        return True
+    typer.echo(f"mpobench: {path} does not match {results}: write it again without --check", err=True)
+    old, new = (text.decode(errors="replace").splitlines() for text in (actual, wanted))
+    diff = list(difflib.unified_diff(old, new, str(path), "from the results", lineterm="", n=1))
+    for line in diff[:_DIFF_LINES]:
+        typer.echo(line[:200], err=True)
+    if len(diff) > _DIFF_LINES:
+        typer.echo(f"... and {len(diff) - _DIFF_LINES} more lines", err=True)
+    return False

@@ -1,0 +1,144 @@
+"""``mpobench run``: carry out a suite, print its leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mpobench.errors import RequestError
+from mpobench.specs import parse, read_value
+from mpobench.suite import Suite
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    suite: Annotated[Path | None, typer.Argument(help="A suite file; options win over it.")] = None,
+    envs: Annotated[str | None, typer.Option(help="Environments, comma list. [default: tla]")] = None,
+    corruptions: Annotated[
+        str | None, typer.Option(help="Dataset corruptions, comma list; + composes. [default: base]")
+    ] = None,
+    objectives: Annotated[str | None, typer.Option(help="Objectives to compare, comma list.")] = None,
+    evaluators: Annotated[
+        str | None, typer.Option(help="Evaluators, comma list. [default: each environment's own]")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="smoke (seconds), quick (minutes) or paper. [default: quick]")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Seeds 0..N-1. [default: smoke 1, quick 3, paper 25]")
+    ] = None,
+    training: Annotated[
+        list[str] | None,
+        typer.Option(help="Override the training configuration: po_learning_rate=3e-5. Repeatable."),
+    ] = None,
+    results: Annotated[Path | None, typer.Option(help="Folder of the results. [default: results]")] = None,
+    launcher: Annotated[str | None, typer.Option(help="Where cells run. [default: local]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Tasks at once. [default: what the launcher offers]")
+    ] = None,
+    rerun: Annotated[
+        str | None,
+        typer.Option(help="Which cells to run although they have a result: missing (none), errors or all."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Heading of the leaderboard.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+) -> None:
+    """Run a suite and print its leaderboard.
+
+    Compare three objectives where a tenth of the labels is wrong:
+
+        mpobench run --objectives dpo,orpo,tampo --corruptions noisy:0.1
+
+    Fields of an objective come after a colon; corruptions compose with +:
+
+        mpobench run --objectives dpo:beta=0.2,tampo:schedule=sigmoid,gamma=2 --corruptions mixed+noisy:0.1
+
+    Everything can be said in a file, and a stopped run goes on when it is given again:
+
+        mpobench run leaderboards/tla.toml --workers 2
+
+    Results are in DIR/cells, one JSON file per cell, the leaderboard is DIR/leaderboard.md. Exit code 1 if some
+    cell failed or diverged (the others are kept), 2 for a request that cannot be carried out.
+    """
+    options: dict[str, Any] = {
+        "envs": envs,
+        "corruptions": corruptions,
+        "objectives": objectives,
+        "evaluators": evaluators,
+        "scale": scale,
+        "seeds": seeds,
+        "training": _overrides(training),
+        "results": results,
+        "launcher": launcher,
+        "workers": workers,
+        "rerun": rerun,
+        "title": title,
+    }
+    if suite is None and objectives is None:
+        raise RequestError(
+            "nothing to compare: add --objectives dpo,orpo or name a suite file (see 'mpobench objectives')"
+        )
+    request = Suite.of(options, "run") if suite is None else Suite.from_toml(suite, options)
+    if dry_run:
+        _show_plan(request)
+        return
+    debug = bool(context.find_root().params.get("debug"))
+    raise typer.Exit(_run(request, debug))
+
+
+def _overrides(pairs: list[str] | None) -> dict[str, object] | None:
+    if not pairs:
+        return None
+    given = {}
+    for pair in pairs:
+        ((key, value),) = parse(f"training:{pair}").args or ((None, ""),)
+        if key is None:
+            raise RequestError(f"--training {pair!r} is not of the form field=value: try epochs=6")
+        given[key] = read_value(value)
+    return given
+
+
+def _show_plan(suite: Suite) -> None:
+    from mpobench.api import missing, planned
+
+    expanded = planned(suite)
+    for cell in expanded.cells:
+        skipped = f"  skipped: {cell.skip}" if cell.skip else ""
+        typer.echo(f"{cell.env}  {cell.corruption}  {cell.objective}  seed {cell.seed}  {cell.key}{skipped}")
+    left = missing(expanded.cells, suite.results)
+    typer.echo(
+        f"{len(expanded.cells)} cells, {len(expanded.trainings)} trainings, {left} without a result", err=True
+    )
+
+
+def _run(suite: Suite, debug: bool) -> int:
+    from mpobench.api import run_suite
+    from mpobench.leaderboard import render_terminal
+
+    try:
+        done = run_suite(suite)
+    except KeyboardInterrupt:
+        typer.echo("finished cells are kept: the same command goes on from here", err=True)
+        raise
+    typer.echo(render_terminal(done.results))
+    for warning in done.damaged:
+        typer.echo(f"mpobench: warning: {warning}", err=True)
+    for line in done.outcome.failures:
+        typer.echo(f"mpobench: {line}", err=True)
+    if debug:
+        for trace in dict.fromkeys(done.outcome.traces):
+            typer.echo(trace, err=True)
+    ran = ", ".join(f"{count} {status}" for status, count in sorted(done.outcome.ran.items())) or "none"
+    typer.echo(
+        f"{done.outcome.planned} cells: ran {ran}; {done.outcome.reused} were there before. "
+        f"Leaderboard: {suite.results / 'leaderboard.md'}",
+        err=True,
+    )
+    if done.outcome.failures:
+        typer.echo("run failed cells again with --rerun errors; --debug shows tracebacks", err=True)
+    return 1 if done.outcome.failures or done.damaged else 0

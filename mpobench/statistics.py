@@ -1,0 +1,167 @@
+"""The statistics of a benchmark with few seeds: standard errors, interquartile means, bootstraps, ranks.
+
+Estimates follow Alfano et al. (Table 1: mean ± standard error over seeds) and Agarwal et al., *Deep
+reinforcement learning at the edge of the statistical precipice*, NeurIPS 2021 (interquartile mean with
+stratified bootstrap intervals).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mpobench.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A closed interval of the real line."""
+
+    low: float
+    high: float
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether the two have a point in common."""
+        return self.low <= other.high and other.low <= self.high
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and how well it is known.
+
+    Attributes:
+        mean: sample mean.
+        standard_error: of the mean; None from a single value, which says nothing about it.
+        n: how many values.
+    """
+
+    mean: float
+    standard_error: float | None
+    n: int
+
+    @property
+    def interval(self) -> Interval:
+        """Mean ± standard error, the paper's interval; a point where the error is unknown."""
+        error = self.standard_error or 0.0
+        return Interval(self.mean - error, self.mean + error)
+
+
+def mean_and_standard_error(values: Sequence[float]) -> Estimate:
+    """Sample mean, and its standard error s/√n with the unbiased variance s² (divisor n - 1).
+
+    Args:
+        values: at least one finite number.
+
+    Raises:
+        ValueError: without any value.
+    """
+    n = len(values)
+    if not n:
+        raise ValueError("the mean of no values")
+    # Rounding must not carry the mean of equal values past them, nor give them a spread.
+    mean = min(max(math.fsum(values) / n, min(values)), max(values))
+    if n == 1:
+        return Estimate(mean, None, 1)
+    return Estimate(mean, math.hypot(*(value - mean for value in values)) / math.sqrt(n * (n - 1)), n)
+
+
+def interquartile_mean(values: Any, axis: int | None = None) -> Any:
+    """Mean of the middle half: ⌊n/4⌋ values are dropped at each end (Agarwal et al. 2021, §4.3).
+
+    Args:
+        values: an array, or a sequence of numbers.
+        axis: along which to average; None for all values.
+
+    Returns:
+        A float, or an array without ``axis``.
+    """
+    from scipy.stats import trim_mean
+
+    return trim_mean(values, proportiontocut=0.25, axis=axis)
+
+
+def interquartile_mean_interval(
+    strata: Sequence[Sequence[float]], confidence: float = 0.95, resamples: int = 5000, seed: int = 0
+) -> Interval | None:
+    """Percentile bootstrap interval of the interquartile mean of all values.
+
+    The bootstrap is stratified (Agarwal et al. 2021, §4.1): seeds are resampled within each corruption,
+    because the corruptions are the benchmark's own and not a sample of anything.
+
+    Args:
+        strata: the scores of the seeds, one sequence per corruption.
+        confidence: probability mass of the interval.
+        resamples: how many bootstrap samples.
+        seed: of the resampling: the same values in the same order give the same interval.
+
+    Returns:
+        The interval, or None if a stratum has fewer than two values to resample from.
+    """
+    import numpy as np
+    from scipy.stats import bootstrap  # type: ignore[attr-defined]  # exported, but not so that mypy sees it
+
+    if not strata or min(map(len, strata)) < 2:
+        return None
+    if all(min(stratum) == max(stratum) for stratum in strata):  # nothing varies: scipy warns and gives NaN
+        constant = float(interquartile_mean([value for stratum in strata for value in stratum]))
+        return Interval(constant, constant)
+
+    def statistic(*samples: Any, axis: int = -1) -> Any:
+        return interquartile_mean(np.concatenate(samples, axis=axis), axis=axis)
+
+    interval = bootstrap(
+        [np.asarray(stratum, dtype=np.float64) for stratum in strata],
+        statistic,
+        n_resamples=resamples,
+        vectorized=True,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(float(interval.low), float(interval.high))
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """How far two leaderboards agree on the order.
+
+    Attributes:
+        coefficient: 1 for the same order, -1 for the reverse.
+        p_value: of the null hypothesis that the orders have nothing to do with each other.
+        n: how many entries both rank.
+    """
+
+    coefficient: float
+    p_value: float
+    n: int
+
+
+def rank_correlation(
+    first: Mapping[str, float],
+    second: Mapping[str, float],
+    method: Literal["spearman", "kendall"] = "spearman",
+) -> RankCorrelation:
+    """Rank correlation (Spearman's ρ or Kendall's τ-b) of the entries that two leaderboards share.
+
+    Args:
+        first: scores by name.
+        second: scores by name, of another environment, corruption or run.
+        method: which coefficient.
+
+    Raises:
+        RequestError: if they share fewer than three names, or all those are tied in one of them.
+    """
+    from scipy.stats import kendalltau, spearmanr
+
+    names = sorted(first.keys() & second.keys())
+    if len(names) < 3:
+        raise RequestError(
+            f"the two leaderboards share {len(names)} objectives: a rank correlation needs at least 3"
+        )
+    x, y = [first[name] for name in names], [second[name] for name in names]
+    if min(x) == max(x) or min(y) == max(y):
+        raise RequestError("all objectives are tied in one of the leaderboards: there is no order to compare")
+    outcome = spearmanr(x, y) if method == "spearman" else kendalltau(x, y)
+    return RankCorrelation(float(outcome.statistic), float(outcome.pvalue), len(names))

@@ -1,0 +1,112 @@
+"""From a recipe to a shipped agent: train with PPO, measure every checkpoint, keep the one nearest the level."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from mpobench.atomic import write_atomically
+from mpobench_mujoco import checkpoint, physics, policy, ppo, rollouts
+from mpobench_mujoco.agents import AgentCard, Level, Role
+from mpobench_mujoco.env import MujocoEnv
+
+AGENTS = 2
+"""Purpose of start states: an agent's level is measured from states that no dataset begins in."""
+
+SCREENING_EPISODES, CARD_EPISODES, BATCH = 64, 512, 64
+
+
+def level(env: MujocoEnv, task: str, agent: policy.Policy, episodes: int) -> Level:
+    """An agent's mean return on a task, at the environment's own noise and leg penalty."""
+    settings = env.settings.task
+    simulated = physics.make(task, env.backend, settings.leg_penalty)
+    returns = np.concatenate(
+        [
+            rollouts.roll_out(
+                simulated,
+                agent,
+                settings.action_std,
+                settings.steps,
+                *rollouts.episode_keys(AGENTS, first, BATCH, stream=0),
+            ).returns
+            for first in range(0, episodes, BATCH)
+        ]
+    )
+    stderr = float(returns.std(ddof=1) / np.sqrt(len(returns)))
+    return Level(task=task, mean=float(returns.mean()), stderr=stderr, episodes=episodes)
+
+
+def train(env: MujocoEnv, role: Role, folder: Path, say: Callable[[str], None]) -> AgentCard:
+    """Trains an agent, or goes on with a training that was stopped.
+
+    Args:
+        env: whose agent it is.
+        role: which of the two.
+        folder: for ``<role>.safetensors``, ``<role>.json`` and the checkpoints.
+        say: told about progress, a line at a time.
+    """
+    recipe = env.settings.agents[role]
+    checkpoints = folder / f"{role}-checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    total = sum(phase.steps for phase in recipe.phases)
+    steps = sorted(int(file.stem) for file in checkpoints.glob("*.safetensors"))
+    began, begun_at = time.monotonic(), steps[-1] if steps else 0
+
+    def keep(done: int, params: ppo.Params) -> None:
+        checkpoint.save(params, checkpoints / f"{done:010d}.safetensors")
+        seconds = time.monotonic() - began
+        left = seconds / (done - begun_at) * (total - done)
+        say(f"{done / 1e6:.1f} of {total / 1e6:.1f} M steps, {seconds:.0f} s, ETA {left:.0f} s")
+
+    resume = (steps[-1], checkpoint.load(checkpoints / f"{steps[-1]:010d}.safetensors")) if steps else None
+    ppo.train(
+        physics.make(recipe.task, env.backend, recipe.leg_penalty),
+        env.settings.task.action_std,
+        env.settings.task.steps,
+        recipe,
+        resume,
+        keep,
+    )
+    best = _nearest(env, recipe.task, recipe.level, checkpoints, say)
+    card = write_agent(env, role, checkpoints / f"{best:010d}.safetensors", best, folder)
+    shutil.rmtree(checkpoints)
+    return card
+
+
+def _nearest(env: MujocoEnv, task: str, wanted: float, checkpoints: Path, say: Callable[[str], None]) -> int:
+    """Steps of the checkpoint whose level is nearest to what is wanted."""
+    distances = {}
+    for file in sorted(checkpoints.glob("*.safetensors")):
+        measured = level(env, task, ppo.to_policy(checkpoint.load(file)), SCREENING_EPISODES)
+        say(f"{int(file.stem) / 1e6:.1f} M steps: {measured.mean:.0f} ± {measured.stderr:.0f} on {task}")
+        distances[int(file.stem)] = abs(measured.mean - wanted)
+    return min(distances, key=distances.__getitem__)
+
+
+def write_agent(env: MujocoEnv, role: Role, params_file: Path, steps: int, folder: Path) -> AgentCard:
+    """Writes an agent and its card."""
+    agent = ppo.to_policy(checkpoint.load(params_file))
+    file = folder / f"{role}.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    policy.save(agent, file)
+    recipe, task = env.settings.agents[role], env.settings.task
+    card = AgentCard(
+        role=role,
+        recipe=recipe,
+        backend=env.backend,
+        action_std=task.action_std,
+        leg_penalty=task.leg_penalty,
+        levels=[level(env, name, agent, CARD_EPISODES) for name in ("ant", "tla")],
+        command=f"mpobench agents train {env.name} {role} --backend {env.backend}",
+        steps=steps,
+        versions={name: version(name) for name in ("brax", "jax", "jaxlib", "mujoco")},
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+    )
+    write_atomically(file.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
+    return card

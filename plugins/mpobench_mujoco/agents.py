@@ -1,0 +1,92 @@
+"""The agents that generate the data: shipped as safetensors, each with a card that says how it was made."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from mpobench import RequestError
+from mpobench_mujoco.settings import Recipe, Settings
+
+Role: TypeAlias = Literal["original", "target"]
+ROLES: tuple[Role, Role] = ("original", "target")
+"""In the order of :data:`mpobench.ORIGINAL` and :data:`mpobench.TARGET`."""
+
+
+class Level(Settings):
+    """A measured mean return.
+
+    Attributes:
+        task: on which it was measured, at the environment's own action noise.
+        mean: return.
+        stderr: standard error of the mean.
+        episodes: how many were averaged.
+    """
+
+    task: str
+    mean: float
+    stderr: float
+    episodes: int
+
+
+class AgentCard(Settings):
+    """Where an agent comes from and how good it is.
+
+    Attributes:
+        role: ``original`` or ``target``.
+        recipe: of its training: task, seed and PPO's settings.
+        backend: brax physics backend.
+        action_std: of its noise, in training and in every rollout.
+        leg_penalty: at which its levels were measured.
+        levels: its returns.
+        command: that trains it.
+        steps: environment steps until this checkpoint.
+        versions: of the libraries.
+        sha256: of the safetensors file.
+    """
+
+    role: Role
+    recipe: Recipe
+    backend: str
+    action_std: float
+    leg_penalty: float
+    levels: list[Level]
+    command: str
+    steps: int
+    versions: dict[str, str]
+    sha256: str
+
+    def level(self, task: str) -> Level:
+        """The agent's return on a task."""
+        return next(level for level in self.levels if level.task == task)
+
+
+def folder(env: str, backend: str) -> Path:
+    """Where the agents of an environment on a backend are shipped."""
+    return Path(str(resources.files("mpobench_mujoco"))) / "agents" / f"{env}-{backend}"
+
+
+@functools.cache
+def find(env: str, backend: str, role: Role) -> tuple[Path, AgentCard]:
+    """An agent's weights and card.
+
+    Raises:
+        RequestError: if there is none for this backend, or its file is not the one the card describes.
+    """
+    file = folder(env, backend) / f"{role}.safetensors"
+    card_file = file.with_suffix(".json")
+    if not file.exists() or not card_file.exists():
+        shipped = sorted(
+            path.name.removeprefix(f"{env}-") for path in file.parent.parent.glob(f"{env}-*") if path.is_dir()
+        )
+        raise RequestError(
+            f"{env}:backend={backend} has no {role} agent (agents exist for: {', '.join(shipped) or 'none'}); "
+            f"train it with: mpobench agents train {env} {role} --backend {backend}"
+        )
+    card = AgentCard.model_validate_json(card_file.read_bytes())
+    if hashlib.sha256(file.read_bytes()).hexdigest() != card.sha256:
+        raise RequestError(f"{file} is not the agent that {card_file.name} describes: reinstall mpobench")
+    return file, card

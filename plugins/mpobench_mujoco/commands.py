@@ -1,0 +1,77 @@
+"""``mpobench agents``: the agents that generate the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mpobench import RequestError
+from mpobench.registry import get_registry
+from mpobench.runner import cache_folder
+from mpobench_mujoco import agents
+from mpobench_mujoco.env import MujocoEnv
+
+app = typer.Typer(help="Show the agents that generate the data, or train them again.", no_args_is_help=True)
+
+Backend = Annotated[str, typer.Option(help="brax physics backend: spring, generalized, positional, mjx.")]
+
+
+def _env(name: str, backend: str) -> MujocoEnv:
+    env = get_registry().build("env", f"{name}:backend={backend}").component
+    if not isinstance(env, MujocoEnv):
+        raise RequestError(f"{name} has no agents: try tla")
+    return env
+
+
+@app.command()
+def show(
+    env: Annotated[str, typer.Argument(help="Environment.")] = "tla", backend: Backend = "spring"
+) -> None:
+    """Show the two agents of an environment: their levels, and how they were made.
+
+    mpobench agents show tla
+    """
+    task = _env(env, backend)
+    for role in agents.ROLES:
+        file, card = agents.find(task.name, task.backend, role)
+        typer.echo(f"{role}  ({file})")
+        for level in card.levels:
+            typer.echo(f"  {level.task}: {level.mean:.0f} ± {level.stderr:.0f}, {level.episodes} episodes")
+        typer.echo(
+            f"  PPO on {card.recipe.task}, {card.steps / 1e6:.1f} M steps, seed {card.recipe.seed}, "
+            f"action noise {card.action_std}, leg penalty {card.leg_penalty}"
+        )
+        typer.echo(f"  {card.command}")
+
+
+@app.command()
+def train(
+    env: Annotated[str, typer.Argument(help="Environment.")],
+    role: Annotated[Literal["original", "target"], typer.Argument(help="Which of its two agents.")],
+    backend: Backend = "spring",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the agent and its card. [default: agents/ENV-BACKEND]", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Train an agent with PPO; a stopped training goes on when the command is given again.
+
+    The two agents of an environment train side by side, one core each:
+
+        mpobench agents train tla original & mpobench agents train tla target
+    """
+    from mpobench_mujoco import xla
+
+    task = _env(env, backend)
+    xla.configure(cache_folder())
+    from mpobench_mujoco import agent_training
+
+    folder = output or Path("agents") / f"{task.name}-{task.backend}"
+    card = agent_training.train(task, role, folder, lambda line: typer.echo(line, err=True))
+    for level in card.levels:
+        typer.echo(f"{level.task}: {level.mean:.0f} ± {level.stderr:.0f}")
+    typer.echo(f"{role} agent in {folder}")

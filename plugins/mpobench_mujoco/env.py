@@ -1,0 +1,199 @@
+"""What all MuJoCo environments share: data from two agents, training on pairs, true returns.
+
+Free of jax at import: planning a run asks for configurations and keys only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from mpobench import DatasetRequest, Env, Prerequisite, RequestError, Trained, TrainingRequest, Workspace
+from mpobench.keys import content_key
+from mpobench_mujoco import agents
+from mpobench_mujoco.settings import (
+    DatasetSettings,
+    EnvSettings,
+    EvaluationSettings,
+    ObjectiveSettings,
+    TrainingSettings,
+    load_settings,
+    resolve_training,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mpobench.protocols import JsonObject, Scale
+    from mpobench_mujoco.policy import Policy
+
+
+class MujocoEnv(Env):
+    """A brax task on which two agents generate preference data.
+
+    A subclass names its TOML file; everything that belongs to the task is in there.
+
+    Attributes:
+        name: under which its agents are shipped.
+        settings_file: its TOML, beside this module.
+    """
+
+    default_evaluators: ClassVar[tuple[str, ...]] = ("return",)
+    libraries: ClassVar[tuple[str, ...]] = ("brax", "jax", "jaxlib", "mujoco", "numpy", "optax")
+    name: ClassVar[str]
+    settings_file: ClassVar[str]
+
+    backend: Literal["spring", "generalized", "positional", "mjx"] = Field(
+        "spring", description="brax physics backend; agents belong to one"
+    )
+
+    @property
+    def settings(self) -> EnvSettings:
+        """What the environment's TOML says."""
+        return load_settings(self.settings_file)
+
+    def dataset_settings(self, scale: Scale) -> DatasetSettings:
+        """How large a dataset is at a scale."""
+        return self.settings.scale[scale].dataset
+
+    def evaluation_settings(self, scale: Scale) -> EvaluationSettings:
+        """How many episodes a score takes at a scale."""
+        return self.settings.scale[scale].evaluation
+
+    def training_settings(self, request: TrainingRequest) -> TrainingSettings:
+        """The resolved training configuration of a request."""
+        defaults = self.settings.objective.get(request.objective_name, ObjectiveSettings())
+        return resolve_training(self.settings.scale[request.dataset.scale], defaults, request.overrides)
+
+    def objective_defaults(self, name: str, fields: frozenset[str]) -> dict[str, Any]:
+        """``reduction="mean"`` for all that have the choice, and what was tuned for single objectives."""
+        own = self.settings.objective.get(name, ObjectiveSettings()).fields
+        shared = {field: value for field, value in self.settings.every_objective.items() if field in fields}
+        return shared | own
+
+    def dataset_config(self, scale: Scale) -> JsonObject:
+        """The task, the two agents (by digest) and the number of pairs."""
+        return {
+            "task": self.settings.task.model_dump(),
+            "agents": {role: agents.find(self.name, self.backend, role)[1].sha256 for role in agents.ROLES},
+            "pairs": self.dataset_settings(scale).pairs,
+        }
+
+    def training_config(self, request: TrainingRequest) -> JsonObject:
+        """The fields of :class:`~mpobench_mujoco.settings.TrainingSettings` that this training reads."""
+        training = self.training_settings(request)
+        pairs = self.dataset_settings(request.dataset.scale).pairs
+        if training.pairs_per_update > pairs:
+            raise RequestError(
+                f"training.pairs_per_update = {training.pairs_per_update} is more than the dataset's {pairs} pairs"
+            )
+        unread = (
+            {"epochs"}
+            if request.objective.two_stage
+            else {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
+        )
+        return training.model_dump(exclude=unread)
+
+    def block_payload(self, role: agents.Role, draw: int, first: int, episodes: int) -> JsonObject:
+        """What a block of the rollout pool is made from; its content key is its name in the cache."""
+        return {
+            "make": "rollouts",
+            "task": self.settings.task.model_dump(),
+            "backend": self.backend,
+            "agent": agents.find(self.name, self.backend, role)[1].sha256,
+            "role": role,
+            "draw": draw,
+            "first": first,
+            "episodes": episodes,
+        }
+
+    def sft_payload(self, request: TrainingRequest) -> JsonObject:
+        """What an SFT stage is made from: data, seed and optimizer, but not the objective that follows it."""
+        training = self.training_settings(request)
+        kept = {"sft_epochs", "pairs_per_update", "learning_rate", "max_grad_norm"}
+        return {
+            "make": "sft",
+            "dataset": request.dataset.key,
+            "training": training.model_dump(include=kept),
+            "seed": request.seed,
+        }
+
+    def blocks(self, request: DatasetRequest) -> list[JsonObject]:
+        """The blocks of rollouts that a dataset picks from: every block of each (side, agent) that occurs."""
+        from mpobench_mujoco.dataset import draw_sources
+
+        settings = self.dataset_settings(request.scale)
+        sources = draw_sources(request.corruption, settings.pairs, request.seed)
+        return [
+            self.block_payload(agents.ROLES[agent], side, first, min(settings.block, settings.pairs - first))
+            for side in (0, 1)
+            for agent in sorted(set(sources[:, side].tolist()))
+            for first in range(0, settings.pairs, settings.block)
+        ]
+
+    def prerequisites(self, request: TrainingRequest) -> Sequence[Prerequisite]:
+        """Blocks of rollouts, and the SFT stage that all two-stage objectives share."""
+        blocks = [
+            Prerequisite(
+                key := content_key(payload), f"rollouts/{key}", "rollouts", payload, cost=payload["episodes"]
+            )
+            for payload in self.blocks(request.dataset)
+        ]
+        if not request.objective.two_stage:
+            return blocks
+        key = content_key(payload := self.sft_payload(request))
+        needs = tuple(block.key for block in blocks)
+        return [*blocks, Prerequisite(key, f"sft/{key}.safetensors", "SFT stages", payload, needs)]
+
+    def prepare(self, payload: JsonObject, request: TrainingRequest, workspace: Workspace) -> None:
+        """Makes a block of rollouts or an SFT stage."""
+        from mpobench_mujoco import data, training
+
+        if payload["make"] == "rollouts":
+            data.make_block(self, payload, workspace)
+        else:
+            training.sft_stage(self, request, workspace)
+
+    def train(self, request: TrainingRequest, workspace: Workspace) -> Trained:
+        """Trains a policy from the original agent, one epoch a program call."""
+        from mpobench_mujoco import training
+
+        return training.train(self, request, workspace)
+
+    def returns(
+        self, policy: Policy, seed: int, scale: Scale, workspace: Workspace
+    ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """True returns and lengths of a policy's episodes, ``(episodes,)`` each, at the environment's noise.
+
+        Episodes of one seed start from the same states whatever the policy.
+        """
+        from mpobench_mujoco import data
+
+        return data.evaluation_returns(self, policy, seed, self.evaluation_settings(scale), workspace)
+
+    def save_policy(self, policy: Policy, folder: Path) -> None:
+        """Writes ``policy.safetensors``."""
+        from mpobench_mujoco.policy import save
+
+        save(policy, folder / "policy.safetensors")
+
+    def load_policy(self, folder: Path) -> Policy:
+        """Reads ``policy.safetensors``."""
+        from mpobench_mujoco.policy import load
+
+        return load(folder / "policy.safetensors")
+
+
+class ThreeLeggedAnt(MujocoEnv):
+    """The Three-Legged Ant: an ant that runs must stop using its fourth leg (§4.1 of the paper).
+
+    The policy starts from the original agent, which runs on four legs; the data compare it with the target agent,
+    which runs on three. Reward: brax Ant's, minus ``leg_penalty`` · (a_hip² + a_ankle²) of leg four.
+    """
+
+    name: ClassVar[str] = "tla"
+    settings_file: ClassVar[str] = "tla.toml"

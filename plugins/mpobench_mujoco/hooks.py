@@ -1,0 +1,42 @@
+"""What this plugin offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mpobench import CommandCard, EnvCard, EvaluatorCard, hookimpl
+
+PAPER = "Alfano, Sapora, Foerster, Rebeschini, Teh: Meta-Learning Objectives for Preference Optimization"
+
+
+@hookimpl
+def mpobench_envs() -> Iterable[EnvCard]:
+    """The MuJoCo tasks."""
+    yield EnvCard(
+        name="tla",
+        summary="Three-Legged Ant: an ant that runs must stop using its fourth leg",
+        target="mpobench_mujoco.env:ThreeLeggedAnt",
+        citation=PAPER,
+        positional="backend",
+    )
+
+
+@hookimpl
+def mpobench_evaluators() -> Iterable[EvaluatorCard]:
+    """The true return."""
+    yield EvaluatorCard(
+        name="return",
+        summary="Mean true return of stochastic rollouts, and the normalised score",
+        target="mpobench_mujoco.evaluator:Return",
+        citation=PAPER,
+    )
+
+
+@hookimpl
+def mpobench_commands() -> Iterable[CommandCard]:
+    """Training and listing of agents."""
+    yield CommandCard(
+        name="agents",
+        summary="Show the agents that generate the data, or train them again",
+        target="mpobench_mujoco.commands:app",
+    )

@@ -1,0 +1,257 @@
+"""The inner loop: one compiled program per epoch of preference optimization.
+
+An update reads two pairs, that is four trajectories of a thousand steps, through a 64×64 network: small matrix
+products, so layout decides (see :mod:`mpobench_mujoco.policy`). Numeric hyperparameters enter as
+arguments of the program: changing them compiles nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from mpobench import Objective, PreferenceBatch, SequenceLogps
+from mpobench_mujoco.policy import Weights, step_logps
+
+
+class Trajectories(NamedTuple):
+    """All trajectories of a dataset, on the device.
+
+    Attributes:
+        observations: ``(n, obs, steps)``, normalised.
+        actions: ``(n, actions, steps)``.
+        lengths: ``(n,)``.
+    """
+
+    observations: jax.Array
+    actions: jax.Array
+    lengths: jax.Array
+
+
+class Pairs(NamedTuple):
+    """The labelled pairs: indices into the trajectories, and reference log-probabilities.
+
+    Attributes:
+        chosen: ``(pairs,)`` index.
+        rejected: ``(pairs,)`` index.
+        reference: ``(n,)`` log π_ref(τ) of every trajectory, nats; zeros where no reference is needed.
+    """
+
+    chosen: jax.Array
+    rejected: jax.Array
+    reference: jax.Array
+
+
+class EpochCurves(NamedTuple):
+    """Means over one epoch, in the units of the quantities."""
+
+    loss: jax.Array
+    margin: jax.Array
+    accuracy: jax.Array
+    logp_chosen: jax.Array
+    logp_rejected: jax.Array
+
+
+class Cloning(Objective):
+    """The SFT stage: −log π(τ_w), per step."""
+
+    def loss(self, batch: PreferenceBatch) -> jax.Array:
+        """Returns ``(pairs,)``, in nats per step."""
+        loss: jax.Array = -batch.chosen.mean
+        return loss
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is compiled: an objective with its numbers taken out, and the shape of an update.
+
+    Attributes:
+        objective: its non-numeric fields decide the program, its numbers are replaced at run time.
+        std: the environment's action noise.
+        max_grad_norm: see :class:`~mpobench_mujoco.settings.TrainingSettings`.
+    """
+
+    objective: Objective
+    std: float
+    max_grad_norm: float
+
+    @property
+    def optimizer(self) -> optax.GradientTransformation:
+        """Adam behind a global-norm clip; the learning rate is applied by the program."""
+        return optax.chain(optax.clip_by_global_norm(self.max_grad_norm), optax.scale_by_adam())
+
+
+def numbers_of(objective: Objective) -> dict[str, float]:
+    """The objective's numeric fields: those that a compiled program takes as arguments."""
+    return {name: value for name, value in objective if type(value) is float}
+
+
+def without_numbers(objective: Objective) -> Objective:
+    """The objective with every number zero: equal for all that share a compiled program."""
+    return objective.model_copy(update=dict.fromkeys(numbers_of(objective), 0.0))
+
+
+def trajectory_logps(weights: Weights, trajectories: Trajectories, std: float) -> SequenceLogps:
+    """Log π(τ) of some trajectories.
+
+    Args:
+        weights: of the policy.
+        trajectories: ``k`` of them.
+        std: the environment's action noise.
+
+    Returns:
+        ``(k,)`` totals and lengths.
+    """
+    observations, actions, lengths = trajectories
+    k, _, steps = observations.shape
+
+    def features_first(block: jax.Array) -> jax.Array:
+        return block.transpose(1, 0, 2).reshape(block.shape[1], k * steps)
+
+    logps = step_logps(weights, features_first(observations), features_first(actions), std).reshape(k, steps)
+    lived = jnp.arange(steps) < lengths[:, None]
+    return SequenceLogps(jnp.sum(logps * lived, axis=1), lengths.astype(logps.dtype))
+
+
+def pair_losses(
+    weights: Weights,
+    objective: Objective,
+    std: float,
+    trajectories: Trajectories,
+    reference: jax.Array,
+    progress: jax.Array,
+) -> tuple[jax.Array, PreferenceBatch]:
+    """Losses of a minibatch, and what the objective saw.
+
+    Args:
+        weights: of the policy.
+        objective: with its numbers in place.
+        std: the environment's action noise.
+        trajectories: the chosen ones, then the rejected ones.
+        reference: ``(2 pairs,)`` log π_ref of the same.
+        progress: share of training done.
+
+    Returns:
+        ``(pairs,)`` losses and the batch.
+
+    Raises:
+        ValueError: if the loss has another shape.
+    """
+    logps = trajectory_logps(weights, trajectories, std)
+    pairs = logps.total.shape[0] // 2
+
+    def side(part: slice, total: jax.Array) -> SequenceLogps:
+        return SequenceLogps(total[part], logps.length[part])
+
+    chosen, rejected = slice(0, pairs), slice(pairs, None)
+    batch = PreferenceBatch(
+        side(chosen, logps.total),
+        side(rejected, logps.total),
+        side(chosen, reference) if objective.needs_reference else None,
+        side(rejected, reference) if objective.needs_reference else None,
+        progress,
+    )
+    losses = objective.loss(batch)
+    if getattr(losses, "shape", None) != (pairs,):
+        raise ValueError(
+            f"{type(objective).__name__}.loss returned shape {getattr(losses, 'shape', None)}, "
+            f"where one loss per pair, ({pairs},), is needed"
+        )
+    return losses, batch
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=(2, 3))
+def run_epoch(
+    program: Program,
+    numbers: dict[str, jax.Array],
+    weights: Weights,
+    optimizer_state: Any,
+    trajectories: Trajectories,
+    pairs: Pairs,
+    order: jax.Array,
+    progress: jax.Array,
+    learning_rate: jax.Array,
+) -> tuple[Weights, Any, EpochCurves]:
+    """One epoch: a scan over minibatches.
+
+    Args:
+        program: the compiled part.
+        numbers: the objective's numeric fields.
+        weights: of the policy.
+        optimizer_state: Adam's.
+        trajectories: the dataset's.
+        pairs: the dataset's.
+        order: ``(updates, pairs per update)`` indices of pairs.
+        progress: ``(updates,)``, share of training done at each update.
+        learning_rate: scalar.
+
+    Returns:
+        New weights, new optimizer state, means over the epoch.
+    """
+    objective = program.objective.model_copy(update=numbers)
+
+    def mean_loss(weights: Weights, rows: jax.Array, progress: jax.Array) -> tuple[jax.Array, EpochCurves]:
+        members = jnp.concatenate([pairs.chosen[rows], pairs.rejected[rows]])
+        losses, batch = pair_losses(
+            weights,
+            objective,
+            program.std,
+            Trajectories(*(array[members] for array in trajectories)),
+            pairs.reference[members],
+            progress,
+        )
+        loss = jnp.mean(losses)
+        margin = batch.chosen.mean - batch.rejected.mean
+        curves = EpochCurves(
+            loss,
+            jnp.mean(margin),
+            jnp.mean(margin > 0),
+            jnp.mean(batch.chosen.mean),
+            jnp.mean(batch.rejected.mean),
+        )
+        return loss, curves
+
+    def update(
+        carry: tuple[Weights, Any], this: tuple[jax.Array, jax.Array]
+    ) -> tuple[tuple[Weights, Any], EpochCurves]:
+        weights, optimizer_state = carry
+        rows, progress = this
+        gradient, curves = jax.grad(mean_loss, has_aux=True)(weights, rows, progress)
+        direction, optimizer_state = program.optimizer.update(gradient, optimizer_state)
+        weights = jax.tree.map(lambda w, d: w - learning_rate * d, weights, direction)
+        return (weights, optimizer_state), curves
+
+    (weights, optimizer_state), curves = jax.lax.scan(update, (weights, optimizer_state), (order, progress))
+    return weights, optimizer_state, EpochCurves(*(jnp.mean(curve) for curve in curves))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def all_logps(weights: Weights, trajectories: Trajectories, std: float) -> jax.Array:
+    """Log π(τ) of every trajectory of a dataset, ``(n,)`` nats, one at a time to bound memory."""
+
+    def one(trajectory: Trajectories) -> jax.Array:
+        total: jax.Array = trajectory_logps(
+            weights, Trajectories(*(part[None] for part in trajectory)), std
+        ).total[0]
+        return total
+
+    logps: jax.Array = jax.lax.map(one, trajectories)
+    return logps
+
+
+def epoch_order(seed: int, stage: str, epoch: int, pairs: int, pairs_per_update: int) -> np.ndarray:
+    """A permutation of the pairs, cut into minibatches; a last, smaller one is dropped.
+
+    Returns:
+        ``(updates, pairs per update)`` int32.
+    """
+    generator = np.random.default_rng([seed, epoch, *stage.encode()])
+    updates = pairs // pairs_per_update
+    order = generator.permutation(pairs)[: updates * pairs_per_update]
+    return order.reshape(updates, pairs_per_update).astype(np.int32)

@@ -1,0 +1,56 @@
+"""The brax environments behind the tasks.
+
+`brax <https://github.com/google/brax>`_ (Freeman et al., 2021) Ant, and the Three-Legged Ant of §4.1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import warnings
+
+import jax
+import jax.numpy as jnp
+from brax.envs.base import PipelineEnv, State
+
+with contextlib.redirect_stdout(io.StringIO()):  # mujoco-mjx prints that optional engines are missing
+    from brax.envs.ant import Ant
+
+FOURTH_LEG = (0, 1)
+"""Actuators hip_4 and ankle_4. The XML lists leg 4's motors first, whatever brax's docstring says."""
+
+
+class ThreeLeggedAnt(Ant):
+    """Brax's Ant, which loses ``leg_penalty`` · (a_hip² + a_ankle²) a step for using its fourth leg.
+
+    Args:
+        leg_penalty: coefficient of the penalty, in reward per squared action.
+        backend: brax physics backend.
+    """
+
+    def __init__(self, leg_penalty: float, backend: str) -> None:
+        super().__init__(backend=backend)
+        self._leg_penalty = leg_penalty
+
+    def step(self, state: State, action: jax.Array) -> State:
+        """One control step; the penalty is on the action as executed."""
+        state = super().step(state, action)
+        effort = jnp.sum(jnp.square(action[jnp.array(FOURTH_LEG)]))
+        return state.replace(reward=state.reward - self._leg_penalty * effort)
+
+
+@functools.cache
+def make(task: str, backend: str, leg_penalty: float) -> PipelineEnv:
+    """The brax environment of a task.
+
+    Args:
+        task: ``ant`` or ``tla``.
+        backend: ``spring``, ``generalized``, ``positional`` or ``mjx``.
+        leg_penalty: the Three-Legged Ant's coefficient; other tasks ignore it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # brax announces at every load that MJX is its successor
+        if task == "tla":
+            return ThreeLeggedAnt(leg_penalty, backend)
+        return Ant(backend=backend)

@@ -1,0 +1,94 @@
+"""The Gaussian policy that every agent and every trained policy shares.
+
+A 64×64 tanh network gives the mean action, squashed into (−1, 1); the standard deviation belongs to the
+environment, not to the policy: a learner that may shrink its own noise raises its return without learning.
+Actions are clipped to [−1, 1] when executed, the likelihood is of the unclipped sample.
+
+Arrays are laid out features first, ``(features, steps)``: the weight gradients, which contract over thousands of
+steps, then read both operands along their rows.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+HIDDEN = (64, 64)
+
+CELL_WIDTH = 1 / math.e
+"""π(a|s) is the probability of an action cell this wide in each dimension: a constant that cancels in every
+margin, and keeps π below 1 so that odds exist."""
+
+Weights: TypeAlias = dict[str, jax.Array]
+"""What training changes: ``w1 (64, obs)``, ``b1 (64, 1)``, ``w2``, ``b2``, ``w3 (actions, 64)``, ``b3``."""
+
+Policy: TypeAlias = dict[str, np.ndarray]
+"""Weights plus the frozen observation statistics ``obs_mean`` and ``obs_std``, each ``(obs,)``."""
+
+STATISTICS = ("obs_mean", "obs_std")
+
+
+def weights_of(policy: Policy) -> Weights:
+    """The trainable part of a policy, on the device."""
+    return {name: jnp.asarray(value) for name, value in policy.items() if name not in STATISTICS}
+
+
+def with_weights(policy: Policy, weights: Weights) -> Policy:
+    """The policy with new weights and its own observation statistics."""
+    return {name: policy[name] for name in STATISTICS} | {
+        name: np.asarray(value) for name, value in weights.items()
+    }
+
+
+def mean_action(weights: Weights, observations: jax.Array) -> jax.Array:
+    """The mean action, in (−1, 1).
+
+    Args:
+        weights: of the policy.
+        observations: ``(obs, steps)``, normalised.
+
+    Returns:
+        ``(actions, steps)``.
+    """
+    hidden = jnp.tanh(weights["w1"] @ observations + weights["b1"])
+    hidden = jnp.tanh(weights["w2"] @ hidden + weights["b2"])
+    return jnp.tanh(weights["w3"] @ hidden + weights["b3"])
+
+
+def step_logps(weights: Weights, observations: jax.Array, actions: jax.Array, std: float) -> jax.Array:
+    """Log π(a|s) of single steps, in nats.
+
+    Args:
+        weights: of the policy.
+        observations: ``(obs, steps)``, normalised.
+        actions: ``(actions, steps)``, as sampled (not clipped).
+        std: the environment's action noise.
+
+    Returns:
+        ``(steps,)``.
+    """
+    distance = (actions - mean_action(weights, observations)) / std
+    constant = math.log(CELL_WIDTH) - math.log(std) - 0.5 * math.log(2 * math.pi)
+    return -0.5 * jnp.sum(jnp.square(distance), axis=0) + constant * actions.shape[0]
+
+
+def normalise(policy: Policy, observations: jax.Array) -> jax.Array:
+    """Observations ``(..., obs)`` in units of the policy's frozen statistics."""
+    return (observations - policy["obs_mean"]) / policy["obs_std"]
+
+
+def save(policy: Policy, file: Path) -> None:
+    """Writes a policy as safetensors."""
+    save_file({name: np.ascontiguousarray(value, np.float32) for name, value in policy.items()}, file)
+
+
+def load(file: Path) -> Policy:
+    """Reads what :func:`save` wrote."""
+    policy: Policy = load_file(file)
+    return policy

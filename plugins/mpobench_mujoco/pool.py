@@ -1,0 +1,50 @@
+"""The rollout pool: every agent is rolled out once, and every corruption picks from it.
+
+A trajectory depends on environment, agent, start state and draw, never on the corruption. Blocks of trajectories
+are content-keyed folders of ``.npy`` files that any number of processes map into memory.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from mpobench_mujoco.rollouts import Rollouts
+
+
+def block_folder(cache: Path, key: str) -> Path:
+    """Where a block is, or will be."""
+    return cache / "rollouts" / key
+
+
+def write_block(folder: Path, rollouts: Rollouts) -> None:
+    """Writes a block; it appears at once, whole, or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    try:
+        for field in fields(Rollouts):
+            np.save(temporary / f"{field.name}.npy", getattr(rollouts, field.name), allow_pickle=False)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_block(folder: Path) -> Rollouts:
+    """Maps a block into memory, read-only."""
+    return Rollouts(
+        *(
+            np.load(folder / f"{field.name}.npy", mmap_mode="r", allow_pickle=False)
+            for field in fields(Rollouts)
+        )
+    )
+
+
+def lock(folder: Path) -> FileLock:
+    """Held while a cached folder or file is made, so that two runs never do the same work."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder.with_name(f"{folder.name}.lock"))

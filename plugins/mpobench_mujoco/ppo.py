@@ -1,0 +1,155 @@
+"""Training the agents that generate the data, with brax's PPO (Schulman et al., 2017).
+
+The policy is the benchmark's own (:mod:`mpobench_mujoco.policy`): a learned standard deviation would shrink until
+densities exceed 1 and gaits break at the smallest change, so it is fixed to the environment's.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from brax.envs.base import PipelineEnv
+from brax.training import networks
+from brax.training.acme.running_statistics import RunningStatisticsState
+from brax.training.agents.ppo import networks as ppo_networks
+from brax.training.agents.ppo import train as brax_ppo
+from brax.training.distribution import NormalDistribution, ParametricDistribution
+
+from mpobench_mujoco.policy import HIDDEN, Policy
+from mpobench_mujoco.settings import Recipe
+
+
+class _Clip:
+    """Executes actions within [−1, 1]; the likelihood stays that of the sample."""
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        return jnp.clip(x, -1.0, 1.0)
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        return y
+
+    def forward_log_det_jacobian(self, x: jax.Array) -> jax.Array:
+        return jnp.zeros_like(x)
+
+
+class FixedStd(ParametricDistribution):
+    """A Gaussian whose mean is tanh of the network's output and whose standard deviation is a constant."""
+
+    def __init__(self, actions: int, std: float) -> None:
+        super().__init__(param_size=actions, postprocessor=_Clip(), event_ndims=1, reparametrizable=True)
+        self._std = std
+        self._normal = NormalDistribution(actions)
+
+    def create_dist(self, parameters: jax.Array) -> Any:
+        """The distribution of the unclipped action."""
+        return self._normal.create_dist((jnp.tanh(parameters), self._std))
+
+
+def _networks(
+    std: float, observation_size: int, action_size: int, preprocess_observations_fn: Any
+) -> ppo_networks.PPONetworks:
+    return ppo_networks.PPONetworks(
+        policy_network=networks.make_policy_network(
+            action_size,
+            observation_size,
+            preprocess_observations_fn=preprocess_observations_fn,
+            hidden_layer_sizes=HIDDEN,
+            activation=jnp.tanh,
+        ),
+        value_network=networks.make_value_network(
+            observation_size,
+            preprocess_observations_fn=preprocess_observations_fn,
+            hidden_layer_sizes=(128, 128),
+            activation=jnp.tanh,
+        ),
+        parametric_action_distribution=FixedStd(action_size, std),
+    )
+
+
+Params: TypeAlias = tuple[RunningStatisticsState, Any, Any]
+"""Brax's (observation statistics, policy network, value network)."""
+
+
+def to_policy(params: Params) -> Policy:
+    """Brax's (statistics, policy, value) as one of our policies: features first."""
+    statistics, network, _ = params
+    policy = {"obs_mean": np.asarray(statistics.mean), "obs_std": np.asarray(statistics.std)}
+    for layer in range(len(HIDDEN) + 1):
+        dense = network["params"][f"hidden_{layer}"]
+        policy[f"w{layer + 1}"] = np.asarray(dense["kernel"]).T
+        policy[f"b{layer + 1}"] = np.asarray(dense["bias"])[:, None]
+    return policy
+
+
+def train(
+    env: PipelineEnv,
+    std: float,
+    episode_steps: int,
+    recipe: Recipe,
+    resume: tuple[int, Params] | None,
+    on_checkpoint: Callable[[int, Params], None],
+) -> None:
+    """Trains an agent.
+
+    Args:
+        env: a brax environment.
+        std: of the action noise.
+        episode_steps: episode length.
+        recipe: PPO's settings.
+        resume: (environment steps, parameters) of the last checkpoint of an earlier call. The steps that are left
+            are those of an uninterrupted training, its random numbers and Adam's moments are not.
+        on_checkpoint: called with (environment steps so far, parameters) after every ``checkpoint_steps``.
+    """
+    done, params = resume or (0, None)
+    before = 0
+    for number, phase in enumerate(recipe.phases):
+        if number and before >= done and params is not None:
+            params = _rescaled(params, phase.reward_scale / recipe.phases[number - 1].reward_scale)
+        left = before + phase.steps - max(done, before)
+        start, before = max(done, before), before + phase.steps
+        if left <= 0:
+            continue
+
+        def keep(steps: int, make_policy: Any, params: Params, start: int = start) -> None:
+            if steps:  # brax also calls at the start
+                on_checkpoint(start + steps, params)
+
+        _, params, _ = brax_ppo.train(
+            env,
+            left,
+            episode_length=episode_steps,
+            num_envs=recipe.envs,
+            batch_size=recipe.envs // recipe.minibatches,
+            num_minibatches=recipe.minibatches,
+            num_updates_per_batch=recipe.passes,
+            unroll_length=recipe.unroll,
+            learning_rate=phase.learning_rate,
+            discounting=phase.discounting,
+            reward_scaling=phase.reward_scale,
+            entropy_cost=0.0,  # the entropy is a constant
+            gae_lambda=recipe.gae_lambda,
+            clipping_epsilon=recipe.clip,
+            max_grad_norm=recipe.max_grad_norm,
+            normalize_observations=True,
+            network_factory=functools.partial(_networks, std),
+            seed=recipe.seed + 10 * number + (start - (before - phase.steps)),
+            num_evals=max(2, left // recipe.checkpoint_steps + 1),
+            run_evals=False,
+            policy_params_fn=keep,
+            restore_params=params,
+            use_pmap_on_reset=False,
+        )
+
+
+def _rescaled(params: Params, factor: float) -> Params:
+    """Values in the units of the next phase's rewards: the value network's last layer, multiplied."""
+    statistics, policy, value = params
+    layers = dict(value["params"])
+    last = max(layers)
+    layers[last] = jax.tree.map(lambda weight: weight * factor, layers[last])
+    return statistics, policy, {"params": layers}

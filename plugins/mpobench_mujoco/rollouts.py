@@ -1,0 +1,108 @@
+"""Rolling a policy out in a brax environment: one compiled program for data and for evaluation.
+
+Episodes end at the first unhealthy state; what physics does afterwards is masked out (brax's AutoResetWrapper would
+splice a new episode into the old one).
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from brax.envs.base import PipelineEnv, State
+from numpy.typing import NDArray
+
+from mpobench_mujoco.policy import Policy, Weights, mean_action, normalise, weights_of
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Episodes of one policy.
+
+    Attributes:
+        observations: ``(episodes, obs, steps)`` float32, as the environment gives them.
+        actions: ``(episodes, actions, steps)`` float32, as sampled.
+        returns: ``(episodes,)`` float64, undiscounted true return.
+        lengths: ``(episodes,)`` int32, steps until the episode ended.
+    """
+
+    observations: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int32]
+
+
+@functools.partial(jax.jit, static_argnames=("env", "steps", "std"))
+def _roll_out(
+    env: PipelineEnv,
+    steps: int,
+    std: float,
+    weights: Weights,
+    statistics: Policy,
+    start_keys: jax.Array,
+    noise_keys: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    start = jax.vmap(env.reset)(start_keys)
+    noise = jax.vmap(lambda key: jax.random.normal(key, (steps, env.action_size)), out_axes=1)(noise_keys)
+
+    def step(
+        carry: tuple[State, jax.Array], noise: jax.Array
+    ) -> tuple[tuple[State, jax.Array], tuple[jax.Array, jax.Array, jax.Array, jax.Array]]:
+        state, alive = carry
+        mean = mean_action(weights, normalise(statistics, state.obs).T).T
+        action = mean + std * noise
+        following = jax.vmap(env.step)(state, jnp.clip(action, -1.0, 1.0))
+        recorded = (state.obs, action, following.reward * alive, alive)
+        return (following, alive * (1.0 - following.done)), recorded
+
+    alive = jnp.ones(start_keys.shape[0])
+    _, (observations, actions, rewards, alive) = jax.lax.scan(step, (start, alive), noise)
+    return (
+        observations.transpose(1, 2, 0),
+        actions.transpose(1, 2, 0),
+        jnp.sum(rewards, axis=0),
+        jnp.sum(alive, axis=0).astype(jnp.int32),
+    )
+
+
+def roll_out(
+    env: PipelineEnv, policy: Policy, std: float, steps: int, start_keys: jax.Array, noise_keys: jax.Array
+) -> Rollouts:
+    """Rolls a policy out from given start states.
+
+    Args:
+        env: a brax environment, not wrapped.
+        policy: which acts with Gaussian noise around its mean.
+        std: of that noise.
+        steps: episode length.
+        start_keys: ``(episodes, 2)`` legacy PRNG keys, one start state each.
+        noise_keys: ``(episodes, 2)``, of the action noise.
+    """
+    statistics = {name: policy[name] for name in ("obs_mean", "obs_std")}
+    observations, actions, returns, lengths = _roll_out(
+        env, steps, std, weights_of(policy), statistics, start_keys, noise_keys
+    )
+    return Rollouts(
+        np.asarray(observations), np.asarray(actions), np.asarray(returns, np.float64), np.asarray(lengths)
+    )
+
+
+def episode_keys(purpose: int, first: int, episodes: int, stream: int) -> tuple[jax.Array, jax.Array]:
+    """PRNG keys of a range of episodes, independent of how the range is cut into batches.
+
+    Args:
+        purpose: keeps apart the start states of data and of evaluation.
+        first: index of the first episode.
+        episodes: how many.
+        stream: of the action noise: start states do not depend on it.
+
+    Returns:
+        (start keys, noise keys), each ``(episodes, 2)``.
+    """
+    root = jax.random.PRNGKey(purpose)
+    start = jax.vmap(lambda index: jax.random.fold_in(root, index))(jnp.arange(first, first + episodes))
+    noise = jax.vmap(lambda key: jax.random.fold_in(key, stream + 1))(start)
+    return start, noise

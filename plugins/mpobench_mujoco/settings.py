@@ -1,0 +1,192 @@
+"""What an environment's TOML says: how its data are made, how policies train, how they are scored.
+
+Free of jax, so that planning a run stays fast.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mpobench import RequestError
+
+
+class Settings(BaseModel):
+    """Frozen and strict, like everything that enters a result's key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TaskSettings(Settings):
+    """The task itself.
+
+    Attributes:
+        task: name of the brax environment.
+        action_std: standard deviation of every policy's action noise.
+        steps: episode length.
+        leg_penalty: the Three-Legged Ant's coefficient.
+    """
+
+    task: str
+    action_std: float = Field(gt=0)
+    steps: int = Field(1000, ge=1)
+    leg_penalty: float = Field(0.0, ge=0)
+
+
+class DatasetSettings(Settings):
+    """The preference dataset.
+
+    Attributes:
+        pairs: number of pairs (rows).
+        block: episodes rolled out at once; cuts the pool into files that workers make in parallel.
+    """
+
+    pairs: int = Field(ge=2)
+    block: int = Field(64, ge=1)
+
+
+class TrainingSettings(Settings):
+    """The training of one policy. Defaults are the paper's Table 7.
+
+    Attributes:
+        epochs: of one-stage training.
+        sft_epochs: of the first stage of two-stage training.
+        po_epochs: of its second stage.
+        pairs_per_update: minibatch size.
+        learning_rate: Adam's, in one-stage training and in the SFT stage.
+        po_learning_rate: Adam's in the second stage.
+        keep_optimizer_state: whether the second stage goes on with Adam's moments of the first.
+        max_grad_norm: gradients are scaled down to this global norm.
+    """
+
+    epochs: int = Field(12, ge=1)
+    sft_epochs: int = Field(10, ge=1)
+    po_epochs: int = Field(2, ge=1)
+    pairs_per_update: int = Field(2, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    po_learning_rate: float = Field(1e-5, gt=0)
+    keep_optimizer_state: bool = True
+    max_grad_norm: float = Field(1.3, gt=0)
+
+
+class EvaluationSettings(Settings):
+    """The score of one policy.
+
+    Attributes:
+        episodes: rolled out and averaged.
+        batch: episodes rolled out at once.
+    """
+
+    episodes: int = Field(ge=1)
+    batch: int = Field(64, ge=1)
+
+
+class ScaleSettings(Settings):
+    """What one scale spends."""
+
+    dataset: DatasetSettings
+    evaluation: EvaluationSettings
+    training: dict[str, Any] = {}
+
+
+class ObjectiveSettings(Settings):
+    """This environment's defaults for one objective.
+
+    Attributes:
+        fields: of the objective itself.
+        training: of :class:`TrainingSettings`.
+    """
+
+    fields: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class Phase(Settings):
+    """A stretch of an agent's training with settings of its own.
+
+    Attributes:
+        steps: environment steps.
+        learning_rate: Adam's.
+        discounting: γ.
+        reward_scale: rewards are multiplied by this before PPO sees them.
+    """
+
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    discounting: float = Field(gt=0, le=1)
+    reward_scale: float = Field(1.0, gt=0)
+
+
+class Recipe(Settings):
+    """How an agent is trained by PPO: fast learning first, then steadiness.
+
+    Attributes:
+        task: on which it is trained.
+        leg_penalty: of that task.
+        level: mean return on that task, at the environment's ``leg_penalty``, that the agent should have.
+        seed: of initial weights and of all sampling.
+        phases: in order; Adam's moments start afresh in each.
+        envs: episodes simulated in parallel.
+        unroll: steps collected of each before an update.
+        minibatches: that one collection is cut into.
+        passes: over one collection.
+        clip: PPO's ε.
+        gae_lambda: of the advantage estimates.
+        max_grad_norm: gradients are scaled down to this global norm.
+        checkpoint_steps: environment steps between checkpoints.
+    """
+
+    task: str
+    leg_penalty: float = Field(0.0, ge=0)
+    level: float
+    seed: int
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    envs: int = 512
+    unroll: int = 20
+    minibatches: int = 8
+    passes: int = 4
+    clip: float = 0.2
+    gae_lambda: float = 0.95
+    max_grad_norm: float = 1.0
+    checkpoint_steps: int = 1_003_520
+
+
+class EnvSettings(Settings):
+    """A whole environment file."""
+
+    task: TaskSettings
+    agents: dict[str, Recipe]
+    scale: dict[str, ScaleSettings]
+    every_objective: dict[str, Any] = {}
+    objective: dict[str, ObjectiveSettings] = {}
+
+
+@functools.cache
+def load_settings(file: str) -> EnvSettings:
+    """Reads one of the plugin's own TOML files."""
+    text = resources.files("mpobench_mujoco").joinpath(file).read_text()
+    return EnvSettings.model_validate(tomllib.loads(text))
+
+
+def resolve_training(
+    scale: ScaleSettings, objective: ObjectiveSettings, overrides: Mapping[str, Any]
+) -> TrainingSettings:
+    """The training configuration: scale's below objective's below the user's.
+
+    Raises:
+        RequestError: for an override that is unknown or out of range.
+    """
+    try:
+        return TrainingSettings(**{**scale.training, **objective.training, **overrides})
+    except ValidationError as error:
+        first = error.errors()[0]
+        culprit = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(TrainingSettings.model_fields)
+        raise RequestError(
+            f"training.{culprit} = {first['input']!r}: {first['msg'].lower()} (fields: {known})"
+        ) from error

@@ -1,0 +1,208 @@
+"""Training one policy on one dataset: the paper's protocol (Table 7), in one stage or two."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from mpobench import DivergedError, Objective, Trained, TrainingRequest, Workspace
+from mpobench.keys import content_key
+from mpobench_mujoco import data, learner, policy, pool
+
+if TYPE_CHECKING:
+    from mpobench_mujoco.env import MujocoEnv
+    from mpobench_mujoco.settings import TrainingSettings
+
+Curves = dict[str, list[Any]]
+
+
+class Stage:
+    """Epochs of one objective on one dataset, with the optimizer's state carried along.
+
+    Args:
+        std: the environment's action noise.
+        dataset: to train on.
+        training: settings.
+        seed: of the minibatch order.
+    """
+
+    def __init__(
+        self, std: float, dataset: data.PreferenceData, training: TrainingSettings, seed: int
+    ) -> None:
+        self._std, self._dataset, self._training, self._seed = std, dataset, training, seed
+        self.curves: Curves = {name: [] for name in ("stage", *learner.EpochCurves._fields)}
+
+    def run(
+        self,
+        name: str,
+        objective: Objective,
+        weights: policy.Weights,
+        optimizer_state: Any | None,
+        epochs: int,
+        learning_rate: float,
+        reference: jax.Array,
+        workspace: Workspace,
+        phase: str,
+    ) -> tuple[policy.Weights, Any]:
+        """Runs some epochs.
+
+        Raises:
+            DivergedError: when the loss or the weights leave the finite numbers.
+        """
+        program = learner.Program(learner.without_numbers(objective), self._std, self._training.max_grad_norm)
+        numbers = {key: jnp.asarray(value) for key, value in learner.numbers_of(objective).items()}
+        state = program.optimizer.init(weights) if optimizer_state is None else optimizer_state
+        pairs = learner.Pairs(
+            jnp.asarray(self._dataset.chosen), jnp.asarray(self._dataset.rejected), reference
+        )
+        updates = len(self._dataset.chosen) // self._training.pairs_per_update
+        progress = np.linspace(0.0, 1.0, epochs * updates, dtype=np.float32).reshape(epochs, updates)
+        for epoch in range(epochs):
+            order = learner.epoch_order(
+                self._seed, name, epoch, len(self._dataset.chosen), self._training.pairs_per_update
+            )
+            weights, state, means = learner.run_epoch(
+                program,
+                numbers,
+                weights,
+                state,
+                self._dataset.trajectories,
+                pairs,
+                jnp.asarray(order),
+                jnp.asarray(progress[epoch]),
+                jnp.asarray(learning_rate, jnp.float32),
+            )
+            self._record(name, epoch, weights, means)
+            workspace.report(phase, (epoch + 1) / epochs)
+        return weights, state
+
+    def _record(self, name: str, epoch: int, weights: policy.Weights, means: learner.EpochCurves) -> None:
+        self.curves["stage"].append(name)
+        for quantity, value in zip(means._fields, means, strict=True):
+            self.curves[quantity].append(float(value))
+        finite = np.isfinite(self.curves["loss"][-1]) and all(
+            bool(jnp.isfinite(array).all()) for array in weights.values()
+        )
+        if not finite:
+            raise DivergedError(f"loss or weights are not finite after epoch {epoch + 1} of the {name} stage")
+
+
+def _no_reference(dataset: data.PreferenceData) -> jax.Array:
+    return jnp.zeros(dataset.trajectories.lengths.shape)
+
+
+def _copy(weights: policy.Weights) -> policy.Weights:
+    """Fresh buffers: a program takes its weights' own (donation)."""
+    return {name: jnp.array(value) for name, value in weights.items()}
+
+
+def sft_stage(
+    env: MujocoEnv,
+    request: TrainingRequest,
+    workspace: Workspace,
+    dataset: data.PreferenceData | None = None,
+) -> dict[str, np.ndarray]:
+    """The SFT stage of a (dataset, seed), which all two-stage objectives share: cached, or made and kept.
+
+    Returns:
+        ``weights.*``, Adam's ``mu.*``, ``nu.*`` and ``count``, log π_ref(τ) of all trajectories as
+        ``reference``, and ``curves.*``.
+    """
+    file = workspace.cache / "sft" / f"{content_key(env.sft_payload(request))}.safetensors"
+    if not file.exists():
+        with pool.lock(file):
+            if not file.exists():
+                _write(file, _clone(env, request, workspace, dataset))
+    loaded: dict[str, np.ndarray] = load_file(file)
+    return loaded
+
+
+def _write(file: Any, tensors: dict[str, np.ndarray]) -> None:
+    temporary = file.with_suffix(".partial")
+    save_file(tensors, temporary)
+    temporary.replace(file)
+
+
+def _clone(
+    env: MujocoEnv, request: TrainingRequest, workspace: Workspace, dataset: data.PreferenceData | None
+) -> dict[str, np.ndarray]:
+    dataset = dataset or data.load_dataset(env, request.dataset, workspace)
+    training, std = env.training_settings(request), env.settings.task.action_std
+    stage = Stage(std, dataset, training, request.seed)
+    weights, state = stage.run(
+        "sft",
+        learner.Cloning(),
+        policy.weights_of(data.agent_policy(env, "original")),
+        None,
+        training.sft_epochs,
+        training.learning_rate,
+        _no_reference(dataset),
+        workspace,
+        "SFT stages",
+    )
+    adam = state[1]
+    return {
+        **{f"weights.{name}": np.asarray(value) for name, value in weights.items()},
+        **{f"mu.{name}": np.asarray(value) for name, value in adam.mu.items()},
+        **{f"nu.{name}": np.asarray(value) for name, value in adam.nu.items()},
+        "count": np.asarray(adam.count),
+        "reference": np.asarray(learner.all_logps(weights, dataset.trajectories, std)),
+        **{f"curves.{name}": np.asarray(values) for name, values in stage.curves.items() if name != "stage"},
+    }
+
+
+def train(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Trained:
+    """Trains a policy from the original agent.
+
+    Raises:
+        DivergedError: when the loss or the weights leave the finite numbers.
+    """
+    began = time.perf_counter()
+    dataset = data.load_dataset(env, request.dataset, workspace)
+    loaded = time.perf_counter()
+    training, std = env.training_settings(request), env.settings.task.action_std
+    original = data.agent_policy(env, "original")
+    stage = Stage(std, dataset, training, request.seed)
+    if request.objective.two_stage:
+        sft = sft_stage(env, request, workspace, dataset)
+        stage.curves["stage"] += ["sft"] * training.sft_epochs
+        for name in learner.EpochCurves._fields:
+            stage.curves[name] += sft[f"curves.{name}"].tolist()
+        weights = _part(sft, "weights")
+        state = _adam_state(sft, weights, training) if training.keep_optimizer_state else None
+        reference, epochs, rate = (
+            jnp.asarray(sft["reference"]),
+            training.po_epochs,
+            training.po_learning_rate,
+        )
+    else:
+        weights, state = policy.weights_of(original), None
+        reference, epochs, rate = _no_reference(dataset), training.epochs, training.learning_rate
+    weights, _ = stage.run(
+        "po", request.objective, _copy(weights), state, epochs, rate, reference, workspace, "training"
+    )
+    seconds = {"load": loaded - began, "train": time.perf_counter() - loaded}
+    return Trained(policy.with_weights(original, weights), stage.curves, seconds)
+
+
+def _part(tensors: dict[str, np.ndarray], prefix: str) -> policy.Weights:
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): jnp.asarray(value)
+        for name, value in tensors.items()
+        if name.startswith(start)
+    }
+
+
+def _adam_state(tensors: dict[str, np.ndarray], weights: policy.Weights, training: TrainingSettings) -> Any:
+    program = learner.Program(learner.Cloning(), 1.0, training.max_grad_norm)
+    clip, adam = program.optimizer.init(weights)
+    kept = adam._replace(
+        count=jnp.asarray(tensors["count"]), mu=_part(tensors, "mu"), nu=_part(tensors, "nu")
+    )
+    return clip, kept

@@ -1,0 +1,1 @@
+"""Preference-optimization losses, one file each, written once against the array-API standard."""

@@ -1,0 +1,47 @@
+"""Which log-probabilities a loss reads: sums or means, alone or relative to a reference policy."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from pydantic import Field
+
+from mpobench import Objective
+from mpobench.preferences import Array, PreferenceBatch, SequenceLogps
+
+Reduction: TypeAlias = Annotated[
+    Literal["sum", "mean"],
+    Field(description="log π(τ) is the sum over the steps or tokens of τ, or their mean"),
+]
+
+
+class ReducedObjective(Objective):
+    """A loss on log π(τ), where the literature disagrees whether that is a sum or a mean.
+
+    A subclass sets the default of ``reduction`` to what its paper or reference implementation does on
+    language models. An environment of long sequences, such as a thousand control steps, sets ``mean``.
+    """
+
+    reduction: Reduction = "sum"
+
+    def logp(self, side: SequenceLogps) -> Array:
+        """``(pairs,)``: log π(τ) of one side, in nats, or in nats per step."""
+        return side.total if self.reduction == "sum" else side.mean
+
+
+class ReferencedObjective(ReducedObjective):
+    """A loss on log-ratios to a reference policy, the one at the end of an SFT stage."""
+
+    needs_reference: ClassVar[bool] = True
+
+    def log_ratio_margin(self, batch: PreferenceBatch) -> Array:
+        """``(pairs,)``: Δ = log π(τ_w)/π_ref(τ_w) − log π(τ_l)/π_ref(τ_l).
+
+        Raises:
+            ValueError: if the batch carries no reference.
+        """
+        chosen, rejected = batch.reference
+        # Ratios first: the sums may be in the thousands, and their small changes are what counts.
+        return (self.logp(batch.chosen) - self.logp(chosen)) - (
+            self.logp(batch.rejected) - self.logp(rejected)
+        )

@@ -1,0 +1,31 @@
+"""SFT: clone the chosen side, ignore the other."""
+
+from __future__ import annotations
+
+from mpobench.preferences import Array, PreferenceBatch
+
+from .base import ReducedObjective, Reduction
+
+
+class SFT(ReducedObjective):
+    """Supervised fine-tuning, also called behaviour cloning: −log π(τ_w).
+
+    The default ``reduction`` is the mean over tokens, as language models are trained.
+
+    References:
+        Pomerleau (1991), Efficient Training of Artificial Neural Networks for Autonomous Navigation.
+        Alfano et al., Meta-Learning Objectives for Preference Optimization, §2.1.
+    """
+
+    reduction: Reduction = "mean"
+
+    def loss(self, batch: PreferenceBatch) -> Array:
+        """The loss of each pair.
+
+        Args:
+            batch: of which only the chosen side is read.
+
+        Returns:
+            ``(pairs,)``, decreasing in log π(τ_w).
+        """
+        return -self.logp(batch.chosen)

@@ -1,0 +1,54 @@
+"""SimPO: the mean log-probability as reward, with a margin to reach and no reference."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from mpobench import Objective
+from mpobench.preferences import Array, PreferenceBatch
+
+from .numerics import log_sigmoid
+
+
+class SimPO(Objective):
+    """Simple preference optimization: −log σ(β (M_w − M_l) − γ), with M = log π(τ) / |τ|.
+
+    The formula fixes the normalisation, so there is no ``reduction``. γ is absolute, as in the formula, not
+    relative to β. The loss needs no reference, but the policy needs a start: the paper begins from an SFT
+    model, so ``sft_first`` is on by default. β = 2 and γ = 1 lie in the paper's search ranges.
+
+    References:
+        Meng et al. (2024), SimPO: Simple Preference Optimization with a Reference-Free Reward,
+        arXiv:2405.14734, Eq. 6.
+    """
+
+    beta: float = Field(
+        2.0,
+        gt=0,
+        description="scale of the margin (β)",
+        json_schema_extra={"search": {"low": 0.1, "high": 100.0, "log": True}},
+    )
+    gamma: float = Field(
+        1.0,
+        ge=0,
+        description="target margin after scaling (γ)",
+        json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}},
+    )
+    sft_first: bool = Field(True, description="whether training begins with an SFT stage")
+
+    @property
+    def two_stage(self) -> bool:
+        """Whether training begins with an SFT stage: a choice here, for lack of a reference."""
+        return self.sft_first
+
+    def loss(self, batch: PreferenceBatch) -> Array:
+        """The loss of each pair.
+
+        Args:
+            batch: of which the reference is not read.
+
+        Returns:
+            ``(pairs,)``, at least 0, decreasing in M_w − M_l.
+        """
+        margin = batch.chosen.mean - batch.rejected.mean
+        return -log_sigmoid(batch.xp, self.beta * margin - self.gamma)

@@ -1,0 +1,141 @@
+"""``mpobench --help`` and ``mpobench plugins`` are fast, because they import no library that computes."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from mpobench.cli.lazy import BUILTIN
+
+HEAVY = {"jax", "torch", "brax", "numpy", "scipy", "optax", "array_api_compat", "mujoco", "rich"}
+LISTINGS = [["--help"], ["plugins"], ["plugins", "--json"], ["objectives"], ["corruptions", "list"]]
+
+_PROBE = """
+import json, sys
+from mpobench.cli import main
+try:
+    main(json.loads(sys.argv[1]))
+except SystemExit as exit:
+    assert not exit.code, exit.code
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("args", LISTINGS, ids=" ".join)
+def test_listings_import_no_heavy_library(args: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, json.dumps(args)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout
+    assert HEAVY.isdisjoint(json.loads(done.stderr))
+
+
+@pytest.mark.parametrize("args", [["--help"], ["plugins"]], ids=" ".join)
+def test_listings_take_less_than_half_a_second(args: list[str]) -> None:
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-c", "from mpobench.cli import main; main()", *args],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    # Processor time, the best of some: starting up waits for nothing, so that on an idle machine this is the
+    # wall time, and other work on a busy one does not count.
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+def test_help_names_every_command(mpobench_cli: Any) -> None:
+    text = mpobench_cli("--help").stdout
+    for name, (_, summary) in BUILTIN.items():
+        assert name in text
+        assert summary in text
+    assert "agents" in text, "a plugin's command is missing"
+
+
+def test_version(mpobench_cli: Any) -> None:
+    from mpobench import __version__
+
+    assert mpobench_cli("--version").stdout == f"mpobench {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["objectives", "show", "dpp"], "mpobench: error: unknown objective 'dpp': did you mean 'dpo'?"),
+        (["objectivs"], "Error: no such command 'objectivs': did you mean 'objectives'?"),
+        (["plugins", "--jsn"], "Error: No such option: --jsn"),
+    ],
+)
+def test_bad_requests_exit_with_2_and_say_why(mpobench_cli: Any, args: list[str], line: str) -> None:
+    done = mpobench_cli(*args)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert line in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(mpobench_cli: Any) -> None:
+    for args in (["--debug", "objectives", "show", "dpp"], ["objectives", "show", "dpp", "--debug"]):
+        done = mpobench_cli(*args)
+        assert done.returncode == 1
+        assert "Traceback" in done.stderr
+        assert "SpecError: unknown objective 'dpp'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "field"),
+    [("objectives", "dpo", "beta"), ("corruptions", "noisy", "rate"), ("envs", "tla", "backend")],
+)
+def test_show_tells_the_options(mpobench_cli: Any, kind: str, name: str, field: str) -> None:
+    shown = json.loads(mpobench_cli(kind, "show", name, "--json").stdout)
+    assert shown["name"] == name
+    assert field in {each["name"] for each in shown["fields"]}
+    text = mpobench_cli(kind, "show", name).stdout
+    assert all(each["description"] in text for each in shown["fields"])
+    assert shown["doc"] in text
+
+
+def test_list_is_the_default_and_agrees_with_plugins(mpobench_cli: Any) -> None:
+    listed = json.loads(mpobench_cli("objectives", "--json").stdout)
+    assert listed == json.loads(mpobench_cli("objectives", "list", "--json").stdout)
+    components = json.loads(mpobench_cli("plugins", "--json").stdout)["components"]
+    assert listed == [each for each in components if each["kind"] == "objective"]
+
+
+def test_a_full_disk_is_one_line(mpobench_cli: Any) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123  # a device
+        done = subprocess.run(
+            [sys.executable, "-u", "-c", "from mpobench.cli import main; main()", "plugins"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "mpobench: error: [Errno 28] No space left on device"
+
+
+def test_an_interrupt_is_one_line_and_exit_code_130(install: Any, mpobench_cli: Any) -> None:
+    site = install(
+        "impatient",
+        "import typer\n"
+        "from mpobench import CommandCard, hookimpl\n"
+        "app = typer.Typer()\n"
+        "@app.command()\n"
+        "def wait() -> None:\n"
+        "    raise KeyboardInterrupt\n"
+        "@hookimpl\n"
+        "def mpobench_commands():\n"
+        "    yield CommandCard(name='wait', summary='Wait', target='impatient:app')\n",
+    )
+    done = mpobench_cli("wait", path=(site,))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "mpobench: interrupted\n")
+    assert "--install-completion" not in mpobench_cli("wait", "--help", path=(site,)).stdout

@@ -1,0 +1,160 @@
+"""Statistics against independent formulas, and the properties that they must have."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics as stdlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mpobench.errors import RequestError
+from mpobench.statistics import (
+    Interval,
+    interquartile_mean,
+    interquartile_mean_interval,
+    mean_and_standard_error,
+    rank_correlation,
+)
+
+numbers = st.floats(-1e9, 1e9)
+samples = st.lists(numbers, min_size=2, max_size=40)
+
+
+@settings(deadline=None)
+@given(values=samples)
+def test_mean_and_standard_error_by_the_textbook(values: list[float]) -> None:
+    estimate = mean_and_standard_error(values)
+    assert estimate.n == len(values)
+    assert estimate.mean == pytest.approx(stdlib.fmean(values), rel=1e-12, abs=1e-6)
+    expected = stdlib.stdev(values) / math.sqrt(len(values))
+    assert estimate.standard_error == pytest.approx(expected, rel=1e-9, abs=1e-6)
+
+
+@settings(deadline=None)
+@given(value=st.floats(-1e300, 1e300), n=st.integers(2, 30))
+def test_equal_values_have_no_spread(value: float, n: int) -> None:
+    estimate = mean_and_standard_error([value] * n)
+    assert (estimate.mean, estimate.standard_error) == (value, 0.0)
+
+
+def test_a_single_value_has_no_standard_error() -> None:
+    estimate = mean_and_standard_error([3.5])
+    assert estimate.standard_error is None
+    assert estimate.interval == Interval(3.5, 3.5)
+
+
+def test_no_values_have_no_mean() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        mean_and_standard_error([])
+
+
+@settings(deadline=None)
+@given(ends=st.lists(st.integers(0, 20), min_size=4, max_size=4))
+def test_intervals_overlap_where_they_share_a_point(ends: list[int]) -> None:
+    first, second = Interval(*sorted(ends[:2])), Interval(*sorted(ends[2:]))
+    shared = set(range(int(first.low), int(first.high) + 1)) & set(
+        range(int(second.low), int(second.high) + 1)
+    )
+    assert first.overlaps(second) == second.overlaps(first) == bool(shared)
+
+
+@settings(deadline=None)
+@given(values=st.lists(numbers, min_size=1, max_size=60))
+def test_interquartile_mean_is_the_mean_of_the_middle(values: list[float]) -> None:
+    cut = len(values) // 4
+    middle = sorted(values)[cut : len(values) - cut]
+    assert interquartile_mean(values) == pytest.approx(stdlib.fmean(middle), rel=1e-9, abs=1e-6)
+
+
+def test_interquartile_mean_shrugs_off_one_broken_seed_in_four() -> None:
+    assert interquartile_mean([10.0, 12.0, 11.0, -1e6]) == pytest.approx(10.5)
+
+
+def test_interquartile_mean_along_an_axis() -> None:
+    values = np.arange(24.0).reshape(3, 8)
+    np.testing.assert_allclose(interquartile_mean(values, axis=1), [3.5, 11.5, 19.5])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    strata=st.lists(st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=6), min_size=1, max_size=4),
+    seed=st.integers(0, 100),
+)
+def test_the_bootstrap_interval_lies_within_the_data_and_repeats(
+    strata: list[list[float]], seed: int
+) -> None:
+    interval = interquartile_mean_interval(strata, resamples=200, seed=seed)
+    assert interval is not None
+    values = list(itertools.chain(*strata))
+    tolerance = 1e-9 * max(map(abs, values))
+    assert min(values) - tolerance <= interval.low <= interval.high <= max(values) + tolerance
+    assert interval == interquartile_mean_interval(strata, resamples=200, seed=seed)
+
+
+def test_the_bootstrap_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    repeats, covered = 200, 0
+    for i in range(repeats):
+        strata = [list(rng.normal(5.0, 1.0, size=20)), list(rng.normal(5.0, 1.0, size=20))]
+        interval = interquartile_mean_interval(strata, resamples=400, seed=i)
+        assert interval is not None
+        covered += interval.low <= 5.0 <= interval.high
+    assert 0.88 <= covered / repeats <= 0.99
+
+
+def test_the_bootstrap_resamples_seeds_within_a_corruption() -> None:
+    """Corruptions that are constant, however far apart, leave nothing uncertain; pooling them would not."""
+    interval = interquartile_mean_interval([[0.0] * 4, [100.0] * 4])
+    assert interval == Interval(50.0, 50.0)
+    spread = interquartile_mean_interval([[-1.0, 1.0] * 2, [99.0, 101.0] * 2])
+    assert spread is not None
+    assert spread.high - spread.low < 3
+
+
+@pytest.mark.parametrize("strata", [[], [[1.0]], [[1.0, 2.0], [3.0]]])
+def test_a_single_seed_has_no_interval(strata: list[list[float]]) -> None:
+    assert interquartile_mean_interval(strata) is None
+
+
+def test_kendall_counts_pairs_that_agree() -> None:
+    first = {"dpo": 4.0, "ipo": 1.0, "orpo": 3.0, "cpo": 2.0, "only here": 9.0}
+    second = {"dpo": 40.0, "ipo": 20.0, "orpo": 30.0, "cpo": 10.0, "only there": 9.0}
+    names = sorted(first.keys() & second.keys())
+    agree = [
+        math.copysign(1, (first[a] - first[b]) * (second[a] - second[b]))
+        for a, b in itertools.combinations(names, 2)
+    ]
+    outcome = rank_correlation(first, second, "kendall")
+    assert outcome.n == 4
+    assert outcome.coefficient == pytest.approx(sum(agree) / len(agree))
+
+
+@settings(deadline=None)
+@given(values=st.lists(st.integers(-1000, 1000), min_size=3, max_size=20, unique=True), data=st.data())
+def test_spearman_by_its_formula(values: list[int], data: st.DataObject) -> None:
+    others = data.draw(st.permutations(values))
+    first = {str(i): float(value) for i, value in enumerate(values)}
+    second = {str(i): float(value) for i, value in enumerate(others)}
+    rank = {value: i for i, value in enumerate(sorted(values))}
+    n = len(values)
+    squares = sum((rank[a] - rank[b]) ** 2 for a, b in zip(values, others, strict=True))
+    expected = 1 - 6 * squares / (n * (n**2 - 1))
+    assert rank_correlation(first, second).coefficient == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 3.0}, "share 2 objectives"),
+        (dict.fromkeys("abc", 1.0), {"a": 1.0, "b": 2.0, "c": 3.0}, "tied"),
+    ],
+)
+def test_orders_that_cannot_be_compared(
+    first: dict[str, float], second: dict[str, float], message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        rank_correlation(first, second)
