@@ -7,12 +7,15 @@ configuration; a cell by its training and evaluator. So a new evaluator never re
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mpobench.errors import RequestError
+from mpobench.errors import MpobenchError, PluginError, RequestError
 from mpobench.keys import KEY_VERSION, content_key
+from mpobench.loading import one_line
 from mpobench.protocols import (
+    Component,
     DatasetCorruption,
     DatasetRequest,
     Env,
@@ -138,6 +141,18 @@ class Score:
     refusal: str | None
 
 
+@contextmanager
+def _blamed(component: Configured[Component]) -> Iterator[None]:
+    """Makes whatever a component raises an error that names its plugin."""
+    try:
+        yield
+    except MpobenchError:
+        raise
+    except Exception as error:
+        card, source = component.registered.card, component.registered.source
+        raise PluginError(f"{card.kind} {card.name!r} of {source} failed: {one_line(error)}") from error
+
+
 class Stage:
     """One environment at one scale, with its evaluators: what many trainings share is worked out once.
 
@@ -156,21 +171,26 @@ class Stage:
         self._registry, self.scale, self._overrides = registry, scale, overrides
         self.env = registry.build("env", env)
         task = self.env.component
-        self._key = content_key({"identity": self.env.identity, "config": task.dataset_config(scale)})
+        with _blamed(self.env):
+            config = task.dataset_config(scale)
+        self._key = content_key({"identity": self.env.identity, "config": config})
         built = [registry.build("evaluator", text) for text in tuple(evaluators) or task.default_evaluators]
         self.scores = tuple(self._score(each) for each in {each.text: each for each in built}.values())
 
     def _score(self, evaluator: Configured[Evaluator]) -> Score:
-        task, refusal = self.env.component, evaluator.component.refuses(self.env.component)
-        # An evaluator may be unable to configure itself for an environment that it refuses.
-        config = None if refusal else evaluator.component.config(task, self.scale)
+        task = self.env.component
+        with _blamed(evaluator):
+            refusal = evaluator.component.refuses(task)
+            # An evaluator may be unable to configure itself for an environment that it refuses.
+            config = None if refusal else evaluator.component.config(task, self.scale)
         return Score(evaluator, content_key({"identity": evaluator.identity, "config": config}), refusal)
 
     def dataset(self, corruption: str) -> Dataset:
         """A corruption of this environment's datasets."""
         built = self._registry.build("corruption", corruption)
         key = content_key({"version": KEY_VERSION, "env": self._key, "corruption": built.identity})
-        return Dataset(built, key, self.env.component.refuses(built.component))
+        with _blamed(self.env):
+            return Dataset(built, key, self.env.component.refuses(built.component))
 
     def objective(self, text: str) -> Configured[Objective]:
         """An objective over this environment's defaults."""
@@ -193,7 +213,8 @@ class Stage:
             )
 
         # Asked once, at seed 0: a seed enters the keys by itself.
-        config = None if dataset.refusal else self.env.component.training_config(request(0))
+        with _blamed(self.env):
+            config = None if dataset.refusal else self.env.component.training_config(request(0))
         recipe = content_key({"objective": objective.identity, "config": config})
         for seed in seeds:
             wanted = request(seed)

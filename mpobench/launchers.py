@@ -24,6 +24,7 @@ def _start_worker(lifeline: Connection, reports: SimpleQueue[tuple[str, str, flo
     """Runs first in every worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.dup2(2, 1)  # libraries print where they like; stdout is for the result alone
     progress.connect(reports)
 
     def leave_with_parent() -> None:

@@ -6,6 +6,7 @@ Workers send (task, phase, fraction) through :func:`reporter`; the parent adds t
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -38,7 +39,7 @@ def reporter(task: str) -> Callable[[str, float], None]:
     def report(phase: str, fraction: float) -> None:
         nonlocal last
         now = time.monotonic()
-        if _channel is not None and (fraction >= 1 or now - last >= MIN_SECONDS_BETWEEN_REPORTS):
+        if _channel is not None and (not 0 < fraction < 1 or now - last >= MIN_SECONDS_BETWEEN_REPORTS):
             last = now
             _channel.put((task, phase, fraction))
 
@@ -61,7 +62,8 @@ class Phase:
     def update(self, task: str, fraction: float) -> None:
         """Notes how far a task is; fractions never go back."""
         if task in self._costs:
-            self._began = self._began or time.monotonic()
+            if not self._fractions and fraction == 0:
+                self._began = time.monotonic()
             self._fractions[task] = max(fraction, self._fractions.get(task, 0.0))
 
     @property
@@ -76,7 +78,7 @@ class Phase:
 
     @property
     def eta(self) -> float | None:
-        """Seconds left, by the mean speed so far; None before there is any."""
+        """Seconds left, by the mean speed so far; None before there is any, or if nobody said when it began."""
         if self._began is None or self.fraction == 0:
             return None
         return (time.monotonic() - self._began) * (1 - self.fraction) / self.fraction
@@ -103,7 +105,9 @@ class Display:
         self._phases = {name: Phase(costs) for name, costs in phases.items() if costs}
         self._began = time.monotonic()
         self._last_line = self._began
+        self._started: set[str] = set()
         self._finished: set[str] = set()
+        self._lock = threading.Lock()  # reports come in on a launcher's thread
         self._live = sys.stderr.isatty()
 
     def __enter__(self) -> Display:
@@ -138,11 +142,12 @@ class Display:
         """Notes a report and shows it."""
         if phase not in self._phases:
             return
-        self._phases[phase].update(task, fraction)
-        if self._live:
-            self._update_bar(phase)
-        else:
-            self._print_lines(phase)
+        with self._lock:
+            self._phases[phase].update(task, fraction)
+            if self._live:
+                self._update_bar(phase)
+            else:
+                self._print_lines(phase)
 
     def finish(self, task: str, phases: Iterable[str]) -> None:
         """A task is over, whatever it reported."""
@@ -161,8 +166,10 @@ class Display:
     def _print_lines(self, name: str) -> None:
         now, phase = time.monotonic(), self._phases[name]
         complete = phase.fraction >= 1 and name not in self._finished
-        if not complete and now - self._last_line < SECONDS_BETWEEN_LINES:
+        starts = name not in self._started
+        if not complete and not starts and now - self._last_line < SECONDS_BETWEEN_LINES:
             return
+        self._started.add(name)
         if complete:
             self._finished.add(name)
         self._last_line = now

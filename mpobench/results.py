@@ -41,7 +41,18 @@ OnBad: TypeAlias = Callable[["ResultFileError"], None]
 
 
 class ResultFileError(RequestError):
-    """A file, or a line of one, that is truncated or not a result of ours."""
+    """A file, or a line of one, that is truncated or not a result of ours.
+
+    Args:
+        problem: which file, and what is wrong with it.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.problem}: delete it or move it away"
 
 
 class CellResult(BaseModel):
@@ -174,6 +185,15 @@ class ResultStore:
                 return None
             raise
 
+    def set_aside(self, key: str) -> Path:
+        """Renames the file of a cell, one that cannot be read, so that its cell may run again and nothing is lost.
+
+        Returns:
+            Where it is now.
+        """
+        damaged = self.path(key)
+        return damaged.replace(damaged.with_suffix(".json.damaged"))
+
     def load_all(self, on_bad: OnBad | None = None) -> list[CellResult]:
         """All results, by key; an absent folder has none.
 
@@ -268,7 +288,7 @@ def _parse(content: bytes, place: str) -> CellResult:
 
 
 def _bad(place: str, reason: str) -> str:
-    return f"{place} is truncated or not a result of mpobench ({reason}): delete it or move it away"
+    return f"{place} is truncated or not a result of mpobench ({reason})"
 
 
 def _why(error: OSError) -> str:

@@ -54,6 +54,7 @@ class Outcome:
         planned: number of cells asked for.
         reused: cells whose results were there before.
         ran: status counts of the cells of this run.
+        replaced: a line for each results file that was truncated or not ours, and counted as missing.
         failures: a line for each cell that failed or diverged, in this run or in an earlier one.
         traces: their tracebacks, for ``--debug``.
     """
@@ -61,6 +62,7 @@ class Outcome:
     planned: int
     reused: int = 0
     ran: Counter[str] = field(default_factory=Counter)
+    replaced: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
 
@@ -84,7 +86,7 @@ def execute(
     """
     store.check_writable()
     outcome = Outcome(planned=len(plan.cells))
-    known = {cell.key: _known(store, cell.key) for cell in plan.cells}
+    known = {cell.key: _known(store, cell.key, outcome) for cell in plan.cells}
     pending = {cell.key for cell in plan.cells if _wanted(known[cell.key], rerun)}
     for cell in plan.cells:
         result = known[cell.key]
@@ -105,11 +107,13 @@ def execute(
     return outcome
 
 
-def _known(store: ResultStore, key: str) -> CellResult | None:
+def _known(store: ResultStore, key: str, outcome: Outcome) -> CellResult | None:
     try:
         return store.load(key)
-    except ResultFileError:
-        return None  # truncated or foreign: the cell counts as missing, and its file is written anew
+    except ResultFileError as error:
+        kept = store.set_aside(key)
+        outcome.replaced.append(f"{error.problem}: kept as {kept.name}, its cell runs again")
+        return None
 
 
 def _wanted(result: CellResult | None, rerun: Rerun) -> bool:
@@ -142,7 +146,11 @@ class _Schedule:
         self._prerequisites: dict[str, tuple[Prerequisite, Training]] = {}
         self._waits: dict[str, set[str]] = {}
         for training, _ in jobs:
-            own = {each.key: each for each in self._missing(training)}
+            try:
+                own = {each.key: each for each in self._missing(training)}
+            except Exception as error:  # noqa: BLE001  # a corruption may be asked here, and may be a stranger's
+                self._fail(training.key, _failed(training.key, error))
+                continue
             self._prerequisites |= {key: (each, training) for key, each in own.items()}
             self._waits |= {key: set(each.needs) & own.keys() for key, each in own.items()}
             self._waits[training.key] = set(own)
@@ -179,6 +187,8 @@ class _Schedule:
         while self._waits or running:
             for task in [task for task, needs in self._waits.items() if not needs]:
                 del self._waits[task]
+                phase = "training" if task in self._jobs else self._prerequisites[task][0].phase
+                display.update(task, phase, 0.0)
                 running[self._submit(executor, task)] = task
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -203,19 +213,23 @@ class _Schedule:
     def _release(self, task: str, failure: Finished | None) -> None:
         """A prerequisite is made: whoever waited for it may go on, or fails with it."""
         for waiting, needs in list(self._waits.items()):
-            if task not in needs:
+            if task not in needs or waiting not in self._waits:  # the latter: failed already, by another way
                 continue
             if failure is None:
                 needs.discard(task)
                 continue
             del self._waits[waiting]
             if waiting in self._jobs:
-                training, cells = self._jobs[waiting]
-                for cell in cells:
-                    self._store.save(unfinished(training, cell, failure.status, failure.reason))
-                self._note(waiting, [failure] * len(cells))
+                self._fail(waiting, failure)
             else:
                 self._release(waiting, failure)
+
+    def _fail(self, job: str, failure: Finished) -> None:
+        """A training that cannot begin: its cells fail in its place."""
+        training, cells = self._jobs[job]
+        for cell in cells:
+            self._store.save(unfinished(training, cell, failure.status, failure.reason))
+        self._note(job, [failure] * len(cells))
 
     def _note(self, task: str, finished: list[Finished]) -> None:
         _, cells = self._jobs[task]
@@ -253,6 +267,7 @@ def run_training(
             store.save(unfinished(training, cell, failure.status, failure.reason))
         return [failure] * len(cells)
     workspace.report("training", 1.0)
+    workspace.report("evaluation", 0.0)
     return [_evaluate(training, cell, trained, store, workspace) for cell in cells]
 
 
@@ -298,7 +313,7 @@ def _evaluate(
 
 def _failed(key: str, error: Exception) -> Finished:
     if isinstance(error, DivergedError):
-        return Finished(key, "diverged", str(error))
+        return Finished(key, "diverged", " ".join(str(error).split()) or "training diverged")
     return Finished(key, "error", one_line(error), traceback.format_exc())
 
 

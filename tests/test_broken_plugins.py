@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mpobench.results import ResultStore
 
 OBJECTIVE = """
 from mpobench import Objective, ObjectiveCard, hookimpl
@@ -120,3 +124,86 @@ def test_a_plugin_cannot_take_the_name_of_a_built_in_command(install: Any, mpobe
     )
     text = mpobench_cli("plugins", path=(site,)).stdout
     assert "command 'plugins' of greedy-plugin 1.0 is hidden by the built-in one" in text
+
+
+def test_runs_that_need_no_broken_plugin_go_on(
+    tmp_path: Path, install: Any, bandit_site: Path, mpobench_cli: Any
+) -> None:
+    for number, (source, _) in enumerate(BROKEN.values()):
+        site = install(f"broken-{number}", source)
+    install("rival-plugin", OBJECTIVE.replace("NAME", "dpo"), version="6.0")
+    install("good-plugin", OBJECTIVE.replace("NAME", "mine"))
+
+    def run(objectives: str) -> Any:
+        place = ("--envs", "bandit", "--scale", "smoke", "--results", str(tmp_path / "results"))
+        return mpobench_cli("run", "--objectives", objectives, *place, path=(site, bandit_site))
+
+    done = run("mine,sft")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^mine +\S*0\.\d+", done.stdout, re.M)
+    assert "Objectives from mpobench 0.1.0, good-plugin 1.0." in done.stdout
+    assert "mpobench:" not in done.stderr, "nobody asked for the broken ones"
+    for objectives, line in (
+        (
+            "mine,dpo",
+            "objective 'dpo' is claimed by mpobench 0.1.0 and rival-plugin 6.0: uninstall one of them",
+        ),
+        ("mine,theirs", f"({len(BROKEN)} plugins failed to load: see 'mpobench plugins')"),
+    ):
+        refused = run(objectives)
+        assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 1)
+        assert line in refused.stderr
+
+
+MISTAKEN = """
+from mpobench import Objective, ObjectiveCard, hookimpl
+
+class NotANumber(Objective):
+    "The logarithm of a negative number."
+    def loss(self, batch):
+        return batch.xp.log(-abs(batch.chosen.mean)) + batch.chosen.mean
+
+class WrongShape(Objective):
+    "The mean over the pairs, which is the trainer's to take."
+    def loss(self, batch):
+        return -batch.xp.mean(batch.chosen.mean)
+
+@hookimpl
+def mpobench_objectives():
+    yield ObjectiveCard(name="not-a-number", summary="Mistaken", target="mistaken_plugin:NotANumber")
+    yield ObjectiveCard(name="wrong-shape", summary="Mistaken", target="mistaken_plugin:WrongShape")
+"""
+
+
+@pytest.mark.slow
+def test_mistaken_losses_fail_alone_on_the_real_task(tmp_path: Path, install: Any, mpobench_cli: Any) -> None:
+    site = install("mistaken-plugin", MISTAKEN, version="0.4")
+    args = (
+        "--objectives",
+        "not-a-number,wrong-shape,sft",
+        "--scale",
+        "smoke",
+        "--results",
+        str(tmp_path / "r"),
+    )
+    done = mpobench_cli("run", *args, path=(site,), timeout=600)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("mpobench:")]
+    assert len(said) == 2
+    for name, what in (
+        ("not-a-number", "diverged: "),
+        ("wrong-shape", "error: ValueError: WrongShape.loss returned shape ()"),
+    ):
+        (line,) = (line for line in said if name in line)
+        assert line.startswith(f"mpobench: {name} on tla base, seed 0: {what}")
+        assert len(line) < 300
+    assert re.search(r"^sft +\S*-?\d+", done.stdout, re.M)
+    assert re.search(r"^not-a-number +diverged \[\d\]$", done.stdout, re.M)
+    assert re.search(r"^wrong-shape +failed \[\d\]$", done.stdout, re.M)
+    results = {result.objective: result for result in ResultStore(tmp_path / "r").load_all()}
+    assert {name: (result.status, result.plugin) for name, result in results.items()} == {
+        "not-a-number": ("diverged", "mistaken-plugin 0.4"),
+        "wrong-shape": ("error", "mistaken-plugin 0.4"),
+        "sft": ("ok", "mpobench 0.1.0"),
+    }

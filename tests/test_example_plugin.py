@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mpobench.results import ResultStore
 
 REPOSITORY = Path(__file__).parents[1]
 EXAMPLE = REPOSITORY / "plugins" / "example"
@@ -76,24 +80,49 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return programs
 
 
+def in_clean_environment(programs: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program of the environment, away from the checkout."""
+    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return subprocess.run(
+        [programs / command[0], *command[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=programs,
+        env=inherited | variables,
+    )
+
+
 @pytest.mark.slow
 def test_pip_install_makes_it_available(clean_environment: Path) -> None:
-    done = subprocess.run(
-        [clean_environment / "mpobench", "plugins", "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=clean_environment,
-        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-    )
-    listing = json.loads(done.stdout)
+    listing = json.loads(in_clean_environment(clean_environment, "mpobench", "plugins", "--json").stdout)
     assert listing["broken"] == []
     assert {"logistic", "lazy-judge", "dpo", "noisy"} <= {each["name"] for each in listing["components"]}
-    where = subprocess.run(
-        [clean_environment / "python", "-c", "import mpobench; print(mpobench.__file__)"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=clean_environment,
+    where = in_clean_environment(
+        clean_environment, "python", "-c", "import mpobench; print(mpobench.__file__)"
     )
     assert Path(where.stdout).is_relative_to(clean_environment.parent)
+
+
+@pytest.mark.slow
+def test_its_row_is_in_a_leaderboard(clean_environment: Path, shared_cache: Path, tmp_path: Path) -> None:
+    done = in_clean_environment(
+        clean_environment,
+        *("mpobench", "run", "--objectives", "logistic,dpo", "--corruptions", "lazy-judge:0.5"),
+        *("--scale", "smoke", "--results", str(tmp_path / "results")),
+        MPOBENCH_CACHE=str(shared_cache),
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^objective +lazy-judge:0\.5$", done.stdout, re.M)
+    rows = dict(re.findall(r"^(\w+) +\D*(-?[\d.]+)\D*$", done.stdout, re.M))
+    assert rows.keys() >= {"logistic", "dpo"}
+    assert "mpobench-example 0.1.0" in done.stdout
+    results = {result.objective: result for result in ResultStore(tmp_path / "results").load_all()}
+    assert {name: result.plugin for name, result in results.items()} == {
+        "logistic": "mpobench-example 0.1.0",
+        "dpo": "mpobench 0.1.0",
+    }
+    for result in results.values():
+        assert result.status == "ok"
+        assert math.isfinite(result.metrics["return"])
+        assert all(math.isfinite(loss) for loss in result.curves["loss"])

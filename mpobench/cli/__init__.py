@@ -24,8 +24,8 @@ class Program(LazyGroup):
             return super().invoke(ctx)
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            typer.echo("mpobench: interrupted", err=True)
+        except KeyboardInterrupt as interrupt:
+            typer.echo(": ".join(["mpobench: interrupted", *map(str, interrupt.args)]), err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except MpobenchError as error:
             typer.echo(f"mpobench: error: {' '.join(str(error).split())}", err=True)

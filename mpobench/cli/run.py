@@ -123,12 +123,11 @@ def _run(suite: Suite, debug: bool) -> int:
     try:
         done = run_suite(suite)
     except KeyboardInterrupt:
-        typer.echo("finished cells are kept: the same command goes on from here", err=True)
-        raise
-    typer.echo(render_terminal(done.results))
-    for warning in done.damaged:
+        raise KeyboardInterrupt("finished cells are kept, the same command goes on from here") from None
+    typer.echo(render_terminal(done.results), nl=False)
+    for warning in (*done.outcome.replaced, *done.damaged):
         typer.echo(f"mpobench: warning: {warning}", err=True)
-    for line in done.outcome.failures:
+    for line in dict.fromkeys(done.outcome.failures):  # once, however many evaluators wait for a training
         typer.echo(f"mpobench: {line}", err=True)
     if debug:
         for trace in dict.fromkeys(done.outcome.traces):

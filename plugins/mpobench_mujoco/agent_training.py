@@ -15,6 +15,7 @@ from mpobench.atomic import write_atomically
 from mpobench_mujoco import checkpoint, physics, policy, ppo, rollouts
 from mpobench_mujoco.agents import AgentCard, Level, Role
 from mpobench_mujoco.env import MujocoEnv
+from mpobench_mujoco.settings import Recipe
 
 AGENTS = 2
 """Purpose of start states: an agent's level is measured from states that no dataset begins in."""
@@ -42,16 +43,23 @@ def level(env: MujocoEnv, task: str, agent: policy.Policy, episodes: int) -> Lev
     return Level(task=task, mean=float(returns.mean()), stderr=stderr, episodes=episodes)
 
 
-def train(env: MujocoEnv, role: Role, folder: Path, say: Callable[[str], None]) -> AgentCard:
+def train(
+    env: MujocoEnv, role: Role, folder: Path, stop_after: int | None, say: Callable[[str], None]
+) -> AgentCard | None:
     """Trains an agent, or goes on with a training that was stopped.
 
     Args:
         env: whose agent it is.
         role: which of the two.
         folder: for ``<role>.safetensors``, ``<role>.json`` and the checkpoints.
+        stop_after: environment steps after which to stop with a checkpoint, or None for the whole training.
         say: told about progress, a line at a time.
+
+    Returns:
+        The agent's card, or None if the training stopped before its end.
     """
-    recipe = env.settings.agents[role]
+    whole = env.settings.agents[role]
+    recipe = whole if stop_after is None else _cut(whole, stop_after)
     checkpoints = folder / f"{role}-checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
     total = sum(phase.steps for phase in recipe.phases)
@@ -66,17 +74,29 @@ def train(env: MujocoEnv, role: Role, folder: Path, say: Callable[[str], None]) 
 
     resume = (steps[-1], checkpoint.load(checkpoints / f"{steps[-1]:010d}.safetensors")) if steps else None
     ppo.train(
-        physics.make(recipe.task, env.backend, recipe.leg_penalty),
+        lambda leg_penalty: physics.make(recipe.task, env.backend, leg_penalty),
         env.settings.task.action_std,
         env.settings.task.steps,
         recipe,
         resume,
         keep,
     )
+    if recipe != whole:
+        return None
     best = _nearest(env, recipe.task, recipe.level, checkpoints, say)
     card = write_agent(env, role, checkpoints / f"{best:010d}.safetensors", best, folder)
     shutil.rmtree(checkpoints)
     return card
+
+
+def _cut(recipe: Recipe, steps: int) -> Recipe:
+    """The recipe's first steps."""
+    phases, left = [], steps
+    for phase in recipe.phases:
+        if left > 0:
+            phases.append(phase.model_copy(update={"steps": min(phase.steps, left)}))
+        left -= phase.steps
+    return recipe.model_copy(update={"phases": tuple(phases)})
 
 
 def _nearest(env: MujocoEnv, task: str, wanted: float, checkpoints: Path, say: Callable[[str], None]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -51,6 +53,9 @@ def train(
     env: Annotated[str, typer.Argument(help="Environment.")],
     role: Annotated[Literal["original", "target"], typer.Argument(help="Which of its two agents.")],
     backend: Backend = "spring",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many environment steps, with a checkpoint.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -68,10 +73,14 @@ def train(
 
     task = _env(env, backend)
     xla.configure(cache_folder())
-    from mpobench_mujoco import agent_training
+    with contextlib.redirect_stdout(io.StringIO()):  # as in physics
+        from mpobench_mujoco import agent_training
 
     folder = output or Path("agents") / f"{task.name}-{task.backend}"
-    card = agent_training.train(task, role, folder, lambda line: typer.echo(line, err=True))
+    card = agent_training.train(task, role, folder, steps, lambda line: typer.echo(line, err=True))
+    if card is None:
+        typer.echo(f"stopped after {steps} steps: the same command without --steps goes on from {folder}")
+        return
     for level in card.levels:
         typer.echo(f"{level.task}: {level.mean:.0f} ± {level.stderr:.0f}")
     typer.echo(f"{role} agent in {folder}")

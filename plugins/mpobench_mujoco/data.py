@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
-from brax.envs.base import PipelineEnv
 
 from mpobench import DatasetRequest, Workspace
 from mpobench.keys import content_key
@@ -16,6 +15,7 @@ from mpobench_mujoco.dataset import Labels, draw_sources, label
 from mpobench_mujoco.learner import Trajectories
 
 if TYPE_CHECKING:
+    from brax.envs.base import PipelineEnv
     from numpy.typing import NDArray
 
     from mpobench.protocols import JsonObject
@@ -99,13 +99,14 @@ def load_dataset(env: MujocoEnv, request: DatasetRequest, workspace: Workspace) 
     observations /= original["obs_std"][:, None]
     by_pair = returns.reshape(2, settings.pairs).T
     labels = label(request.corruption, sources, by_pair, request.seed)
-    pair = np.arange(settings.pairs)
+    pair = np.arange(settings.pairs, dtype=np.int32)
+    first_chosen = labels.chosen == 0
     return PreferenceData(
         Trajectories(jnp.asarray(observations), jnp.asarray(actions), jnp.asarray(lengths)),
         labels,
         by_pair,
-        (labels.chosen * settings.pairs + pair).astype(np.int32),
-        ((1 - labels.chosen) * settings.pairs + pair).astype(np.int32),
+        np.where(first_chosen, pair, settings.pairs + pair),
+        np.where(first_chosen, settings.pairs + pair, pair),
     )
 
 

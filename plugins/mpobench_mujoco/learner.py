@@ -245,13 +245,14 @@ def all_logps(weights: Weights, trajectories: Trajectories, std: float) -> jax.A
     return logps
 
 
-def epoch_order(seed: int, stage: str, epoch: int, pairs: int, pairs_per_update: int) -> np.ndarray:
+def epoch_order(seed: int, epoch: int, pairs: int, pairs_per_update: int) -> np.ndarray:
     """A permutation of the pairs, cut into minibatches; a last, smaller one is dropped.
+
+    Epochs are counted through both stages: an SFT stage of 10 epochs is what ``sft`` is after 10 of its 12.
 
     Returns:
         ``(updates, pairs per update)`` int32.
     """
-    generator = np.random.default_rng([seed, epoch, *stage.encode()])
     updates = pairs // pairs_per_update
-    order = generator.permutation(pairs)[: updates * pairs_per_update]
+    order = np.random.default_rng([seed, epoch]).permutation(pairs)[: updates * pairs_per_update]
     return order.reshape(updates, pairs_per_update).astype(np.int32)

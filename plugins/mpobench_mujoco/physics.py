@@ -12,10 +12,10 @@ import warnings
 
 import jax
 import jax.numpy as jnp
-from brax.envs.base import PipelineEnv, State
 
 with contextlib.redirect_stdout(io.StringIO()):  # mujoco-mjx prints that optional engines are missing
     from brax.envs.ant import Ant
+    from brax.envs.base import PipelineEnv, State
 
 FOURTH_LEG = (0, 1)
 """Actuators hip_4 and ankle_4. The XML lists leg 4's motors first, whatever brax's docstring says."""

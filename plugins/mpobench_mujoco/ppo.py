@@ -87,7 +87,7 @@ def to_policy(params: Params) -> Policy:
 
 
 def train(
-    env: PipelineEnv,
+    make_env: Callable[[float], PipelineEnv],
     std: float,
     episode_steps: int,
     recipe: Recipe,
@@ -97,7 +97,7 @@ def train(
     """Trains an agent.
 
     Args:
-        env: a brax environment.
+        make_env: the brax environment of a leg penalty.
         std: of the action noise.
         episode_steps: episode length.
         recipe: PPO's settings.
@@ -120,14 +120,14 @@ def train(
                 on_checkpoint(start + steps, params)
 
         _, params, _ = brax_ppo.train(
-            env,
+            make_env(phase.leg_penalty),
             left,
             episode_length=episode_steps,
             num_envs=recipe.envs,
             batch_size=recipe.envs // recipe.minibatches,
             num_minibatches=recipe.minibatches,
             num_updates_per_batch=recipe.passes,
-            unroll_length=recipe.unroll,
+            unroll_length=phase.unroll,
             learning_rate=phase.learning_rate,
             discounting=phase.discounting,
             reward_scaling=phase.reward_scale,

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from brax.envs.base import PipelineEnv, State
 from numpy.typing import NDArray
 
 from mpobench_mujoco.policy import Policy, Weights, mean_action, normalise, weights_of
+
+if TYPE_CHECKING:
+    from brax.envs.base import PipelineEnv, State
 
 
 @dataclass(frozen=True)

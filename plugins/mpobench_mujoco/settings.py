@@ -114,12 +114,16 @@ class Phase(Settings):
         learning_rate: Adam's.
         discounting: γ.
         reward_scale: rewards are multiplied by this before PPO sees them.
+        unroll: steps collected of each episode before an update.
+        leg_penalty: of the task in this stretch, where it has one.
     """
 
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     discounting: float = Field(gt=0, le=1)
     reward_scale: float = Field(1.0, gt=0)
+    unroll: int = Field(20, ge=1)
+    leg_penalty: float = Field(0.0, ge=0)
 
 
 class Recipe(Settings):
@@ -127,12 +131,10 @@ class Recipe(Settings):
 
     Attributes:
         task: on which it is trained.
-        leg_penalty: of that task.
         level: mean return on that task, at the environment's ``leg_penalty``, that the agent should have.
         seed: of initial weights and of all sampling.
         phases: in order; Adam's moments start afresh in each.
         envs: episodes simulated in parallel.
-        unroll: steps collected of each before an update.
         minibatches: that one collection is cut into.
         passes: over one collection.
         clip: PPO's ε.
@@ -142,12 +144,10 @@ class Recipe(Settings):
     """
 
     task: str
-    leg_penalty: float = Field(0.0, ge=0)
     level: float
     seed: int
     phases: tuple[Phase, ...] = Field(min_length=1)
     envs: int = 512
-    unroll: int = 20
     minibatches: int = 8
     passes: int = 4
     clip: float = 0.2

@@ -62,9 +62,10 @@ class Stage:
         )
         updates = len(self._dataset.chosen) // self._training.pairs_per_update
         progress = np.linspace(0.0, 1.0, epochs * updates, dtype=np.float32).reshape(epochs, updates)
+        done = len(self.curves["stage"])
         for epoch in range(epochs):
             order = learner.epoch_order(
-                self._seed, name, epoch, len(self._dataset.chosen), self._training.pairs_per_update
+                self._seed, done + epoch, len(self._dataset.chosen), self._training.pairs_per_update
             )
             weights, state, means = learner.run_epoch(
                 program,

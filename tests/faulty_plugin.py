@@ -1,0 +1,127 @@
+"""Components that load and then fail, each in its own way: what a run has to live with."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+import numpy as np
+from bandit_plugin import Bandit, Payoff
+
+from mpobench import (
+    CorruptionCard,
+    DatasetCorruption,
+    Env,
+    EnvCard,
+    EvaluatorCard,
+    Objective,
+    ObjectiveCard,
+    PreferenceBatch,
+    TrainingRequest,
+    Workspace,
+    hookimpl,
+)
+
+
+class JammedBandit(Bandit):
+    """Its lever is stuck: planning or a prerequisite fails, and so does whatever needs it."""
+
+    stage: Literal["plan", "pulls", "sft"]
+
+    def dataset_config(self, scale: str) -> dict[str, Any]:
+        if self.stage == "plan":
+            raise ZeroDivisionError("no lever\nat all")
+        return super().dataset_config(scale)
+
+    def prepare(self, payload: dict[str, Any], request: TrainingRequest, workspace: Workspace) -> None:
+        if payload["make"] == self.stage:
+            raise RuntimeError("the lever\nis stuck")
+        super().prepare(payload, request, workspace)
+
+
+class Raises(Objective):
+    """A loss with a mistake in it."""
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        raise KeyError("no\nsuch thing")
+
+
+class WrongShape(Objective):
+    """One loss for all pairs."""
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        return -batch.chosen.mean[:1]
+
+
+class NotANumber(Objective):
+    """The logarithm of a negative number."""
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        return np.nan * batch.chosen.mean
+
+
+class Dies(Objective):
+    """Takes its process along, as a crash in compiled code does."""
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        os._exit(7)
+
+
+class Chatty(Objective):
+    """Sound, but prints, as libraries do."""
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        print("chat chat", flush=True)
+        return -batch.chosen.mean
+
+
+class SourcesRaise(DatasetCorruption):
+    """Does not know who generates the pairs."""
+
+    def sources(self, pairs: int, rng: Any) -> Any:
+        raise LookupError("which agents?")
+
+
+class Infinite(Payoff):
+    """Scores without bounds."""
+
+    def evaluate(
+        self, env: Env, policy: float, seed: int, scale: str, workspace: Workspace
+    ) -> dict[str, float]:
+        return {"payoff": float("inf")}
+
+
+class Unable(Payoff):
+    """Cannot score; says so, unless someone has left it a key."""
+
+    def evaluate(
+        self, env: Env, policy: float, seed: int, scale: str, workspace: Workspace
+    ) -> dict[str, float]:
+        if not (workspace.cache / "key").exists():
+            raise FileNotFoundError("where is the key?")
+        return super().evaluate(env, policy, seed, scale, workspace)
+
+
+@hookimpl
+def mpobench_envs() -> Any:
+    yield EnvCard(name="jammed", summary="Stuck", target="faulty_plugin:JammedBandit", positional="stage")
+
+
+@hookimpl
+def mpobench_corruptions() -> Any:
+    yield CorruptionCard(name="sources-raise", summary="Raises", target="faulty_plugin:SourcesRaise")
+
+
+@hookimpl
+def mpobench_objectives() -> Any:
+    yield ObjectiveCard(name="raises", summary="Raises", target="faulty_plugin:Raises")
+    yield ObjectiveCard(name="wrong-shape", summary="Of a wrong shape", target="faulty_plugin:WrongShape")
+    yield ObjectiveCard(name="nan", summary="Not a number", target="faulty_plugin:NotANumber")
+    yield ObjectiveCard(name="dies", summary="Ends its process", target="faulty_plugin:Dies")
+    yield ObjectiveCard(name="chatty", summary="Prints", target="faulty_plugin:Chatty")
+
+
+@hookimpl
+def mpobench_evaluators() -> Any:
+    yield EvaluatorCard(name="infinite", summary="Without bounds", target="faulty_plugin:Infinite")
+    yield EvaluatorCard(name="unable", summary="Cannot", target="faulty_plugin:Unable")

@@ -1,0 +1,37 @@
+"""What is compiled or written once per session."""
+
+from __future__ import annotations
+
+import pytest
+
+from mpobench import Workspace
+from mpobench.registry import Registry
+from mpobench_mujoco import xla
+from mpobench_mujoco.env import MujocoEnv, ThreeLeggedAnt
+
+
+@pytest.fixture(scope="session")
+def tla(registry: Registry) -> MujocoEnv:
+    env = registry.build("env", "tla").component
+    assert isinstance(env, ThreeLeggedAnt)
+    return env
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A cache of real rollouts and compiled programs."""
+    cache = tmp_path_factory.mktemp("cache")
+    xla.configure(cache)
+    return Workspace(cache)
+
+
+@pytest.fixture(scope="session")
+def invented(tmp_path_factory: pytest.TempPathFactory, workspace: Workspace) -> Workspace:
+    """A cache of invented rollouts."""
+    return Workspace(tmp_path_factory.mktemp("invented"))
+
+
+@pytest.fixture
+def fresh(tmp_path, workspace: Workspace) -> Workspace:
+    """A cache with nothing in it."""
+    return Workspace(tmp_path)

@@ -1,0 +1,139 @@
+"""The shipped agents: their files, their cards, the levels that these state."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from mpobench import RequestError
+from mpobench_mujoco import agents, data, physics, policy, rollouts
+
+CHECK = 17
+"""Purpose of start states that nothing else begins in."""
+
+every_role = pytest.mark.parametrize("role", agents.ROLES)
+
+
+@every_role
+def test_the_file_is_the_one_that_the_card_describes(tla, role):
+    file, card = agents.find(tla.name, tla.backend, role)
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == card.sha256
+    assert (card.role, card.backend) == (role, tla.backend)
+
+
+@every_role
+def test_the_card_says_what_the_environments_file_says(tla, role):
+    _, card = agents.find(tla.name, tla.backend, role)
+    assert card.recipe == tla.settings.agents[role]
+    assert card.action_std == tla.settings.task.action_std
+    assert card.leg_penalty == tla.settings.task.leg_penalty
+    assert card.command == f"mpobench agents train tla {role} --backend {tla.backend}"
+
+
+@every_role
+def test_an_agent_is_a_policy_of_the_benchmark(tla, role):
+    acting, shapes = data.agent_policy(tla, role), {}
+    for name, value in acting.items():
+        assert value.dtype == np.float32
+        assert np.isfinite(value).all()
+        shapes[name] = value.shape
+    assert shapes == {
+        "obs_mean": (27,),
+        "obs_std": (27,),
+        "w1": (64, 27),
+        "b1": (64, 1),
+        "w2": (64, 64),
+        "b2": (64, 1),
+        "w3": (8, 64),
+        "b3": (8, 1),
+    }
+    assert (acting["obs_std"] > 0).all()
+    assert policy.weights_of(acting).keys() == shapes.keys() - set(policy.STATISTICS)
+
+
+def test_the_agents_lie_apart(tla):
+    original, target = (agents.find(tla.name, tla.backend, role)[1] for role in agents.ROLES)
+    gap = target.level("tla").mean - original.level("tla").mean
+    assert gap > 10 * np.hypot(target.level("tla").stderr, original.level("tla").stderr)
+    assert original.level("ant").mean > target.level("ant").mean
+
+
+@pytest.mark.parametrize(
+    ("role", "level", "task"), [("original", 6000, "ant"), ("original", 1700, "tla"), ("target", 3900, "tla")]
+)
+def test_the_levels_are_the_papers(tla, role, level, task):
+    measured = agents.find(tla.name, tla.backend, role)[1].level(task)
+    assert abs(measured.mean - level) < 0.05 * level
+    assert measured.stderr < 0.05 * level
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["ant", "tla"])
+def test_the_stated_level_is_reproduced(tla, workspace, task):
+    settings, episodes = tla.settings.task, 64
+    env = physics.make(task, tla.backend, settings.leg_penalty)
+    for role in agents.ROLES:
+        stated = agents.find(tla.name, tla.backend, role)[1].level(task)
+        keys = rollouts.episode_keys(CHECK, 0, episodes, stream=0)
+        returns = rollouts.roll_out(
+            env, data.agent_policy(tla, role), settings.action_std, settings.steps, *keys
+        ).returns
+        stderr = np.hypot(returns.std(ddof=1) / np.sqrt(episodes), stated.stderr)
+        assert abs(returns.mean() - stated.mean) < 4 * stderr, role
+
+
+@pytest.fixture
+def shipped(tmp_path, tla, monkeypatch):
+    """A copy of the shipped agents that a test may damage."""
+    copy = tmp_path / "agents" / f"{tla.name}-{tla.backend}"
+    shutil.copytree(agents.folder(tla.name, tla.backend), copy)
+    monkeypatch.setattr(agents, "folder", lambda env, backend: tmp_path / "agents" / f"{env}-{backend}")
+    agents.find.cache_clear()
+    yield copy
+    agents.find.cache_clear()
+
+
+def test_another_file_under_the_cards_name_is_refused(shipped):
+    weights = shipped / "target.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    agents.find("tla", "spring", "original")
+    with pytest.raises(RequestError, match=r"not the agent that target\.json describes"):
+        agents.find("tla", "spring", "target")
+
+
+@pytest.mark.parametrize("missing", ["original.json", "original.safetensors"])
+def test_half_an_agent_is_none(shipped, missing):
+    (shipped / missing).unlink()
+    with pytest.raises(RequestError, match="has no original agent"):
+        agents.find("tla", "spring", "original")
+
+
+def test_show_states_levels_and_how_they_were_made(tla, mpobench_cli):
+    run = mpobench_cli("agents", "show", "tla")
+    assert (run.returncode, run.stderr) == (0, "")
+    for role in agents.ROLES:
+        file, card = agents.find(tla.name, tla.backend, role)
+        assert f"{role}  ({file})" in run.stdout
+        assert card.command in run.stdout
+        for level in card.levels:
+            assert (
+                f"{level.task}: {level.mean:.0f} ± {level.stderr:.0f}, {level.episodes} episodes"
+                in run.stdout
+            )
+
+
+def test_show_of_a_backend_without_agents_says_how_to_train_them(mpobench_cli):
+    run = mpobench_cli("agents", "show", "tla", "--backend", "positional")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert len(run.stderr.strip().splitlines()) == 1
+    assert "mpobench agents train tla original --backend positional" in run.stderr
+
+
+def test_a_card_is_plain_json(tla):
+    file = agents.folder(tla.name, tla.backend) / "target.json"
+    card = agents.AgentCard.model_validate_json(file.read_bytes())
+    assert json.loads(file.read_text()) == json.loads(card.model_dump_json())

@@ -1,0 +1,98 @@
+"""The Gaussian policy against its definition in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mujoco_samples import ACTIONS, OBS, random_policy
+
+from mpobench_mujoco import policy
+from mpobench_mujoco.learner import Trajectories, all_logps, trajectory_logps
+
+
+def mean_of(acting: policy.Policy, observations: np.ndarray) -> np.ndarray:
+    """The mean action of normalised ``(steps, obs)``, in float64."""
+    hidden = observations.astype(np.float64)
+    for layer in (1, 2, 3):
+        weight, bias = (acting[f"{kind}{layer}"].astype(np.float64) for kind in "wb")
+        hidden = np.tanh(hidden @ weight.T + bias[:, 0])
+    return hidden
+
+
+def log_cell_probability(mean: np.ndarray, actions: np.ndarray, std: float) -> np.ndarray:
+    """Log of density × (1/e)^dim at each step, in float64."""
+    density = np.exp(-((actions - mean) ** 2) / (2 * std**2)) / np.sqrt(2 * np.pi * std**2)
+    return np.log(density * np.exp(-1)).sum(axis=1)
+
+
+@pytest.mark.parametrize("std", [0.15, 0.2, 0.3, 1.0])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_step_logps_are_log_probabilities_of_action_cells(std, seed):
+    acting, rng = random_policy(seed), np.random.default_rng(seed)
+    observations = rng.normal(size=(50, OBS)).astype(np.float32)
+    mean = mean_of(acting, observations)
+    actions = (mean + std * rng.normal(size=mean.shape)).astype(np.float32)
+    if std == 1:
+        assert (np.abs(actions) > 1).any(), "samples that execution would clip are among them"
+    ours = policy.step_logps(policy.weights_of(acting), observations.T, actions.T, std)
+    assert ours.shape == (50,)
+    np.testing.assert_allclose(ours, log_cell_probability(mean, actions, std), rtol=1e-5, atol=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1e4))
+@settings(max_examples=30, deadline=None)
+def test_the_mean_action_stays_within_bounds(seed, scale):
+    observations = np.random.default_rng(seed).normal(scale=scale, size=(OBS, 7)).astype(np.float32)
+    mean = np.asarray(policy.mean_action(policy.weights_of(random_policy(seed)), observations))
+    assert mean.shape == (ACTIONS, 7)
+    assert (np.abs(mean) <= 1).all()
+    if scale < 10:
+        assert (np.abs(mean) < 1).all()
+
+
+def test_a_trajectory_counts_its_living_steps_only():
+    std, steps = 0.2, 40
+    acting, rng = random_policy(3), np.random.default_rng(3)
+    lengths = np.array([1, 17, 40], np.int32)
+    observations = rng.normal(size=(3, OBS, steps)).astype(np.float32)
+    actions = rng.uniform(-1, 1, (3, ACTIONS, steps)).astype(np.float32)
+    expected = [
+        log_cell_probability(mean_of(acting, o.T), a.T, std)[:length].sum()
+        for o, a, length in zip(observations, actions, lengths, strict=True)
+    ]
+    weights, trajectories = policy.weights_of(acting), Trajectories(observations, actions, lengths)
+    logps = trajectory_logps(weights, trajectories, std)
+    np.testing.assert_allclose(logps.total, expected, rtol=1e-5)
+    np.testing.assert_allclose(logps.mean, expected / lengths, rtol=1e-5)
+    np.testing.assert_allclose(all_logps(weights, trajectories, std), expected, rtol=1e-5)
+    # What the dead do is not seen, whatever it is
+    observations[1, :, 17:], actions[1, :, 17:] = 1e3, -1e3
+    np.testing.assert_array_equal(trajectory_logps(weights, trajectories, std).total, logps.total)
+
+
+def test_probabilities_stay_below_one_at_the_environments_noise(tla):
+    at_best = policy.step_logps(
+        policy.weights_of(acting := random_policy(0)),
+        np.zeros((OBS, 1), np.float32),
+        mean_of(acting, np.zeros((1, OBS))).T.astype(np.float32),
+        tla.settings.task.action_std,
+    )
+    assert at_best.item() < 0
+
+
+def test_a_policy_survives_the_disk(tmp_path, tla):
+    acting = random_policy(5)
+    tla.save_policy(acting, tmp_path)
+    loaded = tla.load_policy(tmp_path)
+    assert loaded.keys() == acting.keys()
+    for name, value in acting.items():
+        np.testing.assert_array_equal(loaded[name], value)
+
+
+def test_new_weights_keep_the_statistics():
+    old, new = random_policy(0), random_policy(1)
+    changed = policy.with_weights(old, policy.weights_of(new))
+    for name in old:
+        np.testing.assert_array_equal(changed[name], (old if name in policy.STATISTICS else new)[name])

@@ -1,0 +1,122 @@
+"""From the pool to labelled, normalised pairs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mujoco_samples import invent_pool, request
+
+from mpobench.keys import content_key
+from mpobench.registry import get_registry
+from mpobench_mujoco import agents, data
+from mpobench_mujoco.dataset import draw_sources, label
+
+CORRUPTIONS = ["base", "noisy:0.3", "mixed", "bad-judge:1000", "mixed+noisy:0.3"]
+
+
+def corruption(text):
+    return get_registry().build("corruption", text).component
+
+
+def load(env, text, workspace, seed=0, scale="smoke"):
+    """A dataset of invented rollouts, and the blocks that it was picked from."""
+    dataset = replace(request(env, corruption=text, seed=seed).dataset, scale=scale)
+    blocks = invent_pool(env, dataset, workspace)
+    return data.load_dataset(env, dataset, workspace), blocks
+
+
+@pytest.mark.parametrize("text", CORRUPTIONS)
+def test_every_trajectory_is_the_one_of_its_agent_side_and_row(tla, invented, text):
+    loaded, blocks = load(tla, text, invented)
+    pairs = tla.dataset_settings("smoke").pairs
+    original = data.agent_policy(tla, "original")
+    for side in (0, 1):
+        for row in range(pairs):
+            role = agents.ROLES[loaded.labels.sources[row, side]]
+            block = blocks[content_key(tla.block_payload(role, side, 0, pairs))]
+            index = side * pairs + row
+            observed = loaded.trajectories.observations[index]
+            normalised = (block.observations[row] - original["obs_mean"][:, None]) / original["obs_std"][
+                :, None
+            ]
+            np.testing.assert_allclose(observed, normalised, rtol=1e-5, atol=1e-5)
+            np.testing.assert_array_equal(loaded.trajectories.actions[index], block.actions[row])
+            assert loaded.trajectories.lengths[index] == block.lengths[row]
+            assert loaded.returns[row, side] == block.returns[row]
+
+
+@pytest.mark.parametrize(
+    ("text", "scale"), [*((text, "smoke") for text in CORRUPTIONS), ("mixed+noisy:0.3", "quick")]
+)
+def test_chosen_and_rejected_are_the_two_sides_of_a_pair(tla, invented, text, scale):
+    loaded, _ = load(tla, text, invented, scale=scale)
+    pairs = len(loaded.chosen)
+    assert pairs == tla.dataset_settings(scale).pairs
+    lengths, actions = (
+        np.asarray(array) for array in (loaded.trajectories.lengths, loaded.trajectories.actions)
+    )
+    assert len(lengths) == len(actions) == 2 * pairs
+    chosen_returns = np.where(loaded.labels.chosen == 0, loaded.returns[:, 0], loaded.returns[:, 1])
+    np.testing.assert_array_equal(loaded.returns.T.ravel()[loaded.chosen], chosen_returns)
+    np.testing.assert_array_equal(loaded.chosen % pairs, np.arange(pairs))
+    np.testing.assert_array_equal(loaded.rejected % pairs, np.arange(pairs))
+    np.testing.assert_array_equal(loaded.chosen // pairs, loaded.labels.chosen)
+    np.testing.assert_array_equal(loaded.rejected // pairs, 1 - loaded.labels.chosen)
+
+
+def test_base_prefers_the_higher_return(tla, invented):
+    loaded, _ = load(tla, "base", invented)
+    np.testing.assert_array_equal(loaded.labels.chosen, np.argmax(loaded.returns, axis=1))
+    assert (loaded.labels.flipped, loaded.labels.correct) == (0.0, 1.0)
+    np.testing.assert_array_equal(loaded.labels.sources, np.tile([0, 1], (len(loaded.chosen), 1)))
+
+
+def test_mixed_needs_both_agents_on_both_sides_and_base_one_each(tla):
+    def wanted(text):
+        return {(p["role"], p["draw"]) for p in tla.blocks(request(tla, corruption=text).dataset)}
+
+    assert wanted("base") == {("original", 0), ("target", 1)}
+    assert wanted("mixed") == {(role, side) for role in agents.ROLES for side in (0, 1)}
+
+
+def test_an_agent_compared_with_itself_gives_two_different_rollouts(tla, invented):
+    loaded, _ = load(tla, "mixed", invented)
+    pairs = len(loaded.chosen)
+    same = np.flatnonzero(loaded.labels.sources[:, 0] == loaded.labels.sources[:, 1])
+    assert len(same), "else this shows nothing"
+    actions = np.asarray(loaded.trajectories.actions)
+    for row in same:
+        assert not np.allclose(actions[row], actions[pairs + row])
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("judge", ["base", "bad-judge:500", "mixed"])
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 1.0])
+def test_noise_flips_the_very_labels_that_the_judge_gave(seed, judge, rate):
+    pairs = 400
+    clean, noisy = (
+        corruption(judge),
+        corruption(f"{judge}+noisy:{rate}" if judge != "base" else f"noisy:{rate}"),
+    )
+    sources = draw_sources(clean, pairs, seed)
+    np.testing.assert_array_equal(draw_sources(noisy, pairs, seed), sources)
+    returns = np.random.default_rng(seed).normal(2500, 500, (pairs, 2))
+    before, after = (label(each, sources, returns, seed) for each in (clean, noisy))
+    swapped = before.chosen != after.chosen
+    assert after.flipped == swapped.mean()
+    assert abs(swapped.mean() - rate) <= 4 * np.sqrt(rate * (1 - rate) / pairs)
+    assert after.correct == np.mean(returns[np.arange(pairs), after.chosen] >= returns.mean(axis=1))
+
+
+def test_labels_of_one_seed_repeat_and_of_two_seeds_differ():
+    noisy, returns = corruption("mixed+noisy:0.3"), np.random.default_rng(0).normal(size=(200, 2))
+
+    def decide(seed):
+        sources = draw_sources(noisy, 200, seed)
+        return sources, label(noisy, sources, returns, seed).chosen
+
+    for one, again, other in zip(decide(1), decide(1), decide(2), strict=True):
+        np.testing.assert_array_equal(one, again)
+        assert (one != other).any()

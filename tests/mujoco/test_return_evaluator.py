@@ -1,0 +1,75 @@
+"""From real rollouts through a training to a score, at the smallest scale."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from mujoco_samples import random_policy, request
+
+from mpobench.registry import get_registry
+from mpobench_mujoco import agents, data, rollouts
+
+EPISODES = 8
+
+
+@pytest.fixture(scope="module")
+def evaluator():
+    return get_registry().build("evaluator", "return").component
+
+
+@pytest.mark.slow
+def test_rollouts_training_and_score(tla, workspace, evaluator):
+    wanted = request(tla, "dpo", "noisy:0.3")
+    for each in tla.prerequisites(wanted):
+        tla.prepare(each.payload, wanted, workspace)
+        assert (workspace.cache / each.path).exists()
+    trained = tla.train(wanted, workspace)
+    score = evaluator.evaluate(tla, trained.policy, 0, "smoke", workspace)
+    assert score.keys() == {metric.name for metric in evaluator.metrics}
+    returns, lengths = tla.returns(trained.policy, 0, "smoke", workspace)
+    assert (returns.shape, lengths.shape) == ((EPISODES,), (EPISODES,))
+    assert score["return"] == returns.mean()
+    assert score["length"] == lengths.mean()
+    original, target = (agents.find("tla", tla.backend, role)[1].level("tla").mean for role in agents.ROLES)
+    share = (returns.mean() - original) / (target - original)
+    np.testing.assert_allclose(score["normalised_score"], 100 * share)
+    assert evaluator.config(tla, "smoke") == {"episodes": EPISODES, "original": original, "target": target}
+
+
+@pytest.mark.slow
+def test_a_seed_decides_the_start_states_whatever_the_policy(tla, workspace, monkeypatch):
+    blocks, roll_out = [], rollouts.roll_out
+
+    def recorded(*args):
+        blocks.append(roll_out(*args))
+        return blocks[-1]
+
+    monkeypatch.setattr(rollouts, "roll_out", recorded)
+    for acting, seed in ((data.agent_policy(tla, "target"), 0), (random_policy(0), 0), (random_policy(0), 1)):
+        tla.returns(acting, seed, "smoke", workspace)
+    agent, other, later = (block.observations[:, :, 0] for block in blocks)
+    np.testing.assert_array_equal(agent, other)
+    assert not np.isclose(agent[:, 0], later[:, 0]).any()
+    keys = rollouts.episode_keys(data.DATA, 0, EPISODES, stream=0)
+    training_starts = roll_out(
+        data.brax_env(tla), random_policy(0), tla.settings.task.action_std, tla.settings.task.steps, *keys
+    ).observations[:, :, 0]
+    assert not np.isclose(agent[:, 0], training_starts[:, 0]).any(), "no score from a state of the data"
+
+
+def test_an_environment_without_rollouts_is_refused(evaluator, toys):
+    task = toys.build("env", "task").component
+    assert "has no rollouts with a true return" in evaluator.refuses(task)
+    with pytest.raises(TypeError, match="has no rollouts"):
+        evaluator.config(task, "smoke")
+
+
+def test_nothing_is_printed_by_what_a_worker_imports():
+    """Stdout carries the leaderboard; mujoco-mjx would print there that optional engines are missing."""
+    run = subprocess.run(
+        [sys.executable, "-c", "import mpobench_mujoco.training"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == ""

@@ -1,0 +1,213 @@
+"""The runner: what is computed, what is not computed again, and how failures stay where they belong."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpobench.protocols import Launcher
+from mpobench.registry import Registry
+from mpobench.results import ResultStore
+from mpobench.runner import Outcome, execute
+from mpobench.suite import Suite, plan
+
+
+class Here(Launcher):
+    """Tasks run in a thread of this process, one after the other."""
+
+    @contextmanager
+    def open(self, workers: int | None, report: Callable[[str, str, float], None]) -> Iterator[Executor]:
+        with ThreadPoolExecutor(1) as executor:
+            yield executor
+
+
+class Lab:
+    """A results folder and a cache, and runs of suites on them."""
+
+    def __init__(self, folder: Path, registry: Registry) -> None:
+        self.store, self.cache, self.registry = ResultStore(folder / "results"), folder / "cache", registry
+
+    def run(self, objectives: str = "sft,dpo", **fields: Any) -> Outcome:
+        fields = {"envs": "bandit", "scale": "smoke", "objectives": objectives, **fields}
+        suite = Suite.of(fields)
+        return execute(plan(suite, self.registry), self.store, Here(), 1, suite.rerun, self.cache)
+
+    def work(self) -> Counter[str]:
+        """How often each piece of work was done since the last call: ``train dpo 0``."""
+        log = self.cache / "work.log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return Counter(lines)
+
+    def status(self) -> dict[str, str]:
+        return {result.objective: result.status for result in self.store.load_all()}
+
+    def cell(self, objective: str) -> Path:
+        (key,) = (result.key for result in self.store.load_all() if result.objective == objective)
+        return self.store.path(key)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, bandits: Registry, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    # Tasks look their components up in the process that they run in, which is this one.
+    monkeypatch.setattr("mpobench.runner.get_registry", lambda: bandits)
+    return Lab(tmp_path, bandits)
+
+
+def test_a_run_learns_and_shares_what_trainings_have_in_common(lab: Lab) -> None:
+    outcome = lab.run("sft,dpo,ipo,orpo", seeds=2, scale="paper", training={"epochs": 20})
+    assert (outcome.planned, outcome.ran, outcome.failures) == (8, {"ok": 8}, [])
+    work = lab.work()
+    assert sum(count for what, count in work.items() if what.startswith("pulls")) == 2, "one dataset per seed"
+    assert sum(count for what, count in work.items() if what.startswith("sft")) == 2, (
+        "dpo and ipo share a stage"
+    )
+    assert sum(count for what, count in work.items() if what.startswith("train")) == 8
+    original = 0.27  # σ(-1): what the original agent earns a pull
+    for result in lab.store.load_all():
+        assert result.metrics["payoff"] > original + 0.1, result.objective
+        assert len(result.curves["loss"]) == 20
+        assert result.config["objective"]["name"] == result.objective
+        assert set(result.versions) == {"mpobench", "numpy"}
+
+
+def test_a_finished_run_again_does_nothing(lab: Lab) -> None:
+    lab.run()
+    lab.work()
+    before = {file: file.stat().st_mtime_ns for file in lab.store.folder.rglob("*.*")}
+    outcome = lab.run()
+    assert (outcome.ran, outcome.reused, lab.work()) == ({}, 2, {})
+    assert {file: file.stat().st_mtime_ns for file in lab.store.folder.rglob("*.*")} == before
+
+
+def test_what_is_missing_is_all_that_runs(lab: Lab) -> None:
+    lab.run("sft", seeds=1)
+    lab.work()
+    outcome = lab.run("sft,orpo", seeds=2)
+    assert (outcome.ran, outcome.reused) == ({"ok": 3}, 1)
+    assert lab.work() == {"pulls 1": 1, "train sft 1": 1, "train orpo 0": 1, "train orpo 1": 1}
+
+
+def test_rerun_all_computes_all_again(lab: Lab) -> None:
+    lab.run()
+    lab.work()
+    outcome = lab.run(rerun="all")
+    assert (outcome.ran, outcome.reused) == ({"ok": 2}, 0)
+    assert lab.work() == {"train sft 0": 1, "train dpo 0": 1}, "the shared files are still good"
+
+
+def test_a_new_evaluator_never_retrains(lab: Lab) -> None:
+    lab.run()
+    assert lab.work()["train dpo 0"] == 1
+    outcome = lab.run(evaluators="payoff,payoff:2")
+    assert (outcome.ran, outcome.reused, lab.work()) == ({"ok": 2}, 2, {})
+    scores = {(r.objective, r.evaluator): r.metrics["payoff"] for r in lab.store.load_all()}
+    for objective in ("sft", "dpo"):
+        assert scores[objective, "payoff:2"] == pytest.approx(2 * scores[objective, "payoff"])
+    curves = {(r.objective, tuple(r.curves["loss"])) for r in lab.store.load_all()}
+    assert len(curves) == 2, "a policy's curves are those of its training, whoever scores it"
+
+
+def test_policies_outlive_results_and_results_outlive_policies(lab: Lab) -> None:
+    lab.run("sft")
+    lab.work()
+    lab.cell("sft").unlink()
+    assert (lab.run("sft").ran, lab.work()) == ({"ok": 1}, {})
+    for file in (lab.store.folder / "policies").rglob("*.*"):
+        file.unlink()
+    assert (lab.run("sft").ran, lab.work()) == ({}, {})
+    assert lab.run("sft", evaluators="payoff:3").ran == {"ok": 1}
+    assert lab.work() == {"train sft 0": 1}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: b"\x00" * len(content),
+        lambda content: content.replace(b"mpobench-cell/1", b"mpobench-cell/99"),
+        lambda content: json.dumps({"somebody": "else's"}).encode(),
+    ],
+    ids=["truncated", "empty", "zeros", "foreign format", "foreign"],
+)
+def test_a_damaged_result_counts_as_missing_and_is_kept_aside(
+    lab: Lab, damage: Callable[[bytes], bytes]
+) -> None:
+    lab.run()
+    lab.work()
+    file = lab.cell("dpo")
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    outcome = lab.run()
+    (line,) = outcome.replaced
+    assert line.startswith(f"{file} is truncated or not a result of mpobench (")
+    assert line.endswith(f"kept as {file.name}.damaged, its cell runs again")
+    assert "\n" not in line
+    assert (outcome.ran, outcome.reused, lab.work()) == ({"ok": 1}, 1, {}), "its policy is still there"
+    assert file.with_name(f"{file.name}.damaged").read_bytes() == damage(whole)
+    assert lab.status() == {"sft": "ok", "dpo": "ok"}
+    assert lab.run().replaced == []
+
+
+FAULTS = {
+    "raises": ("error", "KeyError: 'no\\nsuch thing'"),
+    "wrong-shape": ("error", "ValueError: WrongShape.loss returned shape (1,), not (8,)"),
+    "nan": ("diverged", "the loss is not finite in epoch 1"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_objective_fails_alone(lab: Lab, fault: str) -> None:
+    status, reason = FAULTS[fault]
+    outcome = lab.run(f"{fault},sft")
+    assert outcome.ran == {"ok": 1, status: 1}
+    assert outcome.failures == [f"{fault} on bandit base, seed 0: {status}: {reason}"]
+    assert len(outcome.traces) == (status == "error")
+    assert lab.status() == {fault: status, "sft": "ok"}
+    again = lab.run(f"{fault},sft")
+    assert (again.ran, again.reused) == ({}, 2)
+    assert again.failures == [f"{fault} on bandit base, seed 0: {status} earlier: {reason}"]
+    lab.work()
+    assert lab.run(f"{fault},sft", rerun="errors").ran == {status: 1}
+    assert lab.work() == {f"train {fault} 0": 1}
+
+
+@pytest.mark.parametrize("stage", ["pulls", "sft"])
+def test_a_failed_prerequisite_fails_what_waits_for_it(lab: Lab, stage: str) -> None:
+    outcome = lab.run("sft,dpo,ipo", envs=f"bandit,jammed:{stage}")
+    stuck = ["sft", "dpo", "ipo"] if stage == "pulls" else ["dpo", "ipo"]
+    assert sorted(outcome.failures) == sorted(
+        f"{objective} on jammed:{stage} base, seed 0: error: RuntimeError: the lever is stuck"
+        for objective in stuck
+    )
+    assert outcome.ran == {"ok": 6 - len(stuck), "error": len(stuck)}
+    assert len(lab.store.load_all()) == 6
+
+
+def test_a_corruption_that_fails_while_work_is_sorted_out_fails_alone(lab: Lab) -> None:
+    outcome = lab.run("sft", corruptions="base,sources-raise")
+    assert outcome.ran == {"ok": 1, "error": 1}
+    assert outcome.failures == ["sft on bandit sources-raise, seed 0: error: LookupError: which agents?"]
+
+
+def test_a_failed_evaluation_keeps_the_policy_and_the_other_scores(lab: Lab) -> None:
+    evaluators = "infinite,payoff,unable"
+    outcome = lab.run("sft", evaluators=evaluators)
+    assert outcome.ran == {"diverged": 1, "ok": 1, "error": 1}
+    assert outcome.failures == [
+        "sft on bandit base, seed 0: diverged: the policy's payoff is not finite",
+        "sft on bandit base, seed 0: error: FileNotFoundError: where is the key?",
+    ]
+    assert all(result.curves["loss"] for result in lab.store.load_all())
+    lab.work()
+    (lab.cache / "key").touch()
+    outcome = lab.run("sft", evaluators=evaluators, rerun="errors")
+    assert (outcome.ran, outcome.reused, lab.work()) == ({"diverged": 1, "ok": 1}, 1, {})
