@@ -8,6 +8,7 @@ arguments of the program: changing them compiles nothing.
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -97,6 +98,59 @@ def without_numbers(objective: Objective) -> Objective:
     return objective.model_copy(update=dict.fromkeys(numbers_of(objective), 0.0))
 
 
+BLOCK_STEPS = 250
+"""Forward and backward pass of this many steps stay in a core's second-level cache (about 1 MiB)."""
+
+
+def _blocks(trajectories: Trajectories) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Observations and actions ``(blocks, features, block steps)``, and which steps are alive."""
+    observations, actions, lengths = trajectories
+    k, _, steps = observations.shape
+    size = math.gcd(steps, BLOCK_STEPS)
+
+    def cut(array: jax.Array) -> jax.Array:
+        return (
+            array.reshape(k, -1, steps // size, size).transpose(0, 2, 1, 3).reshape(-1, array.shape[1], size)
+        )
+
+    alive = jnp.arange(steps) < lengths[:, None]
+    return cut(observations), cut(actions), alive.reshape(-1, size)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def total_logps(weights: Weights, trajectories: Trajectories, std: float) -> jax.Array:
+    """Log π(τ) of some trajectories, ``(k,)`` nats.
+
+    Differentiated block by block: what a loss needs is the gradient of each trajectory's total, weighted later, so
+    that forward and backward pass of a block follow each other while its activations are still in the cache.
+    """
+    totals = jax.lax.map(lambda block: _block_logp(weights, block, std), _blocks(trajectories))
+    return jnp.sum(totals.reshape(trajectories.lengths.size, -1), axis=1)
+
+
+def _block_logp(weights: Weights, block: tuple[jax.Array, jax.Array, jax.Array], std: float) -> jax.Array:
+    observations, actions, alive = block
+    return jnp.sum(step_logps(weights, observations, actions, std) * alive)
+
+
+def _totals_and_gradients(
+    weights: Weights, trajectories: Trajectories, std: float
+) -> tuple[jax.Array, Weights]:
+    k = trajectories.lengths.size
+    totals, gradients = jax.lax.map(
+        lambda block: jax.value_and_grad(_block_logp)(weights, block, std), _blocks(trajectories)
+    )
+    summed = jax.tree.map(lambda each: each.reshape(k, -1, *each.shape[1:]).sum(axis=1), gradients)
+    return totals.reshape(k, -1).sum(axis=1), summed
+
+
+def _weighted(std: float, gradients: Weights, cotangent: jax.Array) -> tuple[Weights, None]:
+    return jax.tree.map(lambda each: jnp.tensordot(cotangent, each, 1), gradients), None
+
+
+total_logps.defvjp(_totals_and_gradients, _weighted)
+
+
 def trajectory_logps(weights: Weights, trajectories: Trajectories, std: float) -> SequenceLogps:
     """Log π(τ) of some trajectories.
 
@@ -108,15 +162,8 @@ def trajectory_logps(weights: Weights, trajectories: Trajectories, std: float) -
     Returns:
         ``(k,)`` totals and lengths.
     """
-    observations, actions, lengths = trajectories
-    k, _, steps = observations.shape
-
-    def features_first(block: jax.Array) -> jax.Array:
-        return block.transpose(1, 0, 2).reshape(block.shape[1], k * steps)
-
-    logps = step_logps(weights, features_first(observations), features_first(actions), std).reshape(k, steps)
-    lived = jnp.arange(steps) < lengths[:, None]
-    return SequenceLogps(jnp.sum(logps * lived, axis=1), lengths.astype(logps.dtype))
+    totals = total_logps(weights, trajectories, std)
+    return SequenceLogps(totals, trajectories.lengths.astype(totals.dtype))
 
 
 def pair_losses(

@@ -69,7 +69,7 @@ class TrainingSettings(Settings):
     po_epochs: int = Field(2, ge=1)
     pairs_per_update: int = Field(2, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
-    po_learning_rate: float = Field(1e-5, gt=0)
+    po_learning_rate: float = Field(3e-6, gt=0)
     keep_optimizer_state: bool = True
     max_grad_norm: float = Field(1.3, gt=0)
 

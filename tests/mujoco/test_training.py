@@ -172,7 +172,7 @@ def test_references_are_those_of_the_sft_weights(tla, invented):
     curves = training.train(
         tla, request(tla, "dpo", "noisy:0.3", seed=2, po_learning_rate=1e-30), invented
     ).curves
-    np.testing.assert_allclose(curves["loss"][-1], np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(curves["loss"][-1], np.log(2), rtol=1e-5)
 
 
 def test_an_sft_stage_is_the_beginning_of_sft(tla, invented):

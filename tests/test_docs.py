@@ -1,0 +1,116 @@
+"""What the documentation says works: its commands, its code, its figures."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+import pytest
+
+from mpobench import hookspecs
+from mpobench.leaderboard import render_markdown
+from mpobench.loading import HOOKS
+from mpobench.registry import Registry
+from mpobench.results import read_results
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "CONTRIBUTING.md")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Code blocks of a page, but for the two lines that `.ci/run` executes on a clean checkout."""
+    text = (ROOT / page).read_text()
+    return re.findall(rf"(?<! -->\n)```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a checkout has, where commands may write."""
+    place = tmp_path_factory.mktemp("docs")
+    for folder in ("plugins", "leaderboards"):
+        shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_works(page: str, workplace: Path, shared_cache: Path) -> None:
+    commands = [line for block in blocks(page, "bash") for line in block.splitlines() if line.strip()]
+    assert commands
+    scripts = Path(sys.executable).parent
+    env = {
+        **os.environ,
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "MPOBENCH_CACHE": str(shared_cache),
+    }
+    for command in commands:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=workplace,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_examples_run(page: str) -> None:
+    examples = blocks(page, "python")
+    assert examples
+    for example in examples:
+        exec(compile(example, page, "exec"), {"__name__": "example"})
+
+
+def test_ci_runs_the_lines_of_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    for marker in ("run", "test"):
+        line = re.search(rf"<!-- ci: {marker} -->\n```bash\n(.*)\n```", text)
+        assert line, marker
+        assert "-c constraints.txt" in line[1]
+    assert "for line in run test" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("hook", sorted(HOOKS))
+def test_example_of_each_hook_is_a_plugin(hook: str) -> None:
+    docstring = inspect.getdoc(getattr(hookspecs, hook)) or ""
+    code = textwrap.dedent(docstring.split(".. code-block:: python\n")[1])
+    module = types.ModuleType(f"example_of_{hook}")
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(code, hook, "exec"), vars(module))
+        registry = Registry.of_modules([(module, "example", "1.0")])
+        assert not registry.broken
+        (registered,) = registry.cards(HOOKS[hook].kind)
+        if registered.card.kind != "command":
+            registry.resolve(registered.card.kind, registered.card.name)
+    finally:
+        del sys.modules[module.__name__]
+
+
+def test_published_pages_match_their_results() -> None:
+    results = sorted((ROOT / "leaderboards").glob("*.jsonl"))
+    assert results
+    for file in results:
+        page = file.with_suffix(".md").read_text()
+        title = page.splitlines()[0].removeprefix("# ")
+        reproduce = next((line for line in page.splitlines() if line.startswith("Made by ")), "")
+        assert page == render_markdown(read_results(file), title=title, reproduce=reproduce), file.name
+
+
+def test_readme_shows_a_published_leaderboard() -> None:
+    readme = (ROOT / "README.md").read_text()
+    shown = re.search(r"<!-- leaderboard: (\S+) -->\n(.*?)\n<!-- /leaderboard -->", readme, re.DOTALL)
+    assert shown
+    page = (ROOT / "leaderboards" / f"{shown[1]}.md").read_text()
+    assert shown[2].strip()
+    assert shown[2] in page
