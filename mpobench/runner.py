@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import secrets
 import shutil
-import tempfile
 import time
 import traceback
 from collections import Counter
@@ -277,8 +277,8 @@ def _trained(training: Training, store: ResultStore, workspace: Workspace, retra
     if record.exists() and not retrain:
         return Trained(env.load_policy(folder), **read_record(record))
     trained = env.train(training.request, workspace)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    temporary = folder.with_name(f".partial-{secrets.token_hex(4)}")
+    temporary.mkdir(parents=True)
     try:
         env.save_policy(trained.policy, temporary)
         write_record(temporary / record.name, trained)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import bandit_plugin
 import faulty_plugin
+import hypothesis
 import pytest
 import toy_plugin
+from processes import Install, Run, environment, program, write_distribution
 
 import mpobench_corruptions.hooks
 import mpobench_objectives.hooks
 from mpobench.registry import Registry, get_registry
+
+hypothesis.settings.register_profile("mpobench", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("mpobench")
 
 
 @pytest.fixture(scope="session")
@@ -53,21 +56,6 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "mpobench-cache"
 
 
-def write_distribution(
-    site: Path, distribution: str, source: str, version: str = "1.0", module: str | None = None
-) -> None:
-    """Writes a distribution with one plugin module as pip would leave it."""
-    module = module or distribution.replace("-", "_")
-    info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
-    info.mkdir(parents=True)
-    (site / f"{module}.py").write_text(source)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-    (info / "entry_points.txt").write_text(f"[mpobench]\n{distribution} = {module}\n")
-
-
-Install = Callable[..., Path]
-
-
 @pytest.fixture
 def install(tmp_path: Path) -> Install:
     """Installs a distribution of one plugin module; returns the folder for the import path."""
@@ -78,14 +66,6 @@ def install(tmp_path: Path) -> Install:
         return site
 
     return write
-
-
-def program(*args: str) -> list[str]:
-    """The command line of the program, in a process of its own."""
-    return [sys.executable, "-c", "from mpobench.cli import main; main()", *args]
-
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
@@ -105,8 +85,3 @@ def mpobench_cli(shared_cache: Path) -> Run:
         )
 
     return run
-
-
-def environment(path: tuple[Path, ...], cache: Path) -> dict[str, str]:
-    """Variables of a process that finds plugins on ``path`` and keeps what runs share in ``cache``."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "MPOBENCH_CACHE": str(cache)}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer
-from conftest import environment, program
+from processes import environment, program
 
 from mpobench.cli.run import app
 from mpobench.suite import Suite

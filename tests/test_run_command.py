@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import environment, program
+from processes import environment, program
 
 from mpobench import progress
 from mpobench.leaderboard import render_markdown, render_terminal

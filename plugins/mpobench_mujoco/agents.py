@@ -8,6 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from pydantic import ValidationError
+
 from mpobench import RequestError
 from mpobench_mujoco.settings import Recipe, Settings
 
@@ -86,7 +88,14 @@ def find(env: str, backend: str, role: Role) -> tuple[Path, AgentCard]:
             f"{env}:backend={backend} has no {role} agent (agents exist for: {', '.join(shipped) or 'none'}); "
             f"train it with: mpobench agents train {env} {role} --backend {backend}"
         )
-    card = AgentCard.model_validate_json(card_file.read_bytes())
+    try:
+        card = AgentCard.model_validate_json(card_file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RequestError(
+            f"{card_file} is not an agent's card ({where}: {first['msg']}): reinstall mpobench"
+        ) from error
     if hashlib.sha256(file.read_bytes()).hexdigest() != card.sha256:
         raise RequestError(f"{file} is not the agent that {card_file.name} describes: reinstall mpobench")
     return file, card

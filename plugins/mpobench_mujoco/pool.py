@@ -6,8 +6,8 @@ are content-keyed folders of ``.npy`` files that any number of processes map int
 
 from __future__ import annotations
 
+import secrets
 import shutil
-import tempfile
 from dataclasses import fields
 from pathlib import Path
 
@@ -25,7 +25,8 @@ def block_folder(cache: Path, key: str) -> Path:
 def write_block(folder: Path, rollouts: Rollouts) -> None:
     """Writes a block; it appears at once, whole, or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    temporary = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
+    temporary.mkdir()
     try:
         for field in fields(Rollouts):
             np.save(temporary / f"{field.name}.npy", getattr(rollouts, field.name), allow_pickle=False)
