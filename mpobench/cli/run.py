@@ -18,28 +18,28 @@ app = typer.Typer(pretty_exceptions_enable=False)
 def run(
     context: typer.Context,
     suite: Annotated[Path | None, typer.Argument(help="A suite file; options win over it.")] = None,
-    envs: Annotated[str | None, typer.Option(help="Environments, comma list. [default: tla]")] = None,
+    envs: Annotated[str | None, typer.Option(help="Environments, comma list. Default: tla.")] = None,
     corruptions: Annotated[
-        str | None, typer.Option(help="Dataset corruptions, comma list; + composes. [default: base]")
+        str | None, typer.Option(help="Dataset corruptions, comma list; + composes. Default: base.")
     ] = None,
     objectives: Annotated[str | None, typer.Option(help="Objectives to compare, comma list.")] = None,
     evaluators: Annotated[
-        str | None, typer.Option(help="Evaluators, comma list. [default: each environment's own]")
+        str | None, typer.Option(help="Evaluators, comma list. Default: each environment's own.")
     ] = None,
     scale: Annotated[
-        str | None, typer.Option(help="smoke (seconds), quick (minutes) or paper. [default: quick]")
+        str | None, typer.Option(help="smoke (seconds), quick (minutes) or paper. Default: quick.")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(help="Seeds 0..N-1. [default: smoke 1, quick 3, paper 25]")
+        int | None, typer.Option(help="Seeds 0..N-1. Default: smoke 1, quick 3, paper 25.")
     ] = None,
     training: Annotated[
         list[str] | None,
         typer.Option(help="Override the training configuration: po_learning_rate=3e-5. Repeatable."),
     ] = None,
-    results: Annotated[Path | None, typer.Option(help="Folder of the results. [default: results]")] = None,
-    launcher: Annotated[str | None, typer.Option(help="Where cells run. [default: local]")] = None,
+    results: Annotated[Path | None, typer.Option(help="Folder of the results. Default: results.")] = None,
+    launcher: Annotated[str | None, typer.Option(help="Where cells run. Default: local.")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Tasks at once. [default: what the launcher offers]")
+        int | None, typer.Option(help="Tasks at once. Default: what the launcher offers.")
     ] = None,
     rerun: Annotated[
         str | None,

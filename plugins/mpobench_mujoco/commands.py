@@ -58,9 +58,7 @@ def train(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for the agent and its card. [default: agents/ENV-BACKEND]", show_default=False
-        ),
+        typer.Option(help="Folder for the agent and its card. Default: agents/ENV-BACKEND."),
     ] = None,
 ) -> None:
     """Train an agent with PPO; a stopped training goes on when the command is given again.

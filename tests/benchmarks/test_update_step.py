@@ -165,7 +165,9 @@ def race(cache: Path) -> tuple[dict[str, float], float]:
 
 
 @pytest.mark.benchmark
-def test_an_update_is_faster_than_pytorchs_and_near_the_products_alone(benchmark: Any, tmp_path: Path) -> None:
+def test_an_update_is_faster_than_pytorchs_and_near_the_products_alone(
+    benchmark: Any, tmp_path: Path
+) -> None:
     def in_a_worker() -> tuple[dict[str, float], float]:
         with Local().open(1, lambda *_: None) as executor:
             return executor.submit(race, tmp_path).result()
