@@ -95,7 +95,6 @@ class Training:
         objective: configured over the environment's defaults.
         request: what ``Env.train`` gets.
         key: content key.
-        dataset_key: content key of the dataset.
         cells: those to run; skipped ones are only in the plan.
         evaluators: one per cell, in the same order.
     """
@@ -105,7 +104,6 @@ class Training:
     objective: Configured[Objective]
     request: TrainingRequest
     key: str
-    dataset_key: str
     cells: tuple[Cell, ...]
     evaluators: tuple[Configured[Evaluator], ...]
 
@@ -242,7 +240,6 @@ class Stage:
                 objective,
                 wanted,
                 training_key,
-                dataset_key,
                 tuple(cell for cell, _ in due),
                 tuple(score.evaluator for _, score in due),
             )
