@@ -8,7 +8,6 @@ arguments of the program: changing them compiles nothing.
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -98,72 +97,53 @@ def without_numbers(objective: Objective) -> Objective:
     return objective.model_copy(update=dict.fromkeys(numbers_of(objective), 0.0))
 
 
-BLOCK_STEPS = 250
-"""Forward and backward pass of this many steps stay in a core's second-level cache (about 1 MiB)."""
-
-
-def _blocks(trajectories: Trajectories) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Observations and actions ``(blocks, features, block steps)``, and which steps are alive."""
-    observations, actions, lengths = trajectories
-    k, _, steps = observations.shape
-    size = math.gcd(steps, BLOCK_STEPS)
-
-    def cut(array: jax.Array) -> jax.Array:
-        return (
-            array.reshape(k, -1, steps // size, size).transpose(0, 2, 1, 3).reshape(-1, array.shape[1], size)
-        )
-
-    alive = jnp.arange(steps) < lengths[:, None]
-    return cut(observations), cut(actions), alive.reshape(-1, size)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def total_logps(weights: Weights, trajectories: Trajectories, std: float) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def total_logps(weights: Weights, trajectories: Trajectories, members: jax.Array, std: float) -> jax.Array:
     """Log π(τ) of some trajectories, ``(k,)`` nats.
 
-    Differentiated block by block: what a loss needs is the gradient of each trajectory's total, weighted later, so
-    that forward and backward pass of a block follow each other while its activations are still in the cache.
+    Differentiated one trajectory at a time: what a loss needs is the gradient of each total, weighted later, so that
+    a trajectory's forward and backward pass follow each other while its activations (1.5 MB for a thousand steps)
+    are still in a core's second-level cache.
+
+    Args:
+        weights: of the policy.
+        trajectories: all of a dataset's.
+        members: ``(k,)`` indices of those wanted; they are read where they lie, not gathered first.
+        std: the environment's action noise.
     """
-    totals = jax.lax.map(lambda block: _block_logp(weights, block, std), _blocks(trajectories))
-    return jnp.sum(totals.reshape(trajectories.lengths.size, -1), axis=1)
+    totals: jax.Array = jax.lax.map(lambda member: _total_logp(weights, trajectories, member, std), members)
+    return totals
 
 
-def _block_logp(weights: Weights, block: tuple[jax.Array, jax.Array, jax.Array], std: float) -> jax.Array:
-    observations, actions, alive = block
+def _total_logp(weights: Weights, trajectories: Trajectories, member: jax.Array, std: float) -> jax.Array:
+    observations, actions, length = (part[member] for part in trajectories)
+    alive = jnp.arange(observations.shape[1]) < length
     return jnp.sum(step_logps(weights, observations, actions, std) * alive)
 
 
 def _totals_and_gradients(
-    weights: Weights, trajectories: Trajectories, std: float
+    weights: Weights, trajectories: Trajectories, members: jax.Array, std: float
 ) -> tuple[jax.Array, Weights]:
-    k = trajectories.lengths.size
-    totals, gradients = jax.lax.map(
-        lambda block: jax.value_and_grad(_block_logp)(weights, block, std), _blocks(trajectories)
+    one = jax.value_and_grad(_total_logp)
+    totals_and_gradients: tuple[jax.Array, Weights] = jax.lax.map(
+        lambda member: one(weights, trajectories, member, std), members
     )
-    summed = jax.tree.map(lambda each: each.reshape(k, -1, *each.shape[1:]).sum(axis=1), gradients)
-    return totals.reshape(k, -1).sum(axis=1), summed
+    return totals_and_gradients
 
 
-def _weighted(std: float, gradients: Weights, cotangent: jax.Array) -> tuple[Weights, None]:
-    return jax.tree.map(lambda each: jnp.tensordot(cotangent, each, 1), gradients), None
+def _weighted(std: float, gradients: Weights, cotangent: jax.Array) -> tuple[Weights, None, None]:
+    return jax.tree.map(lambda each: jnp.tensordot(cotangent, each, 1), gradients), None, None
 
 
 total_logps.defvjp(_totals_and_gradients, _weighted)
 
 
-def trajectory_logps(weights: Weights, trajectories: Trajectories, std: float) -> SequenceLogps:
-    """Log π(τ) of some trajectories.
-
-    Args:
-        weights: of the policy.
-        trajectories: ``k`` of them.
-        std: the environment's action noise.
-
-    Returns:
-        ``(k,)`` totals and lengths.
-    """
-    totals = total_logps(weights, trajectories, std)
-    return SequenceLogps(totals, trajectories.lengths.astype(totals.dtype))
+def trajectory_logps(
+    weights: Weights, trajectories: Trajectories, members: jax.Array, std: float
+) -> SequenceLogps:
+    """Log π(τ) of some trajectories, ``(k,)`` totals and lengths; arguments as :func:`total_logps`."""
+    totals = total_logps(weights, trajectories, members, std)
+    return SequenceLogps(totals, trajectories.lengths[members].astype(totals.dtype))
 
 
 def pair_losses(
@@ -171,6 +151,7 @@ def pair_losses(
     objective: Objective,
     std: float,
     trajectories: Trajectories,
+    members: jax.Array,
     reference: jax.Array,
     progress: jax.Array,
 ) -> tuple[jax.Array, PreferenceBatch]:
@@ -180,7 +161,8 @@ def pair_losses(
         weights: of the policy.
         objective: with its numbers in place.
         std: the environment's action noise.
-        trajectories: the chosen ones, then the rejected ones.
+        trajectories: all of the dataset's.
+        members: ``(2 pairs,)`` indices: the chosen ones, then the rejected ones.
         reference: ``(2 pairs,)`` log π_ref of the same.
         progress: share of training done.
 
@@ -190,7 +172,7 @@ def pair_losses(
     Raises:
         ValueError: if the loss has another shape.
     """
-    logps = trajectory_logps(weights, trajectories, std)
+    logps = trajectory_logps(weights, trajectories, members, std)
     pairs = logps.total.shape[0] // 2
 
     def side(part: slice, total: jax.Array) -> SequenceLogps:
@@ -249,7 +231,8 @@ def run_epoch(
             weights,
             objective,
             program.std,
-            Trajectories(*(array[members] for array in trajectories)),
+            trajectories,
+            members,
             pairs.reference[members],
             progress,
         )
@@ -280,15 +263,8 @@ def run_epoch(
 
 @functools.partial(jax.jit, static_argnums=2)
 def all_logps(weights: Weights, trajectories: Trajectories, std: float) -> jax.Array:
-    """Log π(τ) of every trajectory of a dataset, ``(n,)`` nats, one at a time to bound memory."""
-
-    def one(trajectory: Trajectories) -> jax.Array:
-        total: jax.Array = trajectory_logps(
-            weights, Trajectories(*(part[None] for part in trajectory)), std
-        ).total[0]
-        return total
-
-    logps: jax.Array = jax.lax.map(one, trajectories)
+    """Log π(τ) of every trajectory of a dataset, ``(n,)`` nats."""
+    logps: jax.Array = total_logps(weights, trajectories, jnp.arange(trajectories.lengths.size), std)
     return logps
 
 

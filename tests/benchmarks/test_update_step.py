@@ -178,5 +178,5 @@ def test_an_update_is_faster_than_pytorchs_and_near_the_products_alone(
     for name, each in milliseconds.items():
         print(f"{name:10} {each:6.2f} ms an update, {each / milliseconds['ours']:4.2f} times ours")
     assert distance < 0.1 * RATE * UPDATES, "they do not do the same work"
-    assert ratio > 1.2
-    assert milliseconds["ours"] < 2 * milliseconds["products"]
+    assert ratio > 2
+    assert milliseconds["ours"] < 1.6 * milliseconds["products"]

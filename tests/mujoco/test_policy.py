@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mujoco_samples import ACTIONS, OBS, random_policy
 
+from mpobench import SequenceLogps
 from mpobench_mujoco import policy
-from mpobench_mujoco.learner import Trajectories, all_logps, trajectory_logps
+from mpobench_mujoco.learner import Trajectories, trajectory_logps
 
 
 def mean_of(acting: policy.Policy, observations: np.ndarray) -> np.ndarray:
@@ -62,14 +64,19 @@ def test_a_trajectory_counts_its_living_steps_only():
         log_cell_probability(mean_of(acting, o.T), a.T, std)[:length].sum()
         for o, a, length in zip(observations, actions, lengths, strict=True)
     ]
-    weights, trajectories = policy.weights_of(acting), Trajectories(observations, actions, lengths)
-    logps = trajectory_logps(weights, trajectories, std)
+    weights = policy.weights_of(acting)
+
+    def logps_of(*members: int) -> SequenceLogps:
+        trajectories = Trajectories(*map(jnp.asarray, (observations, actions, lengths)))
+        return trajectory_logps(weights, trajectories, jnp.array(members), std)
+
+    logps = logps_of(0, 1, 2)
     np.testing.assert_allclose(logps.total, expected, rtol=1e-5)
     np.testing.assert_allclose(logps.mean, expected / lengths, rtol=1e-5)
-    np.testing.assert_allclose(all_logps(weights, trajectories, std), expected, rtol=1e-5)
+    np.testing.assert_array_equal(logps_of(2, 0).total, logps.total[jnp.array([2, 0])])
     # What the dead do is not seen, whatever it is
     observations[1, :, 17:], actions[1, :, 17:] = 1e3, -1e3
-    np.testing.assert_array_equal(trajectory_logps(weights, trajectories, std).total, logps.total)
+    np.testing.assert_array_equal(logps_of(0, 1, 2).total, logps.total)
 
 
 def test_probabilities_stay_below_one_at_the_environments_noise(tla):
