@@ -20,7 +20,7 @@ def objective(spec: str) -> Objective:
     """A configured objective, ready to compute losses with any array library.
 
     Args:
-        spec: ``"dpo:beta=0.2"``.
+        spec: ``"dpo:beta=0.2"``, or an objective file, ``"found/objective.json:lam=0.5"``.
 
     Raises:
         RequestError: for an unknown name or field, or a value that is not allowed.

@@ -58,7 +58,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """A training in plain strings and numbers: what crosses to a worker process."""
+    """A training in plain strings and numbers, each spec as ``Configured.spec``: what crosses to a worker process."""
 
     env: str
     corruption: str
@@ -113,7 +113,7 @@ class Training:
         return TrainingSpec(
             self.env.text,
             self.corruption.text,
-            self.objective.text,
+            self.objective.spec,
             tuple(cell.evaluator for cell in self.cells),
             self.request.seed,
             self.request.dataset.scale,

@@ -17,20 +17,56 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
+class SearchRange:
+    """Where tuning looks for the value of a numeric field.
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+        log: whether to search on a logarithmic scale.
+    """
+
+    low: float
+    high: float
+    log: bool
+
+    def __str__(self) -> str:
+        """``[0.01, 100] log``."""
+        return f"[{self.low:g}, {self.high:g}]{' log' * self.log}"
+
+
+@dataclass(frozen=True)
 class FieldDoc:
-    """What a user needs to know of a field; ``default`` is empty for a required one."""
+    """What a user needs to know of a field.
+
+    Attributes:
+        name: in specs.
+        type: in words (see :func:`type_name`).
+        default: as specs write it; empty for a required field.
+        range: allowed values (see :func:`bounds`).
+        search: those that tuning tries, if it has a say.
+        description: one line.
+    """
 
     name: str
     type: str
     default: str
     range: str
+    search: SearchRange | None
     description: str
 
 
 def describe(model: type[BaseModel]) -> list[FieldDoc]:
     """The fields of a model, in the order of their declaration."""
     return [
-        FieldDoc(name, type_name(info.annotation), _default(info), bounds(info), info.description or "")
+        FieldDoc(
+            name,
+            type_name(info.annotation),
+            _default(info),
+            bounds(info),
+            search_range(info),
+            info.description or "",
+        )
         for name, info in model.model_fields.items()
     ]
 
@@ -60,6 +96,12 @@ def bounds(info: FieldInfo) -> str:
     low = f"[{limits['ge']:g}" if "ge" in limits else f"({limits['gt']:g}" if "gt" in limits else "(-∞"
     high = f"{limits['le']:g}]" if "le" in limits else f"{limits['lt']:g})" if "lt" in limits else "∞)"
     return f"{low}, {high}"
+
+
+def search_range(info: FieldInfo) -> SearchRange | None:
+    """What a field declares as ``json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}}``."""
+    extra: Any = info.json_schema_extra
+    return SearchRange(**extra["search"]) if isinstance(extra, dict) and "search" in extra else None
 
 
 def _default(info: FieldInfo) -> str:
@@ -100,7 +142,8 @@ def _explain(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
     if kind == "too_short":
         return f"{name!r} has to have at least {problem['ctx']['min_length']}"
     where = ".".join(str(step) for step in path)
-    return f"{where}={problem['input']!r:.60}: {message} ({_allowed(info)})"
+    given = " ".join(repr(problem["input"]).split())  # arrays print on several lines
+    return f"{where}={given:.60}: {message} ({_allowed(info)})"
 
 
 def no_such_field(name: str, known: Iterable[str]) -> str:

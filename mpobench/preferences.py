@@ -15,6 +15,9 @@ Array: TypeAlias = Any
 """An array of any array-API library. The standard has no type that numpy, jax (tracers
 included) and torch share, so the checker sees ``Any``; shapes are stated in docstrings."""
 
+_NAMESPACES: dict[type, Any] = {}
+"""Namespaces by type of array: in eager mode a look-up costs as much as an operation on a thousand pairs."""
+
 
 @dataclass(frozen=True)
 class SequenceLogps:
@@ -55,7 +58,10 @@ class PreferenceBatch:
     @property
     def xp(self) -> Any:
         """The array namespace of the batch (``jax.numpy``, or torch's or numpy's compatible one)."""
-        return array_api_compat.array_namespace(self.chosen.total)
+        kind = type(self.chosen.total)
+        if kind not in _NAMESPACES:
+            _NAMESPACES[kind] = array_api_compat.array_namespace(self.chosen.total)
+        return _NAMESPACES[kind]
 
     @property
     def reference(self) -> tuple[SequenceLogps, SequenceLogps]:

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from mpobench.tensors import Tensors
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mpobench.preferences import Array, PreferenceBatch
+    from mpobench.preferences import Array, PreferenceBatch, SequenceLogps
 
 Scale: TypeAlias = Literal["smoke", "quick", "paper"]
 """How much work a run spends: seconds (``smoke``), minutes (``quick``), or what the paper spent."""
@@ -45,6 +47,7 @@ class Objective(Component, ABC):
     The same object trains a brax policy under ``jax.jit``/``grad``/``vmap`` and a language model
     under torch autograd. Numeric fields must stay traceable: a trainer replaces them by tracers, so
     that tuning and evolution never recompile. That forbids Python branches on them (use ``xp.where``).
+    Weights of a network are a field of type :class:`~mpobench.tensors.Tensors`, and traceable likewise.
 
     Attributes:
         needs_reference: whether ``loss`` reads ``batch.reference``. The reference policy is the one at the
@@ -57,6 +60,27 @@ class Objective(Component, ABC):
     def two_stage(self) -> bool:
         """Whether training begins with an SFT stage, before this loss takes over."""
         return self.needs_reference
+
+    @property
+    def leaves(self) -> dict[str, Any]:
+        """The traceable part: every float, and every ``Tensors`` as a plain dict of its arrays.
+
+        A pytree, whose numbers a trainer replaces: ``objective.model_copy(update=leaves)`` is the loss at
+        other leaves of the same structure, tracers included.
+        """
+        found: dict[str, Any] = {}
+        for name, value in self:
+            if isinstance(value, Tensors):
+                found[name] = dict(value)
+            elif type(value) is float:
+                found[name] = value
+        return found
+
+    @property
+    def skeleton(self) -> Objective:
+        """The objective without its leaves: equal, and of equal hash, for all that share a compiled program."""
+        empty = {float: 0.0, Tensors: Tensors({})}
+        return self.model_copy(update={name: empty[type(getattr(self, name))] for name in self.leaves})
 
     @abstractmethod
     def loss(self, batch: PreferenceBatch) -> Array:
@@ -263,6 +287,21 @@ class Env(Component, ABC):
         Raises:
             DivergedError: when the loss or the weights leave the finite numbers.
         """
+
+    def pair_logps(
+        self, request: DatasetRequest, workspace: Workspace
+    ) -> tuple[SequenceLogps, SequenceLogps] | None:
+        """Log π(τ) of both sides of a dataset's pairs under its reference policy, the cloned one: for pictures.
+
+        Args:
+            request: which dataset; what it takes to build it is made, or found in the workspace.
+            workspace: where to keep that.
+
+        Returns:
+            (chosen, rejected), numpy arrays of shape ``(pairs,)`` in nats; None (the default) if the
+            environment has no such numbers.
+        """
+        return None
 
     @abstractmethod
     def save_policy(self, policy: Any, folder: Path) -> None:

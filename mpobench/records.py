@@ -62,6 +62,8 @@ def refused(cell: Cell, plan: Plan) -> CellResult:
 
 
 def _origin(objective: Configured[Objective]) -> Origin:
+    if objective.file is not None:
+        return objective.file.card.origin
     card = objective.registered.card
     return card.origin if isinstance(card, ObjectiveCard) else "human"
 

@@ -8,6 +8,7 @@ import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload
 
@@ -18,6 +19,7 @@ from mpobench.composition import compose, decisions
 from mpobench.errors import PluginError, SpecError
 from mpobench.fields import no_such_field, validated
 from mpobench.loading import Broken, Plugin, Registered, installed_plugins, load, one_line
+from mpobench.objective_files import ObjectiveFile, ObjectiveFileError, read_objective_file
 from mpobench.protocols import (
     Component,
     DatasetCorruption,
@@ -27,7 +29,7 @@ from mpobench.protocols import (
     Launcher,
     Objective,
 )
-from mpobench.specs import canonical, parse, read_value, split_sum
+from mpobench.specs import canonical, is_file, parse, read_value, split_sum
 from mpobench.suggestions import suggest
 
 PROTOCOLS: dict[str, type[Component]] = {
@@ -51,19 +53,32 @@ class Configured(Generic[C_co]):
 
     Attributes:
         registered: its card and where it comes from; the first part's for a sum.
-        text: the canonical spec: what departs from the defaults, in one way of writing.
+        text: the canonical spec: what departs from the defaults, in one way of writing. For an objective file, its
+            name and what was stated beside it: what tables show.
         component: ready to use.
         parts: what a sum is made of; empty for everything else.
+        file: the objective file that gave its fields, if one did.
     """
 
     registered: Registered
     text: str
     component: C_co
     parts: tuple[Configured[C_co], ...] = ()
+    file: ObjectiveFile | None = None
+
+    @property
+    def spec(self) -> str:
+        """What builds it again, in any process on any folder: ``text``, with a file's path for its name."""
+        if self.file is None:
+            return self.text
+        return f"{self.file.path.resolve()}{self.text.removeprefix(self.file.card.name)}"
 
     @functools.cached_property
     def identity(self) -> JsonObject | list[JsonObject]:
-        """What enters content keys: name, version of the behaviour, and every field; a list for a sum."""
+        """What enters content keys: name, version of the behaviour, and every field; a list for a sum.
+
+        Of tensors it is their digest. The name of an objective file is in, its path is not.
+        """
         if self.parts:
             return [_identity(part) for part in self.parts]
         return _identity(self)
@@ -72,7 +87,8 @@ class Configured(Generic[C_co]):
 def _identity(configured: Configured[Component]) -> JsonObject:
     card = configured.registered.card
     fields = configured.component.model_dump(mode="json")
-    return {"name": card.name, "version": card.version, "fields": fields}
+    identity: JsonObject = {"name": card.name, "version": card.version, "fields": fields}
+    return identity if configured.file is None else {**identity, "file": configured.file.card.name}
 
 
 @dataclass(frozen=True)
@@ -198,6 +214,7 @@ class Registry:
 
         Raises:
             SpecError: for a malformed spec, an unknown name or field, or a value that is not allowed.
+            ObjectiveFileError: if the spec names an objective file, and something is wrong with it.
             PluginError: if the component's plugin is broken.
         """
         parts = split_sum(text)
@@ -210,9 +227,11 @@ class Registry:
 
     def _build_part(self, kind: Kind, text: str, defaults: Defaults) -> Configured[Any]:
         spec = parse(text)
-        label = f"{kind} {spec.name!r}"
-        model = self.resolve(kind, spec.name)
-        registered = self.find(kind, spec.name)
+        file = self._file(spec.name) if kind == "objective" and is_file(spec.name) else None
+        label = f"{kind} {spec.name!r}" if file is None else str(file)
+        name = spec.name if file is None else file.card.objective
+        model = self.resolve(kind, name)
+        registered = self.find(kind, name)
         explicit: dict[str, object] = {}
         for key, value in spec.args:
             field = registered.card.positional if key is None else key
@@ -226,13 +245,31 @@ class Registry:
                 raise SpecError(f"{label}: {no_such_field(field, model.model_fields)}")
             explicit[field] = read_value(value)
         if callable(defaults):
-            defaults = defaults(spec.name, frozenset(model.model_fields))
+            defaults = defaults(name, frozenset(model.model_fields))
+        if file is not None:
+            defaults = {**defaults, **file.values}
+            validated(model, defaults, label, ObjectiveFileError)
         component = validated(model, {**defaults, **explicit}, label, SpecError)
         dumped = component.model_dump(mode="json")
         stated = {
             key: dumped[key] for key in explicit if _matters(model, key, explicit, defaults, dumped[key])
         }
-        return Configured(registered, canonical(spec.name, stated, registered.card.positional), component)
+        shown = canonical(spec.name if file is None else file.card.name, stated, registered.card.positional)
+        return Configured(registered, shown, component, file=file)
+
+    def _file(self, path: str) -> ObjectiveFile:
+        """An objective file whose names are in order: it has one of its own, and is of a known objective."""
+        file = read_objective_file(Path(path))
+        try:
+            self.find("objective", file.card.objective)
+        except SpecError as error:
+            raise ObjectiveFileError(f"{file}: {error}") from error
+        for claim in self._claims.get("objective", {}).get(file.card.name, ()):
+            raise ObjectiveFileError(
+                f"{file} is named {file.card.name!r}, like an objective of {claim.source}: "
+                "give it a name of its own in the file"
+            )
+        return file
 
 
 def _matters(

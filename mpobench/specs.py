@@ -5,6 +5,7 @@ Pure text: no registry, no types.
 list  = spec {"," spec}        a chunk "key=value" without a name continues the spec before it
 spec  = part {"+" part}        sums, for corruptions; "+" must be followed by a letter (1e+3 is a number)
 part  = name [":" arg {"," arg}]
+name  = letters, digits, ".", "-", "_" | a path that ends in ".json": an objective file
 arg   = key "=" value | value  at most one bare value: the component's positional field
 value = bare text | JSON string, array, object or null, within which "," and "+" mean nothing
 """
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from mpobench.errors import SpecError
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_NAMES = re.compile(rf"{_NAME.pattern}(\+{_NAME.pattern})*")
+_FILE = re.compile(r"(.+?\.json)\s*(:|$)(.*)", re.DOTALL)
 _KEY = re.compile(r"[A-Za-z_]\w*")
 _CONTINUATION = re.compile(r"\s*[A-Za-z_]\w*\s*=")
 _BARE = re.compile(r"[\w./~-]+")
@@ -30,7 +33,7 @@ class Spec:
     """One parsed part.
 
     Attributes:
-        name: of the component.
+        name: of the component, or path of an objective file.
         args: (key, value) pairs in the order given; the key of a bare value is None.
     """
 
@@ -45,11 +48,14 @@ def parse(text: str) -> Spec:
         SpecError: for an empty or malformed name, a missing key or value, a key given twice or several
             bare values.
     """
-    name, colon, rest = (piece.strip() for piece in text.partition(":"))
+    name, colon, rest = _head(text)
     if not name:
         raise SpecError(f"{text!r} has no name: write NAME or NAME:key=value")
-    if not _NAME.fullmatch(name):
-        raise SpecError(f"{name!r} in {text!r} is not a name: use letters, digits, '.', '-' and '_'")
+    if not (_NAME.fullmatch(name) or is_file(name)):
+        raise SpecError(
+            f"{name!r} in {text!r} is not a name: use letters, digits, '.', '-' and '_', "
+            "or name an objective file, PATH.json"
+        )
     if not colon:
         return Spec(name)
     args = tuple(_argument(text, chunk) for chunk in _split_commas(rest))
@@ -61,6 +67,19 @@ def parse(text: str) -> Spec:
         if keys.count(key) > 1:
             raise SpecError(f"{text!r} gives {key!r} twice")
     return Spec(name, args)
+
+
+def is_file(name: str) -> bool:
+    """Whether the name of a part is the path of an objective file."""
+    return name.endswith(".json")
+
+
+def _head(text: str) -> tuple[str, str, str]:
+    """Name, colon and arguments of a part; a path may hold colons and pluses itself."""
+    name, colon, rest = (piece.strip() for piece in text.partition(":"))
+    if not _NAMES.fullmatch(name) and (file := _FILE.fullmatch(text)):
+        name, colon, rest = (piece.strip() for piece in file.groups())
+    return name, colon, rest
 
 
 def _argument(text: str, chunk: str) -> tuple[str | None, str]:
@@ -93,12 +112,15 @@ def split_list(text: str) -> list[str]:
         elif not specs:
             raise SpecError(f"{chunk!r} in {text!r} belongs to no name: write NAME:{chunk}")
         else:
-            specs[-1] += ("," if ":" in split_sum(specs[-1])[-1] else ":") + chunk
+            _, colon, _ = _head(split_sum(specs[-1])[-1])
+            specs[-1] += ("," if colon else ":") + chunk
     return specs
 
 
 def split_sum(text: str) -> list[str]:
     """Splits a sum into its parts: ``mixed+noisy:0.1`` has two, ``slow:1e+3`` one."""
+    if is_file(_head(text)[0]):
+        return [text.strip()]
     cuts = [at for at in _outside(text, "+") if text[at + 1 : at + 2].isalpha()]
     return [part.strip() for part in _cut(text, cuts)]
 

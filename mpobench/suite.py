@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from mpobench.cells import Cell, Stage, Training
 from mpobench.errors import RequestError, SpecError
 from mpobench.fields import validated
+from mpobench.objective_files import ObjectiveFile
 from mpobench.protocols import Evaluator, Objective, Scale
 from mpobench.registry import Configured, Registry
-from mpobench.specs import canonical, parse, split_list
+from mpobench.specs import canonical, parse, split_list, split_sum
 
 Rerun: TypeAlias = Literal["missing", "errors", "all"]
 """Which cells to run although they have a result: none, those that failed or diverged, or all."""
@@ -100,9 +101,22 @@ def _entry(entry: object) -> str:
     name = fields.pop("name", None)
     if not isinstance(name, str):
         raise SpecError(f'{entry!r} has no name: write {{name = "...", ...}}')
-    if fields and (parse(name).args or "+" in name):
+    if fields and (len(split_sum(name)) > 1 or parse(name).args):
         raise SpecError(f"{name!r} already has arguments: write them all as fields of the table, or none")
     return canonical(name, fields)
+
+
+def _each_name_once(objectives: Iterable[Configured[Objective]]) -> None:
+    """Refuses two objective files of one name, whose rows nobody could tell apart."""
+    files: dict[str, ObjectiveFile] = {}
+    for file in (objective.file for objective in objectives):
+        if file is None:
+            continue
+        first = files.setdefault(file.card.name, file)
+        if first.path.resolve() != file.path.resolve():
+            raise RequestError(
+                f"{first} and {file} are both named {file.card.name!r}: give one of them another name in its file"
+            )
 
 
 @dataclass(frozen=True)
@@ -127,8 +141,8 @@ def plan(suite: Suite, registry: Registry) -> Plan:
     """Expands a suite into cells and trainings: a product, less what is said twice.
 
     Raises:
-        RequestError: for unknown or broken components, values that are not allowed, or a training
-            configuration that an environment rejects.
+        RequestError: for unknown or broken components, values that are not allowed, two objective files of one name, or
+            a training configuration that an environment rejects.
     """
     cells: list[Cell] = []
     trainings: list[Training] = []
@@ -139,6 +153,7 @@ def plan(suite: Suite, registry: Registry) -> Plan:
         evaluators |= {score.evaluator.text: score.evaluator for score in stage.scores}
         datasets = [stage.dataset(corruption) for corruption in suite.corruptions]
         objectives = [stage.objective(objective) for objective in suite.objectives]
+        _each_name_once(objectives)
         configured |= {(stage.env.text, objective.text): objective for objective in objectives}
         for dataset in {dataset.corruption.text: dataset for dataset in datasets}.values():
             for objective in {objective.text: objective for objective in objectives}.values():

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from mpobench import (
+    DatasetRequest,
     DivergedError,
     Env,
     EnvCard,
@@ -75,7 +76,7 @@ class Bandit(Env):
     def prepare(self, payload: dict[str, Any], request: TrainingRequest, workspace: Workspace) -> None:
         log(workspace, f"{payload['make']} {request.seed}")
         made = (
-            self._pull(request)
+            self._pull(request.dataset)
             if payload["make"] == "pulls"
             else np.array(self._descend(request, Cloning(), THETA[0], workspace, "SFT stages")[0])
         )
@@ -83,10 +84,10 @@ class Bandit(Env):
         np.save(partial := file.with_name(f"{file.stem}-{os.getpid()}.npy"), made)
         partial.replace(file)
 
-    def _pull(self, request: TrainingRequest) -> Any:
+    def _pull(self, request: DatasetRequest) -> Any:
         """``(2, pairs)``: how often each side pulled arm 1, the chosen side first."""
-        corruption, pairs = request.dataset.corruption, self.dataset_config(request.dataset.scale)["pairs"]
-        rng = np.random.default_rng(request.dataset.seed)
+        corruption, pairs = request.corruption, self.dataset_config(request.scale)["pairs"]
+        rng = np.random.default_rng(request.seed)
         sources = corruption.sources(pairs, rng)
         counts = rng.binomial(PULLS, sigmoid(np.asarray(THETA)[sources]))
         returns = counts * PAYOFF[1] + rng.normal(0, self.noise * PULLS**0.5, counts.shape)
@@ -120,6 +121,9 @@ class Bandit(Env):
             theta = float(np.load(workspace.cache / self._file("sft", request)[1]))
         theta, losses = self._descend(request, request.objective, theta, workspace, "training")
         return Trained(theta, {"loss": losses})
+
+    def pair_logps(self, request: DatasetRequest, workspace: Workspace) -> Any:
+        return tuple(logps(THETA[0], counts) for counts in self._pull(request))
 
     def save_policy(self, policy: float, folder: Path) -> None:
         (folder / "theta.txt").write_text(repr(policy))

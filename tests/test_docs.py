@@ -64,7 +64,8 @@ def test_every_command_works(page: str, workplace: Path, shared_cache: Path) -> 
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_python_examples_run(page: str) -> None:
+def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     examples = blocks(page, "python")
     assert examples
     for example in examples:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 from dataclasses import asdict
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
 from mpobench.cli.plugins import row
 from mpobench.cli.tables import print_table
+from mpobench.errors import RequestError
 from mpobench.fields import describe
-from mpobench.registry import get_registry
+from mpobench.loading import Registered
+from mpobench.objective_files import ObjectiveFile
+from mpobench.protocols import Objective
+from mpobench.registry import Configured, get_registry
+from mpobench.specs import format_value, is_file, parse
+from mpobench.tensors import Tensors
 
 _Kind: TypeAlias = Literal["env", "corruption", "objective", "evaluator", "launcher"]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
@@ -48,33 +55,106 @@ def _app(kind: _Kind, plural: str, example: str) -> typer.Typer:
 def _list(kind: _Kind, as_json: bool) -> None:
     found = get_registry().cards(kind)
     if as_json:
-        typer.echo(json.dumps([row(each) for each in found], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([_about(each) for each in found], indent=2, ensure_ascii=False))
+        return
+    if kind == "objective":
+        print_table(
+            ("name", "origin", "stages", "reference", "summary"),
+            [(each.card.name, *_traits(_about(each)), each.card.summary) for each in found],
+        )
         return
     print_table(
         ("name", "summary", "from"), [(each.card.name, each.card.summary, each.source) for each in found]
     )
 
 
+def _about(registered: Registered) -> dict[str, Any]:
+    """A component as JSON; of an objective also how it trains by default, null where its class cannot be had."""
+    if registered.card.kind != "objective":
+        return row(registered)
+    needs: dict[str, bool | None] = {"two_stage": None, "needs_reference": None}
+    # A broken plugin, or a field that has no default, is listed all the same.
+    with contextlib.suppress(RequestError):
+        objective = get_registry().build("objective", registered.card.name).component
+        needs = {"two_stage": objective.two_stage, "needs_reference": objective.needs_reference}
+    return {**row(registered), **needs}
+
+
+def _traits(about: dict[str, Any]) -> tuple[str, str, str]:
+    """Origin, stages and reference of an objective, in words."""
+    stages = {True: "two", False: "one", None: "?"}[about["two_stage"]]
+    return about["origin"], stages, {True: "yes", False: "no", None: "?"}[about["needs_reference"]]
+
+
+def _show_file(built: Configured[Objective], file: ObjectiveFile, as_json: bool) -> None:
+    """Card, provenance and values of an objective file, or of what a spec makes of it."""
+    card = file.card
+    if as_json:
+        fields = built.component.model_dump(mode="json")
+        content = {**card.model_dump(mode="json"), "path": str(file.path), "fields": fields}
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    typer.echo(f"{built.text}: {card.summary} ({file.path})")
+    typer.echo(f"Source: {card.citation}" if card.citation else f"Origin: {card.origin}")
+    typer.echo(
+        f"A {card.objective!r} of {built.registered.source}; see 'mpobench objectives show {card.objective}'"
+    )
+    if card.provenance:
+        typer.echo()
+        print_table(
+            ("provenance", ""), [(key, format_value(value)) for key, value in card.provenance.items()]
+        )
+    typer.echo()
+    print_table(
+        ("option", "value", "range", "search", "description"),
+        [
+            (
+                f.name,
+                _value(getattr(built.component, f.name)),
+                f.range,
+                str(f.search or ""),
+                f.description,
+            )
+            for f in describe(type(built.component))
+        ],
+    )
+
+
+def _value(value: object) -> str:
+    return f"tensors {value.sha256[:12]}…" if isinstance(value, Tensors) else format_value(value)
+
+
 def _show(kind: _Kind, name: str, as_json: bool) -> None:
+    if kind == "objective" and is_file(parse(name).name):
+        built = get_registry().build("objective", name)
+        if built.file is not None:
+            _show_file(built, built.file, as_json)
+            return
     registered = get_registry().find(kind, name)
     model = get_registry().resolve(kind, name)
     fields = describe(model)
     text = inspect.getdoc(model) or ""
     if as_json:
-        content = {**row(registered), "doc": text, "fields": [asdict(field) for field in fields]}
+        content = {**_about(registered), "doc": text, "fields": [asdict(field) for field in fields]}
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     card = registered.card
     typer.echo(f"{card.name}: {card.summary} ({registered.source})")
     if card.citation:
         typer.echo(f"Source: {card.citation}")
+    if kind == "objective":
+        origin, stages, reference = _traits(_about(registered))
+        typer.echo(f"Origin: {origin}. Stages: {stages}. Reference policy: {reference}.")
     typer.echo(f"\n{text}\n")
     if not fields:
         typer.echo("It has no options.")
         return
     print_table(
-        ("option", "type", "default", "range", "description"),
-        [(f.name, f.type, f.default or "(required)", f.range, f.description) for f in fields],
+        ("option", "type", "default", "range", "search", "description"),
+        [
+            (f.name, f.type, f.default or "(required)", f.range, str(f.search or ""), f.description)
+            for f in fields
+        ],
     )
     if card.positional:
         typer.echo(f"\n{card.name}:VALUE is short for {card.name}:{card.positional}=VALUE.")

@@ -17,13 +17,13 @@ from mpobench.registry import Registry, get_registry
 def plugins(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
 ) -> None:
-    r"""List every component with its distribution and version, then broken plugins and clashing names.
+    """List every component with its distribution and version, then broken plugins and clashing names.
 
     \b
     Examples:
       mpobench plugins
       mpobench plugins --json
-    """
+    """  # noqa: D301  # click's mark for lines that are not to be wrapped
     registry = get_registry()
     found = [registered for kind in get_args(Kind) for registered in registry.cards(kind)]
     if as_json:

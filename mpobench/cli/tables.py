@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows under column titles to stdout; nothing is ever cut off."""
+    """Prints rows under column titles to stdout; nothing is ever cut off, and columns of nothing are left out."""
+    kept = [at for at in range(len(columns)) if not rows or any(row[at] for row in rows)]
+    columns, rows = [columns[at] for at in kept], [[row[at] for at in kept] for row in rows]
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table

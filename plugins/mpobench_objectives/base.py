@@ -14,6 +14,15 @@ Reduction: TypeAlias = Annotated[
     Field(description="log π(τ) is the sum over the steps or tokens of τ, or their mean"),
 ]
 
+Beta: TypeAlias = Annotated[
+    float,
+    Field(
+        gt=0,
+        description="strength of the pull towards the reference policy (β)",
+        json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}},
+    ),
+]
+
 
 class ReducedObjective(Objective):
     """A loss on log π(τ), where the literature disagrees whether that is a sum or a mean.
@@ -34,14 +43,21 @@ class ReferencedObjective(ReducedObjective):
 
     needs_reference: ClassVar[bool] = True
 
+    def log_ratios(self, batch: PreferenceBatch) -> tuple[Array, Array]:
+        """Two of ``(pairs,)``: log π(τ)/π_ref(τ) of the chosen and of the rejected side.
+
+        Raises:
+            ValueError: if the batch carries no reference.
+        """
+        chosen, rejected = batch.reference
+        return self.logp(batch.chosen) - self.logp(chosen), self.logp(batch.rejected) - self.logp(rejected)
+
     def log_ratio_margin(self, batch: PreferenceBatch) -> Array:
         """``(pairs,)``: Δ = log π(τ_w)/π_ref(τ_w) − log π(τ_l)/π_ref(τ_l).
 
         Raises:
             ValueError: if the batch carries no reference.
         """
-        chosen, rejected = batch.reference
         # Ratios first: the sums may be in the thousands, and their small changes are what counts.
-        return (self.logp(batch.chosen) - self.logp(chosen)) - (
-            self.logp(batch.rejected) - self.logp(rejected)
-        )
+        chosen, rejected = self.log_ratios(batch)
+        return chosen - rejected

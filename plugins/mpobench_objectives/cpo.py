@@ -7,7 +7,7 @@ from pydantic import Field
 from mpobench.preferences import Array, PreferenceBatch
 
 from .base import ReducedObjective
-from .numerics import log_sigmoid
+from .numerics import logistic_loss
 
 
 class CPO(ReducedObjective):
@@ -38,4 +38,4 @@ class CPO(ReducedObjective):
             ``(pairs,)``, decreasing in log π(τ_w) and increasing in log π(τ_l).
         """
         chosen, rejected = self.logp(batch.chosen), self.logp(batch.rejected)
-        return -chosen - log_sigmoid(batch.xp, self.beta * (chosen - rejected))
+        return logistic_loss(batch.xp, self.beta * (chosen - rejected)) - chosen

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from mpobench.preferences import Array, PreferenceBatch
 
-from .base import ReferencedObjective
-from .numerics import log_sigmoid
+from .base import Beta, ReferencedObjective
+from .numerics import logistic_loss
 
 
 class DPO(ReferencedObjective):
@@ -20,12 +18,7 @@ class DPO(ReferencedObjective):
         Model, arXiv:2305.18290, Eq. 7.
     """
 
-    beta: float = Field(
-        0.1,
-        gt=0,
-        description="strength of the pull towards the reference policy (β)",
-        json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}},
-    )
+    beta: Beta = 0.1
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.
@@ -36,4 +29,4 @@ class DPO(ReferencedObjective):
         Returns:
             ``(pairs,)``, at least 0, decreasing in Δ.
         """
-        return -log_sigmoid(batch.xp, self.beta * self.log_ratio_margin(batch))
+        return logistic_loss(batch.xp, self.beta * self.log_ratio_margin(batch))

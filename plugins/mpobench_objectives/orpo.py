@@ -7,7 +7,7 @@ from pydantic import Field
 from mpobench import Objective
 from mpobench.preferences import Array, PreferenceBatch
 
-from .numerics import log_odds, log_sigmoid
+from .numerics import log_odds, logistic_loss
 
 
 class ORPO(Objective):
@@ -41,4 +41,4 @@ class ORPO(Objective):
         """
         xp, chosen, rejected = batch.xp, batch.chosen.mean, batch.rejected.mean
         log_odds_ratio = log_odds(xp, chosen) - log_odds(xp, rejected)
-        return -chosen - self.lam * log_sigmoid(xp, log_odds_ratio)
+        return self.lam * logistic_loss(xp, log_odds_ratio) - chosen

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from mpobench.preferences import Array, PreferenceBatch
 
-from .base import ReferencedObjective
-from .numerics import as_array_like, log_sigmoid
+from .base import Beta, ReferencedObjective
+from .numerics import as_array_like, logistic_loss
 
 
 class RDPO(ReferencedObjective):
@@ -23,12 +23,7 @@ class RDPO(ReferencedObjective):
         arXiv:2403.19159.
     """
 
-    beta: float = Field(
-        0.1,
-        gt=0,
-        description="strength of the pull towards the reference policy (β)",
-        json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}},
-    )
+    beta: Beta = 0.1
     alpha: float = Field(
         0.05,
         ge=0,
@@ -47,4 +42,4 @@ class RDPO(ReferencedObjective):
         """
         margin = self.log_ratio_margin(batch)
         longer = as_array_like(batch.xp, batch.chosen.length - batch.rejected.length, margin)
-        return -log_sigmoid(batch.xp, self.beta * margin + self.alpha * longer)
+        return logistic_loss(batch.xp, self.beta * margin + self.alpha * longer)

@@ -7,7 +7,7 @@ from pydantic import Field
 from mpobench import Objective
 from mpobench.preferences import Array, PreferenceBatch
 
-from .numerics import log_sigmoid
+from .numerics import logistic_loss
 
 
 class SimPO(Objective):
@@ -51,4 +51,4 @@ class SimPO(Objective):
             ``(pairs,)``, at least 0, decreasing in M_w − M_l.
         """
         margin = batch.chosen.mean - batch.rejected.mean
-        return -log_sigmoid(batch.xp, self.beta * margin - self.gamma)
+        return logistic_loss(batch.xp, self.beta * margin - self.gamma)

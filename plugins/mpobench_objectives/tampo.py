@@ -7,37 +7,31 @@ from typing import Any, Literal, TypeAlias
 from pydantic import Field
 
 from mpobench.preferences import Array, PreferenceBatch
+from mpobench.tensors import Tensors
 
-from .base import ReducedObjective, Reduction
-from .numerics import as_array_like, log_sigmoid
+from .mirror import network
+from .mirror.base import CloningMirrorObjective
+from .mirror.weights import LOG, SQUARE, added_term, one_unit
+from .numerics import as_array_like
 
 Schedule: TypeAlias = Literal["linear", "quadratic", "sigmoid"]
 
 
-def preference_weight(xp: Any, schedule: Schedule, t: Array) -> Array:
-    """α(t): how far the loss has moved from cloning to preferences, after share ``t`` of training."""
-    if schedule == "linear":
-        return t
-    if schedule == "quadratic":
-        return t**2
-    return 1 / (1 + xp.exp(-20 * (t - 0.75)))
-
-
-class TAMPO(ReducedObjective):
+class TAMPO(CloningMirrorObjective):
     """Temporally-aware mirror preference optimization.
 
-    The loss is −(1 − α(t)) log π(τ_w) − α(t) log σ(β (log π(τ_w) − log π(τ_l)) − γ), where t is
-    ``batch.progress`` and α(t) = t, t² or σ(20 (t − 0.75)). One stage, no reference.
+    The loss is −(1 − α(t)) ψ(π(τ_w)) − α(t) g(β (φ⁻¹(π(τ_w)) − φ⁻¹(π(τ_l))) − γ), where t is
+    ``batch.progress`` and α(t) = t, t² or σ(20 (t − 0.75)). One stage, no reference. With the defaults ψ = φ⁻¹ = log
+    and g = log σ this is Eq. 13, which moves from cloning to SimPO; β and γ, SimPO's own, belong to the g of Eq. 12.
 
-    The default ``reduction`` is the mean, since the second term is SimPO's, whose defaults β and γ share. The
-    default schedule is the quadratic one, which in the paper's control tasks matches or surpasses all losses
-    designed by hand; on language models the sigmoid one did best.
+    The default ``reduction`` is the mean, as SimPO's. The default schedule is the quadratic one, which in the
+    paper's control tasks matches or surpasses all losses designed by hand; on language models the sigmoid one
+    did best. A ``schedule_network`` is any increasing α with α(0) = 0 and α(1) = 1.
 
     References:
-        Alfano et al., Meta-Learning Objectives for Preference Optimization, Eq. 13.
+        Alfano et al., Meta-Learning Objectives for Preference Optimization, Eq. 12 and 13.
     """
 
-    reduction: Reduction = "mean"
     schedule: Schedule = Field("quadratic", description="how the weight of the preference term grows (α(t))")
     beta: float = Field(
         2.0,
@@ -51,6 +45,29 @@ class TAMPO(ReducedObjective):
         description="target margin after scaling (γ)",
         json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}},
     )
+    schedule_network: Tensors | None = Field(None, description="weights of a network in place of schedule")
+
+    @classmethod
+    def start(cls) -> TAMPO:
+        """Where a search begins: four networks that are Eq. 13 with β = 1, γ = 0, α(t) = t², for log π above −62."""
+        return cls(
+            beta=1.0,
+            gamma=0.0,
+            psi_network=added_term(),
+            phi_network=one_unit(LOG),
+            g_network=added_term(),
+            schedule_network=one_unit(SQUARE),
+        )
+
+    def preference_weight(self, xp: Any, t: Array) -> Array:
+        """α(t): how far the loss has moved from cloning to preferences after share ``t`` ``(pairs,)`` of training."""
+        if self.schedule_network is not None:
+            return network.schedule(xp, self.schedule_network, t)
+        if self.schedule == "linear":
+            return t
+        if self.schedule == "quadratic":
+            return t**2
+        return 1 / (1 + xp.exp(-20 * (t - 0.75)))
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.
@@ -59,10 +76,10 @@ class TAMPO(ReducedObjective):
             batch: of which ``progress`` is read, and the reference is not.
 
         Returns:
-            ``(pairs,)``, decreasing in log π(τ_w), not decreasing in log π(τ_l).
+            ``(pairs,)``, nowhere increasing in log π(τ_w), nowhere decreasing in log π(τ_l).
         """
-        xp = batch.xp
-        chosen, rejected = self.logp(batch.chosen), self.logp(batch.rejected)
-        alpha = preference_weight(xp, self.schedule, as_array_like(xp, batch.progress, chosen))
-        preference = log_sigmoid(xp, self.beta * (chosen - rejected) - self.gamma)
-        return -(1 - alpha) * chosen - alpha * preference
+        xp, chosen, rejected = batch.xp, self.logp(batch.chosen), self.logp(batch.rejected)
+        alpha = self.preference_weight(xp, as_array_like(xp, batch.progress, chosen))
+        reward_chosen, reward_rejected = self.inverse_potentials(xp, chosen, rejected)
+        preference = self.score(xp, self.beta * (reward_chosen - reward_rejected) - self.gamma)
+        return -(1 - alpha) * self.cloning(xp, chosen) - alpha * preference

@@ -54,6 +54,12 @@ def variants() -> dict[str, Objective]:
 
 
 VARIANTS = variants()
+FORMULAS = {
+    text: built
+    for text, built in VARIANTS.items()
+    if not text.partition(":")[2].startswith(("reduction", "sft"))
+}
+"""The variants that run different lines: without those that choose sums or means, or a stage before."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +99,11 @@ class Pairs:
 
 
 def random_pairs(seed: int, pairs: int = 16) -> Pairs:
-    """Plausible pairs: 1 to 200 steps, means between −14 and −0.01 nats, a reference nearby."""
+    """Plausible pairs: 1 to 200 steps, means between −14 and −0.01 nats, a reference within 20 nats, below 1."""
     rng = np.random.default_rng(seed)
     length = rng.integers(1, 200, (2, pairs)).astype("float64")
     total = -rng.uniform(0.01, 14, (2, pairs)) * length
-    reference = total * rng.uniform(0.8, 1.2, (2, pairs))
+    reference = np.minimum(total + rng.uniform(-20, 20, (2, pairs)), -0.01 * length)
     return Pairs(*total, *reference, *length, progress=float(rng.random()))
 
 

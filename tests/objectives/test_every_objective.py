@@ -12,12 +12,22 @@ import numpy as np
 import pydantic
 import pytest
 import torch
-from objective_samples import CARDS, LIBRARIES, VARIANTS, Pairs, numeric_fields, random_pairs, schema
+from objective_samples import (
+    CARDS,
+    FORMULAS,
+    LIBRARIES,
+    VARIANTS,
+    Pairs,
+    numeric_fields,
+    random_pairs,
+    schema,
+)
 from objective_samples import torch_gradients as by_torch
 
 from mpobench import Objective
 
 every_variant = pytest.mark.parametrize("objective", VARIANTS.values(), ids=VARIANTS.keys())
+every_formula = pytest.mark.parametrize("objective", FORMULAS.values(), ids=FORMULAS.keys())
 
 ZEROS = np.zeros(6)
 EXTREMES = {
@@ -67,15 +77,16 @@ def test_one_loss_per_pair_in_the_batch_library_and_dtype(objective, library, dt
 
 
 @every_variant
-@pytest.mark.parametrize("pairs", EXTREMES.values(), ids=EXTREMES.keys())
+@pytest.mark.parametrize(
+    ("pairs", "progress"), [("far", 0.0), ("far", 1.0), ("equal", 0.5), ("certain", 0.0), ("certain", 1.0)]
+)
 @pytest.mark.parametrize("gradients", [by_torch, jax_gradients], ids=["torch", "jax"])
-@pytest.mark.parametrize("progress", [0.0, 1.0])
-def test_value_and_gradient_stay_finite(objective, pairs, gradients, progress):
-    for array in gradients(objective, replace(pairs, progress=progress), "float32"):
+def test_value_and_gradient_stay_finite(objective, pairs, progress, gradients):
+    for array in gradients(objective, replace(EXTREMES[pairs], progress=progress), "float32"):
         assert np.isfinite(array).all()
 
 
-@every_variant
+@every_formula
 @pytest.mark.parametrize("seed", range(3))
 def test_jax_and_torch_agree(objective, seed):
     pairs = random_pairs(seed)
@@ -100,7 +111,7 @@ def test_order_of_pairs_does_not_matter(objective):
     )
 
 
-@every_variant
+@every_formula
 def test_numeric_fields_are_traced_and_compile_once(objective):
     batch = random_pairs(5).batch("jax.numpy", "float32")
     traces = 0
@@ -127,7 +138,7 @@ def test_numeric_fields_are_traced_and_compile_once(objective):
         assert all(np.isfinite(slope) for slope in slopes.values())
 
 
-@every_variant
+@every_formula
 def test_numeric_fields_are_traced_by_torch(objective):
     fields = {
         name: torch.tensor(float(getattr(objective, name)), requires_grad=True)
@@ -136,11 +147,13 @@ def test_numeric_fields_are_traced_by_torch(objective):
     loss = objective.model_copy(update=fields).loss(random_pairs(5).batch("torch", "float32"))
     assert loss.dtype == torch.float32
     if fields:
-        slopes = torch.autograd.grad(loss.sum(), list(fields.values()))
-        assert all(torch.isfinite(slope) for slope in slopes)
+        slopes = torch.autograd.grad(loss.sum(), list(fields.values()), allow_unused=True)
+        read = [slope for slope in slopes if slope is not None]
+        assert read, "some number decides the loss; another may matter under another choice only"
+        assert all(torch.isfinite(slope) for slope in read)
 
 
-@every_variant
+@every_formula
 def test_progress_may_be_a_number_an_array_or_a_tracer(objective):
     pairs = random_pairs(6)
     expected = objective.loss(pairs.batch("numpy", "float32"))

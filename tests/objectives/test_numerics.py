@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array_api_compat.torch as torch_namespace
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,9 +11,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
-from scipy.special import log_expit
+from scipy.special import expit, log_expit
 
-from mpobench_objectives.numerics import LOGP_CEILING, as_array_like, log_odds, log_sigmoid, relu
+from mpobench_objectives.numerics import (
+    EXP_CEILING,
+    LOGP_CEILING,
+    as_array_like,
+    box_cox,
+    detached,
+    exponential,
+    log_odds,
+    log_sigmoid,
+    logistic_loss,
+    relu,
+    sigmoid,
+)
 
 mp.dps = 40
 
@@ -29,6 +42,69 @@ def test_log_sigmoid(x):
         log_sigmoid(torch_namespace, torch.tensor(x)),
     ):
         assert float(got) == pytest.approx(expected, rel=2e-6, abs=1e-37)
+    assert float(logistic_loss(np, np.float32(x))) == -float(log_sigmoid(np, np.float32(x)))
+
+
+@given(finite)
+def test_sigmoid_and_its_slope(x):
+    at = torch.tensor(x, requires_grad=True)
+    got = sigmoid(torch_namespace, at)
+    got.backward()
+    assert got.item() == pytest.approx(expit(x), rel=2e-5, abs=1e-37)
+    assert at.grad.item() == pytest.approx(expit(x) * expit(-x), rel=2e-5, abs=1e-37)
+
+
+@given(st.floats(-100, EXP_CEILING, width=32))
+def test_exponential_below_its_ceiling(x):
+    at = torch.tensor(x, requires_grad=True)
+    got = exponential(torch_namespace, at)
+    got.backward()
+    assert got.item() == at.grad.item() == pytest.approx(np.exp(x), rel=1e-6)
+
+
+@given(st.floats(EXP_CEILING, 1e4, width=32))
+def test_exponential_follows_its_tangent_beyond(x):
+    at = torch.tensor(x, requires_grad=True)
+    got = exponential(torch_namespace, at)
+    got.backward()
+    assert at.grad.item() == pytest.approx(np.exp(EXP_CEILING), rel=1e-6)
+    assert got.item() == pytest.approx(np.exp(EXP_CEILING) * (1 + x - EXP_CEILING), rel=1e-6)
+
+
+@given(log_x=st.floats(-14, 14), power=st.floats(-2, 2))
+def test_box_cox(log_x, power):
+    x, p = mp.exp(mpf(log_x)), mpf(power)
+    value, slope = (mp.expm1(p * mpf(log_x)) / p if power else mpf(log_x)), x**p
+    at = torch.tensor(log_x, dtype=torch.float64, requires_grad=True)
+    got = box_cox(torch_namespace, at, power)
+    got.backward()
+    assert got.item() == pytest.approx(float(value), rel=1e-10, abs=1e-12)
+    assert at.grad.item() == pytest.approx(float(slope), rel=1e-10)
+
+
+@given(log_x=st.floats(-1e4, 1e4, width=32), power=st.floats(-1, 1, width=32))
+def test_box_cox_rises_and_stays_finite(log_x, power):
+    at, p = torch.tensor(log_x, requires_grad=True), torch.tensor(power, requires_grad=True)
+    got = box_cox(torch_namespace, at, p)
+    got.backward()
+    assert torch.isfinite(got)
+    assert torch.isfinite(p.grad)
+    assert 0 <= at.grad.item() < 1e14
+
+
+def test_detached_values_have_no_gradient():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    assert not detached(torch_namespace, x).requires_grad
+    assert detached(np, np.ones(2)).tolist() == [1, 1]
+
+    def product(x):
+        return (x * detached(jnp, x)).sum()
+
+    slopes = jax.jit(jax.grad(product))(jnp.asarray([1.0, 2.0]))
+    np.testing.assert_array_equal(slopes, [1, 2])  # not 2x
+    np.testing.assert_array_equal(
+        torch.func.grad(lambda x: (x * detached(torch_namespace, x)).sum())(x), [1, 2]
+    )
 
 
 @given(below_one)

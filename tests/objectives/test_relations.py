@@ -8,11 +8,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from objective_samples import Pairs, build, random_pairs, torch_gradients
+from objective_samples import CARDS, Pairs, build, random_pairs, torch_gradients
 
 from mpobench import Objective
 
-MONOTONE = ("rrhf", "slic", "dpo", "cpo", "orpo", "rdpo", "simpo", "sft", "lpo", "tampo")
+MONOTONE = (
+    *("rrhf", "slic", "dpo", "cpo", "orpo", "rdpo", "simpo", "sft", "lpo", "tampo"),
+    *(
+        "kto",
+        "fdpo",
+        "robust-dpo",
+        "hinge",
+        "bco_pair",
+        "aot",
+        "aot_unpaired",
+        "apo_zero",
+        "sigmoid_norm",
+        "wpo",
+    ),
+    *("chipo", "alphapo", "cpl", "cpo-simpo", "mpo-log-sigmoid", "mpo-mixed"),
+)
+NOT_MONOTONE = (
+    *("ipo", "cdpo", "exo_pair", "nca_pair", "sppo_hard", "apo_down", "discopop", "cpo-ipo", "mpo-noisy"),
+)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -27,6 +45,22 @@ def test_falls_with_the_chosen_and_does_not_fall_with_the_rejected(name, seed):
     assert (by_chosen <= 0).all()
     assert (by_rejected >= 0).all()
     assert (by_chosen < 0).any()
+
+
+@pytest.mark.parametrize("name", NOT_MONOTONE)
+def test_some_margin_is_wide_enough(name):
+    margins = np.linspace(-8, 8, 161)
+    slopes = slopes_in_margin(build(name, **({"reduction": "sum"} if name != "cpo-ipo" else {})), margins)
+    assert (slopes > 0).any()
+    assert (slopes < 0).any()
+
+
+def slopes_in_margin(objective: Objective, margins: np.ndarray) -> np.ndarray:
+    """∂loss/∂log π(τ_w) of pairs of one step, whose chosen side is ``margins`` above reference and rejected side."""
+    level, ones = np.full_like(margins, -9.0), np.ones_like(margins)
+    scale = 1 / getattr(objective, "beta", 1.0)  # so that margins are in units of the loss
+    pairs = Pairs(level + scale * margins, level, level, level, ones, ones)
+    return torch_gradients(objective, pairs, "float64")[1]
 
 
 @given(seed=SEEDS, tau=st.floats(0.01, 10), reduction=st.sampled_from(["sum", "mean"]))
@@ -93,17 +127,33 @@ def test_tampo_goes_from_sft_to_simpo(schedule):
     np.testing.assert_allclose(middle, (1 - alpha) * sft + alpha * simpo, rtol=1e-12)
 
 
+ONE_STAGE = {"rrhf", "slic", "cpo", "orpo", "sft", "lpo", "tampo", "cpo-simpo", "cpo-ipo"} | {
+    *("mpo-log-sigmoid", "mpo-mixed", "mpo-noisy")
+}
+SFT_FIRST = {"simpo", "alphapo", "cpl"}
+NAMES = {*MONOTONE, *NOT_MONOTONE}
+
+
 def test_stages():
-    two_stage = {name for name in (*MONOTONE, "ipo") if build(name).two_stage}
-    assert two_stage == {"dpo", "ipo", "rdpo", "simpo"}
-    assert not build("simpo", sft_first=False).two_stage
-    assert not build("simpo").needs_reference
+    for name in NAMES:
+        assert build(name).needs_reference == (name not in ONE_STAGE | SFT_FIRST)
+        assert build(name).two_stage == (name not in ONE_STAGE)
+    for name in SFT_FIRST:
+        assert not build(name, sft_first=False).two_stage
 
 
 def test_reduction_defaults_are_the_literatures():
-    reductions = {name: getattr(build(name), "reduction", None) for name in (*MONOTONE, "ipo")}
-    assert {name for name, value in reductions.items() if value == "sum"} == {"dpo", "cpo", "slic", "rdpo"}
-    assert {name for name, value in reductions.items() if value is None} == {"simpo", "orpo"}
+    reductions = {name: getattr(build(name), "reduction", None) for name in NAMES}
+    fixed = {"simpo", "orpo", "alphapo", "sigmoid_norm", "cpo-simpo", "cpo-ipo"}
+    assert {name for name, value in reductions.items() if value is None} == fixed
+    means = {"ipo", "rrhf", "sft", "lpo", "tampo", "mpo-log-sigmoid", "mpo-mixed", "mpo-noisy"}
+    assert {name for name, value in reductions.items() if value == "mean"} == means
+
+
+def test_every_loss_but_the_mirror_family_is_either_monotone_or_not():
+    built_in = {name for name, registered in CARDS.items() if registered.distribution == "mpobench"}
+    assert built_in - {"1s-mpo", "2s-mpo"} == NAMES
+    assert not set(MONOTONE) & set(NOT_MONOTONE)
 
 
 def test_rrhf_ranks_means_under_either_reduction():

@@ -1,0 +1,1 @@
+"""Mirror preference optimization: losses made of three increasing functions, φ⁻¹, ψ and g."""

@@ -1,0 +1,44 @@
+"""2S-MPO: DPO through any mirror map."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mpobench.preferences import Array, PreferenceBatch
+
+from .base import MirrorObjective
+from .weights import LOG, added_term, one_unit
+
+
+class TwoStepMPO(MirrorObjective):
+    """Two-step mirror preference optimization, −g(β (r(τ_w) − r(τ_l))) with r(τ) = φ⁻¹(π(τ)) − φ⁻¹(π_ref(τ)).
+
+    ``phi="log"``, the inverse of φ = exp, with g = log σ is DPO. β scales all four terms, as in Theorem 3.1: the
+    closing parenthesis after the second of them in Eq. 10 is a slip of the paper's.
+
+    References:
+        Alfano et al., Meta-Learning Objectives for Preference Optimization, Eq. 10 and Theorem 3.1.
+    """
+
+    needs_reference: ClassVar[bool] = True
+
+    @classmethod
+    def start(cls) -> TwoStepMPO:
+        """Where a search begins: two networks that are DPO with β = 1, for log π above −62."""
+        return cls(phi_network=one_unit(LOG), g_network=added_term())
+
+    def loss(self, batch: PreferenceBatch) -> Array:
+        """The loss of each pair.
+
+        Args:
+            batch: needs the reference's log-probabilities.
+
+        Returns:
+            ``(pairs,)``, nowhere increasing in log π(τ_w), nowhere decreasing in log π(τ_l).
+        """
+        sides = (batch.chosen, batch.rejected, *batch.reference)
+        chosen, rejected, reference_chosen, reference_rejected = self.inverse_potentials(
+            batch.xp, *(self.logp(side) for side in sides)
+        )
+        margin = (chosen - reference_chosen) - (rejected - reference_rejected)
+        return -self.score(batch.xp, self.beta * margin)

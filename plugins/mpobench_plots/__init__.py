@@ -1,0 +1,1 @@
+"""Pictures of objectives: gradients over the plane of log-probabilities, losses over the margin."""

@@ -1,0 +1,185 @@
+"""``mpobench plot``: pictures of objectives."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from mpobench import Objective, RequestError, Workspace
+from mpobench.cells import TrainingSpec
+from mpobench.protocols import Scale
+from mpobench.registry import Configured, get_registry
+from mpobench.runner import cache_folder
+from mpobench.specs import split_list
+
+PAPER_SPAN = (-14.0, -8.0)
+"""Of log π(τ) on the Three-Legged Ant: the axes of the paper's Figure 6, in nats per step."""
+
+SUFFIXES = (".png", ".svg")
+
+app = typer.Typer(
+    help="Draw the gradients or the losses of objectives.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Specs: TypeAlias = Annotated[
+    list[str], typer.Argument(help="Objectives, with their fields if need be: orpo simpo:beta=5")
+]
+EnvName: TypeAlias = Annotated[
+    str, typer.Option(help="Environment: whose defaults the fields of objectives have.")
+]
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Picture to write, .png or .svg. Default: a .png here, named after the objectives."),
+]
+Progress: TypeAlias = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of training that is done, for losses that change with it.")
+]
+
+
+@app.command(
+    epilog="\b\nExamples:\n"
+    "  mpobench plot gradient orpo simpo ./found/objective.json\n"
+    "  mpobench plot gradient orpo simpo --corruption noisy:0.3 --seed 1\n"
+    "  mpobench plot gradient dpo tampo --points 0 --progress 0.8 --output a.svg"
+)
+def gradient(
+    objectives: Specs,
+    *,
+    env: EnvName = "tla",
+    corruption: Annotated[str, typer.Option(help="Of the dataset whose pairs are drawn.")] = "base",
+    seed: Annotated[int, typer.Option(min=0, help="Of that dataset.")] = 0,
+    scale: Annotated[Scale, typer.Option(help="Of that dataset: the more work, the more pairs.")] = "quick",
+    points: Annotated[int, typer.Option(min=0, help="How many of its pairs to draw.")] = 200,
+    span: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--range",
+            metavar="LOW HIGH",
+            help="Of both axes, in nats per step. Default: where the pairs are, or -14 -8 without any.",
+        ),
+    ] = None,
+    reference: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="CHOSEN REJECTED",
+            help="Reference log-probabilities, in nats per step. Default: the medians of the pairs, or the middle "
+            "of the range without any.",
+        ),
+    ] = None,
+    progress: Progress = 0.5,
+    output: Output = None,
+) -> None:
+    """Draw where objectives push: |∂L/∂log π(τ_w)| over the two log-probabilities of a pair.
+
+    This is the paper's Figure 6. The dots are pairs of a dataset as they are before training; they are rolled out
+    the first time, which takes a minute or more, and kept for runs.
+
+    Fields that are not stated have the defaults of --env. A loss with a reference policy is drawn for pairs of one
+    reference, marked in the plane; a loss that looks at other pairs too (kto) sees one pair at a time.
+    """
+    built = _build(objectives, env)
+    file = _output_file(output, "gradient", built)
+    _check(range=span, reference=reference)
+    _need_matplotlib()
+    drawn = None
+    if points:
+        from mpobench_plots.pairs import dataset_points
+
+        typer.echo(f"pairs of {env}, {corruption}, seed {seed}: found in {cache_folder()}, or made", err=True)
+        training = TrainingSpec(env, corruption, built[0].spec, (), seed, scale).build(get_registry())
+        drawn = dataset_points(training, points, Workspace(cache_folder()))
+    from mpobench_plots.evaluation import Circumstances
+    from mpobench_plots.gradient import gradient_figure
+    from mpobench_plots.style import save
+
+    span = span or (drawn.span if drawn else PAPER_SPAN)
+    middle = sum(span) / 2
+    reference = reference or (drawn.medians if drawn else (middle, middle))
+    given = Circumstances(reference, progress)
+    save(gradient_figure(built, span, given, drawn, _note(env)), file)
+    typer.echo(file)
+
+
+@app.command(
+    epilog="\b\nExamples:\n"
+    "  mpobench plot loss dpo simpo hinge\n"
+    "  mpobench plot loss ipo:tau=0.1,ipo:tau=1 --range -2 8 --output ipo.svg"
+)
+def loss(
+    objectives: Specs,
+    *,
+    env: EnvName = "tla",
+    span: Annotated[
+        tuple[float, float],
+        typer.Option("--range", metavar="LOW HIGH", help="Of the margin, in nats per step."),
+    ] = (-6.0, 6.0),
+    rejected: Annotated[
+        float, typer.Option(help="Where log π(τ_l) stays, in nats per step; the reference, too.")
+    ] = -11.0,
+    progress: Progress = 0.5,
+    output: Output = None,
+) -> None:
+    """Draw what objectives want: the loss over the margin log π(τ_w) − log π(τ_l).
+
+    Fields that are not stated have the defaults of --env. The curves are labelled in the order of their right ends.
+    """
+    built = _build(objectives, env)
+    file = _output_file(output, "loss", built)
+    _check(range=span, rejected=[rejected])
+    _need_matplotlib()
+    from mpobench_plots.loss import loss_figure
+    from mpobench_plots.style import save
+
+    save(loss_figure(built, span, rejected, progress, _note(env)), file)
+    typer.echo(file)
+
+
+def _build(lists: list[str], env: str) -> list[Configured[Objective]]:
+    """The objectives of some lists over the environment's defaults, each once."""
+    registry = get_registry()
+    defaults = registry.build("env", env).component.objective_defaults
+    built = [registry.build("objective", spec, defaults) for text in lists for spec in split_list(text)]
+    return list({each.text: each for each in built}.values())
+
+
+def _note(env: str) -> str:
+    return f"fields not stated: defaults of {env}"
+
+
+def _output_file(asked: Path | None, picture: str, objectives: list[Configured[Objective]]) -> Path:
+    """Where the picture goes.
+
+    Raises:
+        RequestError: if the suffix is neither of the two.
+    """
+    if asked is None:
+        names = "-".join(re.sub(r"[^\w.]+", "-", each.text) for each in objectives)
+        return Path(f"{picture}-{names[:80]}.png")
+    if asked.suffix.lower() not in SUFFIXES:
+        raise RequestError(f"--output {asked}: pictures are {' or '.join(SUFFIXES)}, choose one of the two")
+    return asked
+
+
+def _check(**options: Sequence[float] | None) -> None:
+    """Refuses numbers that are not finite, and a range that is not one.
+
+    Raises:
+        RequestError: naming the option.
+    """
+    for name, values in options.items():
+        given = f"--{name} {' '.join(f'{value:g}' for value in values or ())}"
+        if not all(map(math.isfinite, values or ())):
+            raise RequestError(f"{given}: give finite numbers")
+        if name == "range" and values and values[0] >= values[1]:
+            raise RequestError(f"{given}: give two numbers, the smaller one first")
+
+
+def _need_matplotlib() -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise RequestError('pictures need matplotlib: pip install "mpobench[plots]"')

@@ -1,0 +1,72 @@
+"""The pairs of a dataset as points of the plane: their log-probabilities under the cloned policy."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mpobench import RequestError, Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mpobench.cells import Training
+
+
+@dataclass(frozen=True)
+class Points:
+    """Pairs of a dataset.
+
+    Attributes:
+        chosen: ``(points,)``, log π(τ_w) under the reference policy, in nats per step.
+        rejected: ``(points,)``, log π(τ_l), likewise.
+        dataset: which one they are of.
+    """
+
+    chosen: NDArray[np.float64]
+    rejected: NDArray[np.float64]
+    dataset: str
+
+    def label(self, span: tuple[float, float]) -> str:
+        """How many of which pairs lie in the square over a range of both log-probabilities."""
+        low, high = span
+        pairs = list(zip(self.chosen.tolist(), self.rejected.tolist(), strict=True))
+        seen = sum(low <= min(pair) and max(pair) <= high for pair in pairs)
+        share = f"{seen}" if seen == len(pairs) else f"{seen} of {len(pairs)}"
+        return f"{share} pairs ({self.dataset})"
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Whole numbers between which all points lie, with some air."""
+        both = [*self.chosen.tolist(), *self.rejected.tolist()]
+        air = 0.03 * (max(both) - min(both))
+        return math.floor(min(both) - air), math.ceil(max(both) + air)
+
+    @property
+    def medians(self) -> tuple[float, float]:
+        """Of log π(τ_w) and of log π(τ_l)."""
+        return statistics.median(self.chosen.tolist()), statistics.median(self.rejected.tolist())
+
+
+def dataset_points(training: Training, count: int, workspace: Workspace) -> Points:
+    """The first pairs of a dataset.
+
+    Args:
+        training: any one on the dataset.
+        count: how many pairs, at least 1; fewer if the dataset has fewer.
+        workspace: where the environment keeps what the dataset is made from.
+
+    Raises:
+        RequestError: if the environment cannot tell log-probabilities.
+    """
+    import numpy as np
+
+    sides = training.env.component.pair_logps(training.request.dataset, workspace)
+    env, corruption = training.env.text, training.corruption.text
+    if sides is None:
+        raise RequestError(f"{env} cannot tell log-probabilities of its pairs: draw none, with --points 0")
+    chosen, rejected = (np.asarray(side.mean, np.float64) for side in sides)
+    return Points(chosen[:count], rejected[:count], f"{env}, {corruption}, seed {training.request.seed}")
