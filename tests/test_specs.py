@@ -26,6 +26,10 @@ VALUES = st.recursive(
         ('net:sizes=[64,64],name="a,b=c"', Spec("net", (("sizes", "[64,64]"), ("name", '"a,b=c"')))),
         ("1s-mpo:beta=1e+3", Spec("1s-mpo", (("beta", "1e+3"),))),
         ("judge:url=http://host:80/a=b", Spec("judge", (("url", "http://host:80/a=b"),))),
+        ("judge:file=a/b.json", Spec("judge", (("file", "a/b.json"),))),
+        ("./a b+c:d/o.json", Spec("./a b+c:d/o.json")),
+        ("o.json : lam=0.5", Spec("o.json", (("lam", "0.5"),))),
+        ("./a:b/o.json:file=x.json", Spec("./a:b/o.json", (("file", "x.json"),))),
     ],
 )
 def test_parse(text: str, spec: Spec) -> None:
@@ -68,6 +72,7 @@ def test_malformed_specs_get_one_clear_line(text: str, line: str) -> None:
         ("mixed:a=1+noisy,rate=0.1,base", ["mixed:a=1+noisy:rate=0.1", "base"]),
         ("net:sizes=[64,64],dpo", ["net:sizes=[64,64]", "dpo"]),
         ("judge:model=a,url=http://x,dpo", ["judge:model=a,url=http://x", "dpo"]),
+        ("dpo,./a:b/o.json,lam=2,beta=1,orpo", ["dpo", "./a:b/o.json:lam=2,beta=1", "orpo"]),
     ],
 )
 def test_split_list(text: str, specs: list[str]) -> None:
@@ -86,6 +91,8 @@ def test_split_list_rejects_stray_commas_and_homeless_arguments(text: str) -> No
         ("mixed+noisy:0.1", ["mixed", "noisy:0.1"]),
         ("slow:1e+3+noisy:0.1", ["slow:1e+3", "noisy:0.1"]),
         ('a:name="b+c"', ['a:name="b+c"']),
+        ("./a+b/o.json:lam=1", ["./a+b/o.json:lam=1"]),
+        ("mixed+judge:file=a.json", ["mixed", "judge:file=a.json"]),
     ],
 )
 def test_split_sum(text: str, parts: list[str]) -> None:

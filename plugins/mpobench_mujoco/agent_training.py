@@ -122,7 +122,7 @@ def write_agent(env: MujocoEnv, role: Role, params_file: Path, steps: int, folde
         backend=env.backend,
         action_std=task.action_std,
         leg_penalty=task.leg_penalty,
-        levels=[level(env, name, agent, CARD_EPISODES) for name in ("ant", "tla")],
+        levels=[level(env, name, agent, CARD_EPISODES) for name in env.settings.levels],
         command=f"mpobench agents train {env.name} {role} --backend {env.backend}",
         steps=steps,
         versions={name: version(name) for name in ("brax", "jax", "jaxlib", "mujoco")},

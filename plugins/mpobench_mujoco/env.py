@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mpobench import DatasetRequest, Env, Prerequisite, RequestError, Trained, TrainingRequest, Workspace
+from mpobench import (
+    DatasetRequest,
+    Env,
+    Prerequisite,
+    RequestError,
+    SequenceLogps,
+    Trained,
+    TrainingRequest,
+    Workspace,
+)
 from mpobench.keys import content_key
 from mpobench_mujoco import agents
 from mpobench_mujoco.settings import (
@@ -66,8 +75,9 @@ class MujocoEnv(Env):
 
     def training_settings(self, request: TrainingRequest) -> TrainingSettings:
         """The resolved training configuration of a request."""
-        defaults = self.settings.objective.get(request.objective_name, ObjectiveSettings())
-        return resolve_training(self.settings.scale[request.dataset.scale], defaults, request.overrides)
+        return resolve_training(
+            self.settings, request.dataset.scale, request.objective_name, request.overrides
+        )
 
     def objective_defaults(self, name: str, fields: frozenset[str]) -> dict[str, Any]:
         """``reduction="mean"`` for all that have the choice, and what was tuned for single objectives."""
@@ -114,7 +124,7 @@ class MujocoEnv(Env):
     def sft_payload(self, request: TrainingRequest) -> JsonObject:
         """What an SFT stage is made from: data, seed and optimizer, but not the objective that follows it."""
         training = self.training_settings(request)
-        kept = {"sft_epochs", "pairs_per_update", "learning_rate", "max_grad_norm"}
+        kept = {"start", "sft_epochs", "pairs_per_update", "learning_rate", "max_grad_norm"}
         return {
             "make": "sft",
             "dataset": request.dataset.key,
@@ -164,6 +174,14 @@ class MujocoEnv(Env):
 
         return training.train(self, request, workspace)
 
+    def pair_logps(
+        self, request: DatasetRequest, workspace: Workspace
+    ) -> tuple[SequenceLogps, SequenceLogps]:
+        """Log π(τ) of both sides of a dataset's pairs under the policy at the end of the SFT stage."""
+        from mpobench_mujoco import training
+
+        return training.pair_logps(self, request, workspace)
+
     def returns(
         self, policy: Policy, seed: int, scale: Scale, workspace: Workspace
     ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
@@ -197,3 +215,10 @@ class ThreeLeggedAnt(MujocoEnv):
 
     name: ClassVar[str] = "tla"
     settings_file: ClassVar[str] = "tla.toml"
+
+
+class Ant(MujocoEnv):
+    """Brax's Ant: an ant that walks must learn to run."""
+
+    name: ClassVar[str] = "ant"
+    settings_file: ClassVar[str] = "ant.toml"

@@ -19,6 +19,13 @@ def mpobench_envs() -> Iterable[EnvCard]:
         citation=PAPER,
         positional="backend",
     )
+    yield EnvCard(
+        name="ant",
+        summary="Ant: an ant that walks must learn to run",
+        target="mpobench_mujoco.env:Ant",
+        citation="Freeman et al. (2021), arXiv:2106.13281",
+        positional="backend",
+    )
 
 
 @hookimpl
@@ -34,9 +41,14 @@ def mpobench_evaluators() -> Iterable[EvaluatorCard]:
 
 @hookimpl
 def mpobench_commands() -> Iterable[CommandCard]:
-    """Training and listing of agents."""
+    """Training and listing of agents; the speed of this machine."""
     yield CommandCard(
         name="agents",
         summary="Show the agents that generate the data, or train them again",
         target="mpobench_mujoco.commands:app",
+    )
+    yield CommandCard(
+        name="bench",
+        summary="Measure training, rollouts and scaling over workers on this machine",
+        target="mpobench_mujoco.bench_command:app",
     )

@@ -69,10 +69,10 @@ class Cloning(Objective):
 
 @dataclass(frozen=True)
 class Program:
-    """What is compiled: an objective with its numbers taken out, and the shape of an update.
+    """What is compiled: an objective's skeleton, and the shape of an update.
 
     Attributes:
-        objective: its non-numeric fields decide the program, its numbers are replaced at run time.
+        objective: its discrete fields decide the program, its leaves are put in at run time.
         std: the environment's action noise.
         max_grad_norm: see :class:`~mpobench_mujoco.settings.TrainingSettings`.
     """
@@ -85,16 +85,6 @@ class Program:
     def optimizer(self) -> optax.GradientTransformation:
         """Adam behind a global-norm clip; the learning rate is applied by the program."""
         return optax.chain(optax.clip_by_global_norm(self.max_grad_norm), optax.scale_by_adam())
-
-
-def numbers_of(objective: Objective) -> dict[str, float]:
-    """The objective's numeric fields: those that a compiled program takes as arguments."""
-    return {name: value for name, value in objective if type(value) is float}
-
-
-def without_numbers(objective: Objective) -> Objective:
-    """The objective with every number zero: equal for all that share a compiled program."""
-    return objective.model_copy(update=dict.fromkeys(numbers_of(objective), 0.0))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -159,7 +149,7 @@ def pair_losses(
 
     Args:
         weights: of the policy.
-        objective: with its numbers in place.
+        objective: with its leaves in place.
         std: the environment's action noise.
         trajectories: all of the dataset's.
         members: ``(2 pairs,)`` indices: the chosen ones, then the rejected ones.
@@ -198,7 +188,7 @@ def pair_losses(
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=(2, 3))
 def run_epoch(
     program: Program,
-    numbers: dict[str, jax.Array],
+    leaves: dict[str, Any],
     weights: Weights,
     optimizer_state: Any,
     trajectories: Trajectories,
@@ -211,7 +201,7 @@ def run_epoch(
 
     Args:
         program: the compiled part.
-        numbers: the objective's numeric fields.
+        leaves: the objective's numbers and weights.
         weights: of the policy.
         optimizer_state: Adam's.
         trajectories: the dataset's.
@@ -223,7 +213,7 @@ def run_epoch(
     Returns:
         New weights, new optimizer state, means over the epoch.
     """
-    objective = program.objective.model_copy(update=numbers)
+    objective = program.objective.model_copy(update=leaves)
 
     def mean_loss(weights: Weights, rows: jax.Array, progress: jax.Array) -> tuple[jax.Array, EpochCurves]:
         members = jnp.concatenate([pairs.chosen[rows], pairs.rejected[rows]])

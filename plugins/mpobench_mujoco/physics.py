@@ -1,6 +1,6 @@
 """The brax environments behind the tasks.
 
-`brax <https://github.com/google/brax>`_ (Freeman et al., 2021) Ant, and the Three-Legged Ant of §4.1.
+Those of `brax <https://github.com/google/brax>`_ (Freeman et al., 2021), and the Three-Legged Ant of §4.1.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 with contextlib.redirect_stdout(io.StringIO()):  # mujoco-mjx prints that optional engines are missing
+    from brax.envs import get_environment
     from brax.envs.ant import Ant
     from brax.envs.base import PipelineEnv, State
 
@@ -45,7 +46,7 @@ def make(task: str, backend: str, leg_penalty: float) -> PipelineEnv:
     """The brax environment of a task.
 
     Args:
-        task: ``ant`` or ``tla``.
+        task: ``tla``, or brax's name of it: ``ant``, ``hopper``.
         backend: ``spring``, ``generalized``, ``positional`` or ``mjx``.
         leg_penalty: the Three-Legged Ant's coefficient; other tasks ignore it.
     """
@@ -53,4 +54,4 @@ def make(task: str, backend: str, leg_penalty: float) -> PipelineEnv:
         warnings.simplefilter("ignore")  # brax announces at every load that MJX is its successor
         if task == "tla":
             return ThreeLeggedAnt(leg_penalty, backend)
-        return Ant(backend=backend)
+        return get_environment(task, backend=backend)

@@ -46,6 +46,22 @@ def with_weights(policy: Policy, weights: Weights) -> Policy:
     }
 
 
+def random_weights(like: Policy, seed: int) -> Policy:
+    """New weights in the shapes of another policy, whose observation statistics stay.
+
+    LeCun et al. (1998), Efficient BackProp, §4.6: variance 1 / inputs; biases are zero.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = {
+        name: rng.standard_normal(value.shape, np.float32) / np.sqrt(np.float32(value.shape[1]))
+        if name.startswith("w")
+        else np.zeros_like(value)
+        for name, value in sorted(like.items())
+        if name not in STATISTICS
+    }
+    return {name: like[name] for name in STATISTICS} | drawn
+
+
 def mean_action(weights: Weights, observations: jax.Array) -> jax.Array:
     """The mean action, in (−1, 1).
 

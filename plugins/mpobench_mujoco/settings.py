@@ -9,7 +9,7 @@ import functools
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -54,6 +54,8 @@ class TrainingSettings(Settings):
     """The training of one policy. Defaults are the paper's Table 7.
 
     Attributes:
+        start: the policy's weights at the beginning: the original agent's, or drawn from the training's seed.
+            Observations are normalised by the original agent's statistics either way.
         epochs: of one-stage training.
         sft_epochs: of the first stage of two-stage training.
         po_epochs: of its second stage.
@@ -64,6 +66,7 @@ class TrainingSettings(Settings):
         max_grad_norm: gradients are scaled down to this global norm.
     """
 
+    start: Literal["original", "random"] = "original"
     epochs: int = Field(12, ge=1)
     sft_epochs: int = Field(10, ge=1)
     po_epochs: int = Field(2, ge=1)
@@ -157,11 +160,23 @@ class Recipe(Settings):
 
 
 class EnvSettings(Settings):
-    """A whole environment file."""
+    """A whole environment file.
+
+    Attributes:
+        task: that policies are trained for.
+        levels: tasks on which the two agents are measured, the task itself first.
+        agents: recipe of each.
+        scale: what each scale spends.
+        training: of :class:`TrainingSettings`, at every scale.
+        every_objective: defaults of fields, for all objectives that have them.
+        objective: defaults for single objectives.
+    """
 
     task: TaskSettings
+    levels: tuple[str, ...] = Field(min_length=1)
     agents: dict[str, Recipe]
     scale: dict[str, ScaleSettings]
+    training: dict[str, Any] = {}
     every_objective: dict[str, Any] = {}
     objective: dict[str, ObjectiveSettings] = {}
 
@@ -174,15 +189,16 @@ def load_settings(file: str) -> EnvSettings:
 
 
 def resolve_training(
-    scale: ScaleSettings, objective: ObjectiveSettings, overrides: Mapping[str, Any]
+    settings: EnvSettings, scale: str, objective: str, overrides: Mapping[str, Any]
 ) -> TrainingSettings:
-    """The training configuration: scale's below objective's below the user's.
+    """The training configuration: environment's, scale's, objective's defaults, then the user's.
 
     Raises:
         RequestError: for an override that is unknown or out of range.
     """
+    own = settings.objective.get(objective, ObjectiveSettings()).training
     try:
-        return TrainingSettings(**{**scale.training, **objective.training, **overrides})
+        return TrainingSettings(**{**settings.training, **settings.scale[scale].training, **own, **overrides})
     except ValidationError as error:
         first = error.errors()[0]
         culprit = ".".join(str(part) for part in first["loc"])

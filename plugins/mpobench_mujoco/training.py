@@ -10,7 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from mpobench import DivergedError, Objective, Trained, TrainingRequest, Workspace
+from mpobench import (
+    DatasetRequest,
+    DivergedError,
+    Objective,
+    SequenceLogps,
+    Trained,
+    TrainingRequest,
+    Workspace,
+)
 from mpobench.keys import content_key
 from mpobench_mujoco import data, learner, policy, pool
 
@@ -54,8 +62,8 @@ class Stage:
         Raises:
             DivergedError: when the loss or the weights leave the finite numbers.
         """
-        program = learner.Program(learner.without_numbers(objective), self._std, self._training.max_grad_norm)
-        numbers = {key: jnp.asarray(value) for key, value in learner.numbers_of(objective).items()}
+        program = learner.Program(objective.skeleton, self._std, self._training.max_grad_norm)
+        leaves = jax.tree.map(jnp.asarray, objective.leaves)
         state = program.optimizer.init(weights) if optimizer_state is None else optimizer_state
         pairs = learner.Pairs(
             jnp.asarray(self._dataset.chosen), jnp.asarray(self._dataset.rejected), reference
@@ -69,7 +77,7 @@ class Stage:
             )
             weights, state, means = learner.run_epoch(
                 program,
-                numbers,
+                leaves,
                 weights,
                 state,
                 self._dataset.trajectories,
@@ -91,6 +99,13 @@ class Stage:
         )
         if not finite:
             raise DivergedError(f"loss or weights are not finite after epoch {epoch + 1} of the {name} stage")
+
+
+def initial_weights(env: MujocoEnv, training: TrainingSettings, seed: int) -> policy.Weights:
+    """The weights that training starts from; see :class:`~mpobench_mujoco.settings.TrainingSettings`."""
+    original = data.agent_policy(env, "original")
+    start = original if training.start == "original" else policy.random_weights(original, seed)
+    return policy.weights_of(start)
 
 
 def _no_reference(dataset: data.PreferenceData) -> jax.Array:
@@ -138,7 +153,7 @@ def _clone(
     weights, state = stage.run(
         "sft",
         learner.Cloning(),
-        policy.weights_of(data.agent_policy(env, "original")),
+        initial_weights(env, training, request.seed),
         None,
         training.sft_epochs,
         training.learning_rate,
@@ -158,7 +173,7 @@ def _clone(
 
 
 def train(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Trained:
-    """Trains a policy from the original agent.
+    """Trains a policy.
 
     Raises:
         DivergedError: when the loss or the weights leave the finite numbers.
@@ -182,13 +197,27 @@ def train(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Tra
             training.po_learning_rate,
         )
     else:
-        weights, state = policy.weights_of(original), None
+        weights, state = initial_weights(env, training, request.seed), None
         reference, epochs, rate = _no_reference(dataset), training.epochs, training.learning_rate
     weights, _ = stage.run(
         "po", request.objective, _copy(weights), state, epochs, rate, reference, workspace, "training"
     )
     seconds = {"load": loaded - began, "train": time.perf_counter() - loaded}
     return Trained(policy.with_weights(original, weights), stage.curves, seconds)
+
+
+def pair_logps(
+    env: MujocoEnv, request: DatasetRequest, workspace: Workspace
+) -> tuple[SequenceLogps, SequenceLogps]:
+    """Log π(τ) of both sides of a dataset's pairs under the policy at the end of the SFT stage."""
+    dataset = data.load_dataset(env, request, workspace)
+    wanted = TrainingRequest(request, "", learner.Cloning(), request.seed)
+    totals = sft_stage(env, wanted, workspace, dataset)["reference"]
+    lengths = np.asarray(dataset.trajectories.lengths)
+    return (
+        SequenceLogps(totals[dataset.chosen], lengths[dataset.chosen]),
+        SequenceLogps(totals[dataset.rejected], lengths[dataset.rejected]),
+    )
 
 
 def _part(tensors: dict[str, np.ndarray], prefix: str) -> policy.Weights:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mpobench import Workspace
-from mpobench.registry import Registry
+from mpobench.registry import Registry, get_registry
 from mpobench_mujoco import xla
 from mpobench_mujoco.env import MujocoEnv, ThreeLeggedAnt
 
@@ -14,6 +14,17 @@ from mpobench_mujoco.env import MujocoEnv, ThreeLeggedAnt
 def tla(registry: Registry) -> MujocoEnv:
     env = registry.build("env", "tla").component
     assert isinstance(env, ThreeLeggedAnt)
+    return env
+
+
+@pytest.fixture(
+    scope="session",
+    params=[each.card.name for each in get_registry().cards("env") if "mujoco" in each.card.target],
+)
+def every_env(request, registry: Registry) -> MujocoEnv:
+    """Each environment of the plugin in turn."""
+    env = registry.build("env", request.param).component
+    assert isinstance(env, MujocoEnv)
     return env
 
 

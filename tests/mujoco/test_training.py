@@ -175,6 +175,31 @@ def test_references_are_those_of_the_sft_weights(tla, invented):
     np.testing.assert_allclose(curves["loss"][-1], np.log(2), rtol=1e-5)
 
 
+def test_pair_logps_are_those_of_the_sft_policy(tla, invented):
+    wanted = request(tla, "dpo", "noisy:0.3", seed=3, po_learning_rate=1e-30, po_epochs=1)
+    invent_pool(tla, wanted.dataset, invented)
+    curves = training.train(tla, wanted, invented).curves
+    chosen, rejected = tla.pair_logps(wanted.dataset, invented)
+    assert chosen.mean.shape == rejected.mean.shape == (SMOKE_PAIRS,)
+    np.testing.assert_allclose(curves["logp_chosen"][-1], chosen.mean.mean(), rtol=1e-5)
+    np.testing.assert_allclose(curves["logp_rejected"][-1], rejected.mean.mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("objective", ["sft", "dpo"])
+def test_a_policy_may_start_from_random_weights(tla, invented, objective):
+    """Drawn from the training's seed; then nothing of the original agent is left but its statistics."""
+    standing = {"learning_rate": 1e-30, "po_learning_rate": 1e-30, "start": "random"}
+    trained = []
+    for seed in (0, 1):
+        wanted = request(tla, objective, seed=seed, **standing)
+        invent_pool(tla, wanted.dataset, invented)
+        trained.append(training.train(tla, wanted, invented).policy)
+        expected = policy.random_weights(data.agent_policy(tla, "original"), seed)
+        for name, value in expected.items():
+            np.testing.assert_array_equal(trained[-1][name], value)
+    assert not np.array_equal(trained[0]["w1"], trained[1]["w1"])
+
+
 def test_an_sft_stage_is_the_beginning_of_sft(tla, invented):
     """So that a two-stage objective can be compared with its own first stage."""
     wanted = request(tla, "dpo", seed=6)
