@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mpobench.errors import MpobenchError as MpobenchError
     from mpobench.errors import RequestError as RequestError
     from mpobench.hookspecs import hookimpl as hookimpl
-    from mpobench.objective_files import save_objective as save_objective
     from mpobench.preferences import PreferenceBatch as PreferenceBatch
     from mpobench.preferences import SequenceLogps as SequenceLogps
     from mpobench.protocols import ORIGINAL as ORIGINAL
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from mpobench.protocols import Trained as Trained
     from mpobench.protocols import TrainingRequest as TrainingRequest
     from mpobench.protocols import Workspace as Workspace
+    from mpobench.saving import save_objective as save_objective
     from mpobench.tensors import Tensors as Tensors
 
 _HOME = {
@@ -55,7 +55,7 @@ _HOME = {
     "MpobenchError": "errors",
     "RequestError": "errors",
     "hookimpl": "hookspecs",
-    "save_objective": "objective_files",
+    "save_objective": "saving",
     "PreferenceBatch": "preferences",
     "SequenceLogps": "preferences",
     "ORIGINAL": "protocols",

@@ -58,7 +58,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """A training in plain strings and numbers, each spec as ``Configured.spec``: what crosses to a worker process."""
+    """A training in plain strings and numbers, each spec as ``Configured.spec``: what crosses to a worker process.
+
+    ``key`` is the training's where it was planned; None if it was not.
+    """
 
     env: str
     corruption: str
@@ -67,12 +70,13 @@ class TrainingSpec:
     seed: int
     scale: Scale
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
 
     def build(self, registry: Registry) -> Training:
         """The training itself, with the keys that it had where it was planned.
 
         Raises:
-            RequestError: if a component is unknown, broken or refused.
+            RequestError: if a component is unknown, broken or refused, or an objective file is another one by now.
         """
         stage = Stage(registry, self.env, self.evaluators, self.scale, self.overrides)
         ((cells, training),) = stage.expand(
@@ -81,6 +85,10 @@ class TrainingSpec:
         if training is None:
             raise RequestError(
                 f"{self.objective} on {self.env} {self.corruption} is refused: {cells[0].skip}"
+            )
+        if self.key not in (None, training.key):
+            raise RequestError(
+                f"{self.objective} has changed since the run was planned: give the same command again"
             )
         return training
 
@@ -118,6 +126,7 @@ class Training:
             self.request.seed,
             self.request.dataset.scale,
             dict(self.request.overrides),
+            self.key,
         )
 
 

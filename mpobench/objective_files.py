@@ -15,14 +15,15 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from mpobench.atomic import write_atomically
 from mpobench.errors import RequestError
 from mpobench.fields import validated
-from mpobench.protocols import JsonObject, Objective
+from mpobench.protocols import JsonObject
 from mpobench.tensors import Tensors
 
 Format = Literal["mpobench-objective/1"]
 FORMAT: str = get_args(Format)[0]
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""One line of text: what a listing shows must not steer the terminal."""
 
 
 class ObjectiveFileError(RequestError):
@@ -69,13 +70,29 @@ class ObjectiveFileCard(BaseModel):
 
     format: Format = "mpobench-objective/1"
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)
-    summary: str = Field(min_length=1, max_length=160)
-    citation: str = ""
+    summary: str = Field(min_length=1, max_length=160, pattern=PRINTABLE)
+    citation: str = Field("", pattern=PRINTABLE)
     origin: Literal["human", "ours", "discovered"] = "discovered"
     objective: str
     fields: dict[str, Any] = {}
     tensors: StoredTensors | None = None
     provenance: JsonObject = {}
+
+    @field_validator("name")
+    @classmethod
+    def _no_path(cls, value: str) -> str:
+        if value.endswith(".json"):
+            raise ValueError("a name that ends in .json would be read as the path of a file")
+        return value
+
+    @field_validator("fields", "provenance")
+    @classmethod
+    def _text(cls, value: JsonObject) -> JsonObject:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except (TypeError, UnicodeEncodeError) as error:
+            raise ValueError(f"it cannot be written as JSON in UTF-8: {error}") from error
+        return value
 
 
 @dataclass(frozen=True)
@@ -96,73 +113,6 @@ class ObjectiveFile:
         return f"objective file {self.path}"
 
 
-def save_objective(
-    path: Path,
-    objective: Objective,
-    registered: str,
-    *,
-    name: str,
-    summary: str,
-    citation: str = "",
-    origin: Literal["human", "ours", "discovered"] = "discovered",
-    provenance: JsonObject | None = None,
-) -> ObjectiveFileCard:
-    """Writes an objective file: every field, so that it outlives a change of defaults.
-
-    The tensors are written before the card, each file whole or not at all: a card that was there before is not
-    valid for new tensors, and says so when it is read.
-
-    Args:
-        path: of the card, ending in ``.json``; the tensors go beside it, under the same stem.
-        objective: to save. Its leaves may be arrays of any library, as a trainer has them.
-        registered: the name under which its class is registered.
-        name: its own name.
-        summary: like the next three, for the card.
-        citation: see there.
-        origin: see there.
-        provenance: see there.
-
-    Raises:
-        RequestError: for a name or value that is not allowed, or if a file cannot be written.
-    """
-    if path.suffix != ".json":
-        raise RequestError(f"cannot save an objective as {path}: its name has to end in .json")
-    label = f"objective file {path}"
-    whole = validated(type(objective), dict(objective), label, RequestError)
-    tensors = {field: value for field, value in whole if isinstance(value, Tensors)}
-    content = _as_safetensors(tensors)
-    file = path.with_suffix(".safetensors")
-    stored = {"file": file.name, "sha256": hashlib.sha256(content).hexdigest()}
-    card = validated(
-        ObjectiveFileCard,
-        {
-            "name": name,
-            "summary": summary,
-            "citation": citation,
-            "origin": origin,
-            "objective": registered,
-            "fields": whole.model_dump(mode="json", exclude=set(tensors)),
-            "tensors": stored if tensors else None,
-            "provenance": provenance or {},
-        },
-        label,
-        RequestError,
-    )
-    if tensors:
-        write_atomically(file, content)
-    write_atomically(path, card.model_dump_json(indent=2) + "\n")
-    return card
-
-
-def _as_safetensors(fields: Mapping[str, Tensors]) -> bytes:
-    from safetensors.numpy import save
-
-    content: bytes = save(
-        {f"{field}.{part}": array for field, tensors in fields.items() for part, array in tensors.items()}
-    )
-    return content
-
-
 def read_objective_file(path: Path) -> ObjectiveFile:
     """Reads a card and its tensors; whether the objective takes them is for the registry to see.
 
@@ -174,7 +124,7 @@ def read_objective_file(path: Path) -> ObjectiveFile:
     content = _read(path, label)
     try:
         said = json.loads(content)
-    except ValueError as error:  # malformed, or not UTF-8
+    except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or nested without end
         raise ObjectiveFileError(f"{label} is not JSON: {error}") from error
     found = said.get("format") if isinstance(said, dict) else None
     if found != FORMAT:

@@ -71,7 +71,8 @@ class Configured(Generic[C_co]):
         """What builds it again, in any process on any folder: ``text``, with a file's path for its name."""
         if self.file is None:
             return self.text
-        return f"{self.file.path.resolve()}{self.text.removeprefix(self.file.card.name)}"
+        # Absolute, but with links as they are: a link's target may have another name, and no tensors beside it.
+        return f"{self.file.path.absolute()}{self.text.removeprefix(self.file.card.name)}"
 
     @functools.cached_property
     def identity(self) -> JsonObject | list[JsonObject]:

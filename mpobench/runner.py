@@ -195,10 +195,22 @@ class _Schedule:
                 task = running.pop(future)
                 if task in self._jobs:
                     display.finish(task, ("training", "evaluation"))
-                    self._note(task, future.result())
+                    try:
+                        finished = future.result()
+                    except (
+                        MpobenchError
+                    ) as error:  # it could not be built again: its objective file has gone, say
+                        self._fail(task, _failed(task, error))
+                    else:
+                        self._note(task, finished)
                 else:
                     display.finish(task, (self._prerequisites[task][0].phase,))
-                    self._release(task, future.result())
+                    try:
+                        failure = future.result()
+                    except MpobenchError as error:  # as above
+                        self._pass_on(task, error)
+                    else:
+                        self._release(task, failure)
 
     def _submit(self, executor: Executor, task: str) -> Future[Any]:
         if task in self._jobs:
@@ -224,6 +236,18 @@ class _Schedule:
             else:
                 self._release(waiting, failure)
 
+    def _pass_on(self, task: str, error: MpobenchError) -> None:
+        """A training that could not be built again fails; what it was to make, another one makes that needs it too."""
+        prerequisite, training = self._prerequisites[task]
+        if training.key in self._waits:
+            del self._waits[training.key]
+            self._fail(training.key, _failed(task, error))
+        for job, needs in self._waits.items():
+            if job in self._jobs and task in needs:
+                self._prerequisites[task] = (prerequisite, self._jobs[job][0])
+                self._waits[task] = set()  # what it needs itself is made
+                return
+
     def _fail(self, job: str, failure: Finished) -> None:
         """A training that cannot begin: its cells fail in its place."""
         training, cells = self._jobs[job]
@@ -243,8 +267,8 @@ class _Schedule:
 
 def make_prerequisite(spec: TrainingSpec, prerequisite: Prerequisite, cache: Path) -> Finished | None:
     """In a worker: makes a shared file. Returns None, or how it failed."""
+    training = spec.build(get_registry())
     try:
-        training = spec.build(get_registry())
         workspace = Workspace(cache, progress.reporter(prerequisite.key))
         training.env.component.prepare(prerequisite.payload, training.request, workspace)
     except Exception as error:  # noqa: BLE001  # whatever a component raises belongs to its cells alone

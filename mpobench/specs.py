@@ -21,7 +21,9 @@ from mpobench.errors import SpecError
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _NAMES = re.compile(rf"{_NAME.pattern}(\+{_NAME.pattern})*")
-_FILE = re.compile(r"(.+?\.json)\s*(:|$)(.*)", re.DOTALL)
+_FILE = re.compile(
+    r"([^=]+\.json|.+?\.json)\s*(:|$)(.*)", re.DOTALL
+)  # a path may hold ".json:", arguments hold "="
 _KEY = re.compile(r"[A-Za-z_]\w*")
 _CONTINUATION = re.compile(r"\s*[A-Za-z_]\w*\s*=")
 _BARE = re.compile(r"[\w./~-]+")

@@ -84,12 +84,15 @@ def _frozen(name: str, value: Any) -> NDArray[np.float32]:
 
     if not hasattr(value, "dtype"):
         raise ValueError(f"{name!r} is no array: numbers are given in an objective file, not in words")
+    if hasattr(value, "detach"):  # torch's, which may carry a gradient or lie on another device
+        value = value.detach().cpu()
     array = np.asarray(value)
     if array.dtype.newbyteorder("=") != np.float32:
         raise ValueError(f"{name!r} has dtype {array.dtype}, not float32")
     if not np.isfinite(array).all():
         raise ValueError(f"{name!r} holds a number that is not finite")
     array = array.astype("<f4", order="C")
+    array += np.float32(0)  # −0 is 0, in the digest too
     array.setflags(write=False)
     return array
 

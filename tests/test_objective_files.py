@@ -13,6 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import environment, program
@@ -100,6 +101,14 @@ def test_a_trainer_may_save_the_leaves_as_it_has_them(tmp_path: Path) -> None:
     assert mpobench.objective(str(path)) == one_step(lam=0.5, g_network=weights(9))
 
 
+def test_weights_that_torch_is_training_are_saved(tmp_path: Path) -> None:
+    path = tmp_path / "torch.json"
+    network = {name: torch.tensor(array, requires_grad=True) for name, array in weights(9).items()}
+    leaves = {"lam": torch.tensor(0.5), "g_network": network}
+    save_objective(path, one_step().model_copy(update=leaves), "1s-mpo", name="x", summary="X")
+    assert mpobench.objective(str(path)) == one_step(lam=0.5, g_network=weights(9))
+
+
 def test_a_file_without_networks_has_no_tensors(tmp_path: Path) -> None:
     path = tmp_path / "plain.json"
     save_objective(path, mpobench.objective("dpo:beta=0.3"), "dpo", name="x", summary="X", origin="human")
@@ -114,16 +123,22 @@ def test_a_file_without_networks_has_no_tensors(tmp_path: Path) -> None:
         ("o.txt", {}, "its name has to end in .json"),
         ("o.json", {"name": "Two Words"}, "name='Two Words'"),
         ("o.json", {"summary": ""}, "summary=''"),
+        ("o.json", {"summary": "two\nlines"}, "summary="),
+        ("o.json", {"name": "found.json"}, "name='found.json'"),
+        ("o.json", {"name": "dpo"}, "a registered objective is named 'dpo' already"),
+        ("o.json", {"registered": "dpo"}, "'dpo' is a DPO, and this is a OneStepMPO"),
+        ("o.json", {"registered": "nope"}, "unknown objective 'nope'"),
+        ("o.json", {"provenance": {"by": "\ud800"}}, "provenance"),
         ("there.json/o.json", {}, "cannot write"),
     ],
 )
 def test_what_cannot_be_saved_is_one_line(
-    tmp_path: Path, path: str, fields: dict[str, str], line: str
+    tmp_path: Path, path: str, fields: dict[str, Any], line: str
 ) -> None:
     (tmp_path / "there.json").write_text("")
-    card = {"name": "x", "summary": "X", **fields}
+    card = {"name": "x", "summary": "X", "registered": "1s-mpo", **fields}
     with pytest.raises(RequestError) as caught:
-        save_objective(tmp_path / path, one_step(), "1s-mpo", **card)
+        save_objective(tmp_path / path, one_step(), **card)
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [file.name for file in tmp_path.iterdir()] == ["there.json"]
@@ -359,7 +374,7 @@ def test_only_objectives_are_files(registry: Registry, found: Path) -> None:
         registry.build("corruption", str(found))
 
 
-@pytest.mark.parametrize("folder", ["plain", "with space", "a+b", "a:b", "~", "ä"])
+@pytest.mark.parametrize("folder", ["plain", "with space", "a+b", "a:b", "a.json:b", "~", "ä"])
 def test_paths_of_any_kind(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
@@ -372,6 +387,45 @@ def test_paths_of_any_kind(
         assert registry.build("objective", built.spec).component == built.component
         (spec,) = Suite.of({"objectives": [{"name": text, "lam": 0.5}]}).objectives
         assert registry.build("objective", spec).text == "found:lam=0.5"
+
+
+def test_a_link_to_a_file_is_a_file(registry: Registry, tmp_path: Path, found: Path) -> None:
+    """Caches of hubs keep a file under the name of its digest, and link to it."""
+    for part, blob in (("objective.json", "1234"), ("objective.safetensors", "5678")):
+        (found.parent / part).rename(tmp_path / blob)
+        (found.parent / part).symlink_to(tmp_path / blob)
+    built = registry.build("objective", str(found))
+    assert registry.build("objective", built.spec) == built
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("[" * 200_000, "is not JSON"),
+        ('{"format": "mpobench-objective/1", "provenance": {"by": "\\ud800"}}', "UTF-8"),
+        ('{"format": "mpobench-objective/1", "summary": "\\u001b[31mred"}', "summary="),
+    ],
+)
+def test_what_would_harm_the_reader_is_one_line(
+    registry: Registry, tmp_path: Path, content: str, line: str
+) -> None:
+    (tmp_path / "o.json").write_text(content)
+    with pytest.raises(ObjectiveFileError) as caught:
+        registry.build("objective", str(tmp_path / "o.json"))
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_changes_during_a_run_fails_its_own_cells(
+    bandits: Registry, tmp_path: Path, found: Path
+) -> None:
+    suite = Suite.of({"envs": "bandit", "seeds": 1, "objectives": ["dpo", str(found)]})
+    trainings = {training.objective.text: training for training in plan(suite, bandits).trainings}
+    assert trainings["found"].spec.build(bandits).key == trainings["found"].key
+    found.write_text(found.read_text().replace('"lam":2.0', '"lam":3.0').replace('"lam": 2.0', '"lam": 3.0'))
+    with pytest.raises(RequestError, match="has changed since the run was planned"):
+        trainings["found"].spec.build(bandits)
+    assert trainings["dpo"].spec.build(bandits).key == trainings["dpo"].key
 
 
 def test_two_files_of_one_name_in_a_plan_are_refused(bandits: Registry, tmp_path: Path, found: Path) -> None:

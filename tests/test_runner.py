@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import mpobench
 from mpobench.protocols import Launcher
 from mpobench.registry import Registry
 from mpobench.results import ResultStore
@@ -178,6 +179,19 @@ def test_a_faulty_objective_fails_alone(lab: Lab, fault: str) -> None:
     lab.work()
     assert lab.run(f"{fault},sft", rerun="errors").ran == {status: 1}
     assert lab.work() == {f"train {fault} 0": 1}
+
+
+def test_an_objective_file_that_vanishes_fails_its_own_cells(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "gone.json"
+    mpobench.save_objective(file, mpobench.objective("lpo:lam=2"), "lpo", name="gone", summary="X")
+    suite = Suite.of({"envs": "bandit", "scale": "smoke", "objectives": f"sft,{file}"})
+    planned = plan(suite, lab.registry)
+    file.unlink()
+    outcome = execute(planned, lab.store, Here(), 1, suite.rerun, lab.cache)
+    assert outcome.ran == {"ok": 1, "error": 1}
+    assert lab.status() == {"sft": "ok", "gone": "error"}
+    (line,) = outcome.failures
+    assert f"cannot read objective file {file}" in line
 
 
 @pytest.mark.parametrize("stage", ["pulls", "sft"])

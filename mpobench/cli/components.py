@@ -12,7 +12,7 @@ import typer
 
 from mpobench.cli.plugins import row
 from mpobench.cli.tables import print_table
-from mpobench.errors import RequestError
+from mpobench.errors import RequestError, SpecError
 from mpobench.fields import describe
 from mpobench.loading import Registered
 from mpobench.objective_files import ObjectiveFile
@@ -130,6 +130,8 @@ def _show(kind: _Kind, name: str, as_json: bool) -> None:
         if built.file is not None:
             _show_file(built, built.file, as_json)
             return
+    if parse(name).args:
+        raise SpecError(f"{name!r} has options: show takes a name alone, {parse(name).name!r}")
     registered = get_registry().find(kind, name)
     model = get_registry().resolve(kind, name)
     fields = describe(model)

@@ -13,12 +13,12 @@ from .simpo import SimPO
 class AlphaPO(SimPO):
     """SimPO with reward shape α: −log σ(β (r_w − r_l) − γ), r = (1 − p^(−α))/α, p = π(τ)^(1/|τ|).
 
-    At α = 0 the reward is log p, and this is SimPO. For α > 0 the gradient grows as p falls, which holds the
+    At α = 0 the reward is log p, and this is SimPO. For α > 0 the slope of r grows as p falls, which holds the
     chosen side's likelihood up; for α < 0 it shrinks. p^(−α) overflows long before log p does, and goes
     on along its tangent from e³⁰ (TRL's overflows).
 
     As in SimPO, γ is absolute, the formula fixes the normalisation, and training begins with an SFT stage.
-    α = 0.25, β = 2.5 and γ = 0.1 are the paper's for Mistral-7B-Instruct.
+    α = 0.25, β = 2.5 and γ = 0.1 are those that TRL's documentation takes from the paper for Mistral-7B-Instruct.
 
     References:
         Gupta et al. (2025), AlphaPO: Reward Shape Matters for LLM Alignment, arXiv:2501.03884.

@@ -13,10 +13,10 @@ from .numerics import log_sigmoid, logistic_loss, sigmoid
 class DiscoPOP(ReferencedObjective):
     """The log-ratio modulated loss: (1 − σ(x/τ)) ℓ(x) + σ(x/τ) e⁻ˣ, with x = β Δ and ℓ(x) = −log σ(x).
 
-    Logistic where the pair is misranked, exponential where it is not. Just above x = 0 the blend has a hump:
-    the loss is neither convex nor monotone there. τ < 1 is needed, because e⁻ˣ σ(x/τ) grows without bound for
-    x → −∞ otherwise. The default ``reduction`` is DPO's sum; β = 0.05 and τ = 0.05 are the paper's (TRL's
-    default β is 0.1).
+    Logistic where the pair is misranked, exponential where it is not. Around x = 0 the blend has a hump: from
+    about −2.4 τ to 1.4 τ (at the default τ) the loss rises, so that it is neither convex nor monotone. τ < 1 is
+    needed, because e⁻ˣ σ(x/τ) grows without bound for x → −∞ otherwise. The default ``reduction`` is DPO's sum;
+    β = 0.05 and τ = 0.05 are the paper's (TRL's default β is 0.1).
 
     References:
         Lu et al. (2024), Discovering Preference Optimization Algorithms with and for Large Language Models,

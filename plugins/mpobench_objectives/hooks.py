@@ -176,6 +176,12 @@ def mpobench_objectives() -> Iterator[ObjectiveCard]:
         citation="Hejna et al. (2024), arXiv:2310.13639",
     )
     yield ObjectiveCard(
+        name="rpo",
+        summary="DPO plus cloning",
+        target="mpobench_objectives.rpo:RPO",
+        citation="Pang et al. (2024), arXiv:2404.19733; Liu et al. (2024), arXiv:2405.16436",
+    )
+    yield ObjectiveCard(
         name="cpo-simpo",
         summary="SimPO's loss plus cloning, in one stage",
         target="mpobench_objectives.cpo_variants:CPOSimPO",

@@ -69,7 +69,7 @@ def depends_on_progress(objective: Configured[Objective], chosen: ArrayLike, rej
     first, last = (
         losses(objective, chosen, rejected, Circumstances((-1.0, -1.0), progress)) for progress in (0.0, 1.0)
     )
-    return not np.array_equal(first, last)
+    return not np.array_equal(first, last, equal_nan=True)
 
 
 def _loss_of_pair(objective: Objective, given: Circumstances) -> Callable[[Any, Any], Any]:

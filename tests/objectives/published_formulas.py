@@ -145,6 +145,10 @@ PUBLISHED: dict[str, Formula] = {
     "dpo": lambda o, x, root: mp.log(
         sigma(o.beta * mp.log(x.pi_w / x.ref_w) - o.beta * mp.log(x.pi_l / x.ref_l))
     ),
+    "rpo": lambda o, x, root: (
+        mp.log(sigma(o.beta * mp.log(x.pi_w / x.ref_w) - o.beta * mp.log(x.pi_l / x.ref_l)))
+        + o.lam * mp.log(root.pi_w)
+    ),
     "ipo": lambda o, x, root: -((mp.log(x.pi_w / x.ref_w) - mp.log(x.pi_l / x.ref_l) - 1 / (2 * o.tau)) ** 2),
     "cpo": lambda o, x, root: (
         mp.log(x.pi_w) + mp.log(sigma(o.beta * mp.log(x.pi_w) - o.beta * mp.log(x.pi_l)))

@@ -16,6 +16,7 @@ MONOTONE = (
     *("rrhf", "slic", "dpo", "cpo", "orpo", "rdpo", "simpo", "sft", "lpo", "tampo"),
     *(
         "kto",
+        "rpo",
         "fdpo",
         "robust-dpo",
         "hinge",

@@ -219,6 +219,11 @@ def cpo(loss_type: str, **options: Any) -> Loss:
 
 
 CASES = {f"dpo trainer, {name}": case for name, case in DPO_LOSS_TYPES.items()} | {
+    "dpo trainer, sigmoid and sft": Case(
+        build("rpo", beta=0.3, lam=0.6),
+        dpo_trainer("", beta=0.3, loss_types=["sigmoid", "sft"], loss_weights=[1.0, 0.6]),
+        level=True,
+    ),
     "dpo trainer, reverse kl": divergence("reverse_kl", "reverse_kl"),
     "dpo trainer, forward kl": divergence("forward_kl", "forward_kl"),
     "dpo trainer, jensen-shannon": divergence("jensen_shannon", "js_divergence"),

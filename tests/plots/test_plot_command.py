@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import mpobench
-from mpobench.objective_files import save_objective
+from mpobench import save_objective
 from mpobench_plots.commands import app
 
 PNG = b"\x89PNG\r\n\x1a\n"

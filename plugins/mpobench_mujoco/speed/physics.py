@@ -22,8 +22,8 @@ def steps_per_second(env: MujocoEnv, batch: int, cache: Path) -> dict[str, float
     """Environment steps a second of processor time, one thread.
 
     Args:
-        env: whose backend is measured. Its policy is the original agent where one is shipped for the backend; a step
-            costs the same under any policy.
+        env: whose backend is measured. The policy is the original agent of ``spring``: a step costs the same under
+            any.
         batch: episodes at once.
         cache: for compiled programs.
 
