@@ -53,6 +53,8 @@ class Bench:
             env=self._environment,
             text=True,
             start_new_session=True,
+            # Whoever runs the tests in the background has Ctrl-C ignored, and processes inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads here
             **options,
         )
 

@@ -6,22 +6,21 @@ import functools
 import os
 from pathlib import Path
 
-ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-
 
 @functools.cache
 def configure(cache: Path) -> None:
     """Prepares jax in this process; call it before the first computation.
 
     Small matrix products gain nothing from a second thread, and worker processes with one thread each
-    do twice the work of one process that has both cores. Compiled programs are kept in ``cache / "xla"``
-    (JAX's persistent compilation cache).
+    do twice the work of one process that has both cores. What sets the size of XLA's thread pool on a CPU is
+    ``PJRT_NPROC``, read when the backend starts; ``--xla_cpu_multi_thread_eigen=false
+    intra_op_parallelism_threads=1`` in ``XLA_FLAGS``, which is what one finds recommended, changes nothing in
+    jax 0.9. Compiled programs are kept in ``cache / "xla"`` (JAX's persistent compilation cache).
 
     Args:
         cache: the folder that runs share.
     """
-    if "xla_cpu_multi_thread_eigen" not in os.environ.get("XLA_FLAGS", ""):
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_THREAD}".strip()
+    os.environ.setdefault("PJRT_NPROC", "1")
     import jax
 
     jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))

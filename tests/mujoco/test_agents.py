@@ -89,7 +89,8 @@ def test_the_stated_level_is_reproduced(every_env, workspace):
             returns = rollouts.roll_out(
                 simulated, data.agent_policy(every_env, role), settings.action_std, settings.steps, *keys
             ).returns
-            stderr = np.hypot(returns.std(ddof=1) / np.sqrt(episodes), stated.stderr)
+            # Of so few episodes too, from the card: rare falls, which cost thousands, may be missing among them.
+            stderr = stated.stderr * np.sqrt(1 + stated.episodes / episodes)
             assert abs(returns.mean() - stated.mean) < 4 * stderr, (task, role)
 
 
