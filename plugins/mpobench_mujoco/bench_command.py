@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from mpobench import RequestError
 from mpobench.cli.tables import print_table
 from mpobench.launchers import Local
 from mpobench.progress import Display
-from mpobench.registry import get_registry
 from mpobench.runner import cache_folder
+from mpobench_mujoco.commands import mujoco_env
 from mpobench_mujoco.env import MujocoEnv
 
 Row = tuple[str, str, str]
@@ -40,19 +39,12 @@ def bench(
       mpobench bench
       mpobench bench --backends spring,positional,generalized,mjx
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
-    tasks = [_env(env, backend) for backend in backends.split(",")]
+    tasks = [mujoco_env(env, backend, lacking="physics to measure") for backend in backends.split(",")]
     processes = workers or len(os.sched_getaffinity(0))
     names = ["updates", *(f"physics {task.backend}" for task in tasks), "workers"]
     with Display({"measuring": dict.fromkeys(names, 1.0)}) as display:
         rows = _measure(tasks, batch, processes, display)
     print_table(COLUMNS, rows)
-
-
-def _env(name: str, backend: str) -> MujocoEnv:
-    task = get_registry().build("env", f"{name}:backend={backend}").component
-    if not isinstance(task, MujocoEnv):
-        raise RequestError(f"{name} has no physics to measure: try tla")
-    return task
 
 
 def _measure(tasks: list[MujocoEnv], batch: int, processes: int, display: Display) -> list[Row]:

@@ -20,10 +20,15 @@ app = typer.Typer(help="Show the agents that generate the data, or train them ag
 Backend = Annotated[str, typer.Option(help="brax physics backend: spring, generalized, positional, mjx.")]
 
 
-def _env(name: str, backend: str) -> MujocoEnv:
+def mujoco_env(name: str, backend: str, lacking: str = "agents") -> MujocoEnv:
+    """An environment of this plugin on a backend.
+
+    Raises:
+        RequestError: if the name is unknown, or another plugin's: that has no ``lacking``.
+    """
     env = get_registry().build("env", f"{name}:backend={backend}").component
     if not isinstance(env, MujocoEnv):
-        raise RequestError(f"{name} has no agents: try tla")
+        raise RequestError(f"{name} has no {lacking}: try tla")
     return env
 
 
@@ -35,7 +40,7 @@ def show(
 
     mpobench agents show tla
     """
-    task = _env(env, backend)
+    task = mujoco_env(env, backend)
     for role in agents.ROLES:
         file, card = agents.find(task.name, task.backend, role)
         typer.echo(f"{role}  ({file})")
@@ -69,7 +74,7 @@ def train(
     """
     from mpobench_mujoco import xla
 
-    task = _env(env, backend)
+    task = mujoco_env(env, backend)
     xla.configure(cache_folder())
     with contextlib.redirect_stdout(io.StringIO()):  # as in physics
         from mpobench_mujoco import agent_training

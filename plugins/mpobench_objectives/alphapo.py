@@ -6,6 +6,7 @@ from pydantic import Field
 
 from mpobench.preferences import Array, PreferenceBatch
 
+from .base import MarginScale
 from .numerics import box_cox, logistic_loss
 from .simpo import SimPO
 
@@ -31,12 +32,7 @@ class AlphaPO(SimPO):
         description="shape of the reward (α), logarithmic at 0",
         json_schema_extra={"search": {"low": -0.5, "high": 0.5, "log": False}},
     )
-    beta: float = Field(
-        2.5,
-        gt=0,
-        description="scale of the margin (β)",
-        json_schema_extra={"search": {"low": 0.1, "high": 100.0, "log": True}},
-    )
+    beta: MarginScale = 2.5
     gamma: float = Field(
         0.1,
         ge=0,

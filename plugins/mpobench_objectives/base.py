@@ -23,6 +23,33 @@ Beta: TypeAlias = Annotated[
     ),
 ]
 
+MarginScale: TypeAlias = Annotated[
+    float,
+    Field(
+        gt=0,
+        description="scale of the margin (β)",
+        json_schema_extra={"search": {"low": 0.1, "high": 100.0, "log": True}},
+    ),
+]
+
+TargetMargin: TypeAlias = Annotated[
+    float,
+    Field(
+        ge=0,
+        description="target margin after scaling (γ)",
+        json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}},
+    ),
+]
+
+CloningWeight: TypeAlias = Annotated[
+    float,
+    Field(
+        ge=0,
+        description="weight of the cloning term (λ)",
+        json_schema_extra={"search": {"low": 0.01, "high": 10.0, "log": True}},
+    ),
+]
+
 
 class ReducedObjective(Objective):
     """A loss on log π(τ), where the literature disagrees whether that is a sum or a mean.

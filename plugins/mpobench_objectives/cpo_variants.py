@@ -7,6 +7,7 @@ from pydantic import Field
 from mpobench import Objective
 from mpobench.preferences import Array, PreferenceBatch
 
+from .base import CloningWeight, MarginScale, TargetMargin
 from .numerics import logistic_loss
 
 
@@ -27,24 +28,9 @@ class CPOSimPO(Objective):
         arXiv:2405.14734, Eq. 6.
     """
 
-    lam: float = Field(
-        1.0,
-        ge=0,
-        description="weight of the cloning term (λ)",
-        json_schema_extra={"search": {"low": 0.01, "high": 10.0, "log": True}},
-    )
-    beta: float = Field(
-        2.0,
-        gt=0,
-        description="scale of the margin (β)",
-        json_schema_extra={"search": {"low": 0.1, "high": 100.0, "log": True}},
-    )
-    gamma: float = Field(
-        1.0,
-        ge=0,
-        description="target margin after scaling (γ)",
-        json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}},
-    )
+    lam: CloningWeight = 1.0
+    beta: MarginScale = 2.0
+    gamma: TargetMargin = 1.0
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.
@@ -73,12 +59,7 @@ class CPOIPO(Objective):
         Machine Translation, arXiv:2401.08417.
     """
 
-    lam: float = Field(
-        1.0,
-        ge=0,
-        description="weight of the cloning term (λ)",
-        json_schema_extra={"search": {"low": 0.01, "high": 10.0, "log": True}},
-    )
+    lam: CloningWeight = 1.0
     tau: float = Field(
         0.1,
         gt=0,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from mpobench.preferences import Array, PreferenceBatch
 
-from .base import ReducedObjective, Reduction
+from .base import CloningWeight, ReducedObjective, Reduction
 from .numerics import relu
 
 
@@ -22,12 +20,7 @@ class RRHF(ReducedObjective):
     """
 
     reduction: Reduction = "mean"
-    lam: float = Field(
-        1.0,
-        ge=0,
-        description="weight of the cloning term (λ)",
-        json_schema_extra={"search": {"low": 0.01, "high": 10.0, "log": True}},
-    )
+    lam: CloningWeight = 1.0
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.

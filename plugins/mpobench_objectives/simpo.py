@@ -7,6 +7,7 @@ from pydantic import Field
 from mpobench import Objective
 from mpobench.preferences import Array, PreferenceBatch
 
+from .base import MarginScale, TargetMargin
 from .numerics import logistic_loss
 
 
@@ -22,18 +23,8 @@ class SimPO(Objective):
         arXiv:2405.14734, Eq. 6.
     """
 
-    beta: float = Field(
-        2.0,
-        gt=0,
-        description="scale of the margin (β)",
-        json_schema_extra={"search": {"low": 0.1, "high": 100.0, "log": True}},
-    )
-    gamma: float = Field(
-        1.0,
-        ge=0,
-        description="target margin after scaling (γ)",
-        json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}},
-    )
+    beta: MarginScale = 2.0
+    gamma: TargetMargin = 1.0
     sft_first: bool = Field(True, description="whether training begins with an SFT stage")
 
     @property

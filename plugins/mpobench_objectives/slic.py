@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mpobench.preferences import Array, PreferenceBatch
 
-from .base import ReducedObjective
+from .base import CloningWeight, ReducedObjective
 from .numerics import relu
 
 
@@ -27,12 +27,7 @@ class SLiC(ReducedObjective):
         description="margin beyond which the hinge is silent (δ)",
         json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}},
     )
-    lam: float = Field(
-        1.0,
-        ge=0,
-        description="weight of the cloning term (λ)",
-        json_schema_extra={"search": {"low": 0.01, "high": 10.0, "log": True}},
-    )
+    lam: CloningWeight = 1.0
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.

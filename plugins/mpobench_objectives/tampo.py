@@ -9,6 +9,7 @@ from pydantic import Field
 from mpobench.preferences import Array, PreferenceBatch
 from mpobench.tensors import Tensors
 
+from .base import MarginScale, TargetMargin
 from .mirror import network
 from .mirror.base import CloningMirrorObjective
 from .mirror.weights import LOG, SQUARE, added_term, one_unit
@@ -33,18 +34,8 @@ class TAMPO(CloningMirrorObjective):
     """
 
     schedule: Schedule = Field("quadratic", description="how the weight of the preference term grows (α(t))")
-    beta: float = Field(
-        2.0,
-        gt=0,
-        description="scale of the margin (β)",
-        json_schema_extra={"search": {"low": 0.1, "high": 100.0, "log": True}},
-    )
-    gamma: float = Field(
-        1.0,
-        ge=0,
-        description="target margin after scaling (γ)",
-        json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}},
-    )
+    beta: MarginScale = 2.0
+    gamma: TargetMargin = 1.0
     schedule_network: Tensors | None = Field(None, description="weights of a network in place of schedule")
 
     @classmethod
