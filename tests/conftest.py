@@ -11,10 +11,12 @@ import faulty_plugin
 import hypothesis
 import pytest
 import toy_plugin
+from objective_file_samples import one_step
 from processes import Install, Run, environment, program, write_distribution
 
 import mpobench_corruptions.hooks
 import mpobench_objectives.hooks
+from mpobench import save_objective
 from mpobench.registry import Registry, get_registry
 
 hypothesis.settings.register_profile("mpobench", deadline=None)  # a busy machine is no failure
@@ -85,3 +87,19 @@ def mpobench_cli(shared_cache: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Path:
+    """An objective file: 1s-mpo with λ = 2, named ``found``."""
+    path = tmp_path / "found" / "objective.json"
+    save_objective(
+        path,
+        one_step(lam=2.0),
+        "1s-mpo",
+        name="found",
+        summary="Found on noisy labels",
+        citation="A run of ours",
+        provenance={"generations": 256, "env": "tla"},
+    )
+    return path

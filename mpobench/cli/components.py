@@ -125,13 +125,14 @@ def _value(value: object) -> str:
 
 
 def _show(kind: _Kind, name: str, as_json: bool) -> None:
-    if kind == "objective" and is_file(parse(name).name):
+    spec = parse(name)
+    if kind == "objective" and is_file(spec.name):
         built = get_registry().build("objective", name)
         if built.file is not None:
             _show_file(built, built.file, as_json)
             return
-    if parse(name).args:
-        raise SpecError(f"{name!r} has options: show takes a name alone, {parse(name).name!r}")
+    if spec.args:
+        raise SpecError(f"{name!r} has options: show takes a name alone, {spec.name!r}")
     registered = get_registry().find(kind, name)
     model = get_registry().resolve(kind, name)
     fields = describe(model)

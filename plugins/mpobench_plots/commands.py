@@ -77,8 +77,8 @@ def gradient(
 ) -> None:
     """Draw where objectives push: |∂L/∂log π(τ_w)| over the two log-probabilities of a pair.
 
-    This is the paper's Figure 6. The dots are pairs of a dataset as they are before training; they are rolled out
-    the first time, which takes a minute or more, and kept for runs.
+    This is the paper's Figure 6. The dots are pairs of a dataset under a cloned policy; the pairs are rolled out and
+    cloned the first time, which takes a minute or more, and kept for runs.
 
     Fields that are not stated have the defaults of --env. A loss with a reference policy is drawn for pairs of one
     reference, marked in the plane; a loss that looks at other pairs too (kto) sees one pair at a time.

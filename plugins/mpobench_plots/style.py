@@ -71,6 +71,7 @@ def number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
+@in_style
 def save(figure: Figure, file: Path) -> None:
     """Writes a picture, as PNG or SVG by its suffix, so that no reader ever sees half of it.
 
@@ -79,13 +80,12 @@ def save(figure: Figure, file: Path) -> None:
     """
     content = io.BytesIO()
     kind = file.suffix[1:].lower()
-    with style.context(["default", _RC]):
-        figure.savefig(
-            content,
-            format=kind,
-            dpi=220,
-            bbox_inches="tight",
-            pad_inches=0.04,
-            metadata={"Date": None} if kind == "svg" else None,
-        )
+    figure.savefig(
+        content,
+        format=kind,
+        dpi=220,
+        bbox_inches="tight",
+        pad_inches=0.04,
+        metadata={"Date": None} if kind == "svg" else None,
+    )
     write_atomically(file, content.getvalue())
