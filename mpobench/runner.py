@@ -185,7 +185,7 @@ class _Schedule:
     def _loop(self, executor: Executor, display: progress.Display) -> None:
         running: dict[Future[Any], str] = {}
         while self._waits or running:
-            for task in [task for task, needs in self._waits.items() if not needs]:
+            for task in sorted((task for task, needs in self._waits.items() if not needs), key=self._dataset):
                 del self._waits[task]
                 phase = "training" if task in self._jobs else self._prerequisites[task][0].phase
                 display.update(task, phase, 0.0)
@@ -211,6 +211,11 @@ class _Schedule:
                         self._pass_on(task, error)
                     else:
                         self._release(task, failure)
+
+    def _dataset(self, task: str) -> str:
+        """What a task works on: tasks of one dataset follow each other, so that a worker need not load it again."""
+        training = self._jobs[task][0] if task in self._jobs else self._prerequisites[task][1]
+        return training.request.dataset.key
 
     def _submit(self, executor: Executor, task: str) -> Future[Any]:
         if task in self._jobs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +21,8 @@ AGENTS = 2
 """Purpose of start states: an agent's level is measured from states that no dataset begins in."""
 
 SCREENING_EPISODES, CARD_EPISODES, BATCH = 64, 512, 64
+FINALISTS = 5
+"""Checkpoints that are measured again, with as many episodes as the card states: 64 of them choose by luck."""
 
 
 def level(env: MujocoEnv, task: str, agent: policy.Policy, episodes: int) -> Level:
@@ -101,12 +103,19 @@ def _cut(recipe: Recipe, steps: int) -> Recipe:
 
 def _nearest(env: MujocoEnv, task: str, wanted: float, checkpoints: Path, say: Callable[[str], None]) -> int:
     """Steps of the checkpoint whose level is nearest to what is wanted."""
-    distances = {}
-    for file in sorted(checkpoints.glob("*.safetensors")):
-        measured = level(env, task, ppo.to_policy(checkpoint.load(file)), SCREENING_EPISODES)
-        say(f"{int(file.stem) / 1e6:.1f} M steps: {measured.mean:.0f} ± {measured.stderr:.0f} on {task}")
-        distances[int(file.stem)] = abs(measured.mean - wanted)
-    return min(distances, key=distances.__getitem__)
+
+    def nearest_first(steps: Sequence[int], episodes: int) -> list[int]:
+        distances = {}
+        for done in steps:
+            params = checkpoint.load(checkpoints / f"{done:010d}.safetensors")
+            measured = level(env, task, ppo.to_policy(params), episodes)
+            say(f"{done / 1e6:.2f} M steps: {measured.mean:.0f} ± {measured.stderr:.0f} on {task}")
+            distances[done] = abs(measured.mean - wanted)
+        return sorted(steps, key=distances.__getitem__)
+
+    every = sorted(int(file.stem) for file in checkpoints.glob("*.safetensors"))
+    finalists = nearest_first(every, SCREENING_EPISODES)[:FINALISTS]
+    return nearest_first(finalists, CARD_EPISODES)[0]
 
 
 def write_agent(env: MujocoEnv, role: Role, params_file: Path, steps: int, folder: Path) -> AgentCard:

@@ -66,36 +66,50 @@ class AgentCard(Settings):
         return next(level for level in self.levels if level.task == task)
 
 
-def folder(env: str, backend: str) -> Path:
-    """Where the agents of an environment on a backend are shipped."""
+TRAINED = Path("agents")
+"""Where ``mpobench agents train`` leaves agents, in the working folder."""
+
+
+def shipped(env: str, backend: str) -> Path:
+    """Where the package has the agents of an environment on a backend."""
     return Path(str(resources.files("mpobench_mujoco"))) / "agents" / f"{env}-{backend}"
+
+
+def trained(env: str, backend: str) -> Path:
+    """Where the user's own agents of an environment on a backend are."""
+    return TRAINED / f"{env}-{backend}"
 
 
 @functools.cache
 def find(env: str, backend: str, role: Role) -> tuple[Path, AgentCard]:
-    """An agent's weights and card.
+    """An agent's weights and card: the shipped one, or else the user's own.
 
     Raises:
         RequestError: if there is none for this backend, or its file is not the one the card describes.
     """
-    file = folder(env, backend) / f"{role}.safetensors"
-    card_file = file.with_suffix(".json")
-    if not file.exists() or not card_file.exists():
-        shipped = sorted(
-            path.name.removeprefix(f"{env}-") for path in file.parent.parent.glob(f"{env}-*") if path.is_dir()
+    files = [folder(env, backend) / f"{role}.safetensors" for folder in (shipped, trained)]
+    file = next((file for file in files if file.exists() and file.with_suffix(".json").exists()), None)
+    if file is None:
+        packaged = sorted(
+            path.name.removeprefix(f"{env}-")
+            for path in files[0].parent.parent.glob(f"{env}-*")
+            if path.is_dir()
         )
         raise RequestError(
-            f"{env}:backend={backend} has no {role} agent (agents exist for: {', '.join(shipped) or 'none'}); "
+            f"{env}:backend={backend} has no {role} agent (agents exist for: {', '.join(packaged) or 'none'}); "
             f"train it with: mpobench agents train {env} {role} --backend {backend}"
         )
+    card_file = file.with_suffix(".json")
     try:
         card = AgentCard.model_validate_json(card_file.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise RequestError(
-            f"{card_file} is not an agent's card ({where}: {first['msg']}): reinstall mpobench"
+            f"{card_file} is not an agent's card ({where}: {first['msg']}): reinstall mpobench or train it again"
         ) from error
     if hashlib.sha256(file.read_bytes()).hexdigest() != card.sha256:
-        raise RequestError(f"{file} is not the agent that {card_file.name} describes: reinstall mpobench")
+        raise RequestError(
+            f"{file} is not the agent that {card_file.name} describes: reinstall mpobench or train it again"
+        )
     return file, card

@@ -68,6 +68,8 @@ def train(
 ) -> None:
     """Train an agent with PPO; a stopped training goes on when the command is given again.
 
+    Runs from the same working folder use agents that the package does not ship.
+
     The two agents of an environment train side by side, one core each:
 
         mpobench agents train tla original & mpobench agents train tla target
@@ -79,7 +81,7 @@ def train(
     with contextlib.redirect_stdout(io.StringIO()):  # as in physics
         from mpobench_mujoco import agent_training
 
-    folder = output or Path("agents") / f"{task.name}-{task.backend}"
+    folder = output or agents.trained(task.name, task.backend)
     card = agent_training.train(task, role, folder, steps, lambda line: typer.echo(line, err=True))
     if card is None:
         typer.echo(f"stopped after {steps} steps: the same command without --steps goes on from {folder}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -75,8 +76,20 @@ def make_block(env: MujocoEnv, payload: JsonObject, workspace: Workspace) -> rol
     return pool.read_block(folder)
 
 
+_last: dict[tuple[str, str, str, Path], PreferenceData] = {}
+
+
 def load_dataset(env: MujocoEnv, request: DatasetRequest, workspace: Workspace) -> PreferenceData:
-    """Builds a dataset from the pool: sources, judge, flips."""
+    """A dataset; the last one stays in memory, because trainings on the same follow each other."""
+    key = (env.name, env.backend, request.key, workspace.cache)
+    if key not in _last:
+        _last.clear()  # first, so that there is never more than one
+        _last[key] = _build(env, request, workspace)
+    return _last[key]
+
+
+def _build(env: MujocoEnv, request: DatasetRequest, workspace: Workspace) -> PreferenceData:
+    """Picks from the pool: sources, judge, flips."""
     xla.configure(workspace.cache)
     settings = env.dataset_settings(request.scale)
     sources = draw_sources(request.corruption, settings.pairs, request.seed)

@@ -222,3 +222,10 @@ class Ant(MujocoEnv):
 
     name: ClassVar[str] = "ant"
     settings_file: ClassVar[str] = "ant.toml"
+
+
+class Hopper(MujocoEnv):
+    """Brax's Hopper: what has never moved must learn to hop from preferences alone (§I.3 of the paper)."""
+
+    name: ClassVar[str] = "hopper"
+    settings_file: ClassVar[str] = "hopper.toml"

@@ -18,12 +18,21 @@ def mpobench_envs() -> Iterable[EnvCard]:
         target="mpobench_mujoco.env:ThreeLeggedAnt",
         citation=PAPER,
         positional="backend",
+        version="2",
     )
     yield EnvCard(
         name="ant",
         summary="Ant: an ant that walks must learn to run",
         target="mpobench_mujoco.env:Ant",
         citation="Freeman et al. (2021), arXiv:2106.13281",
+        positional="backend",
+        version="2",
+    )
+    yield EnvCard(
+        name="hopper",
+        summary="Hopper: a policy that starts from random weights must learn to hop",
+        target="mpobench_mujoco.env:Hopper",
+        citation=PAPER,
         positional="backend",
     )
 

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import io
 import warnings
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,8 @@ with contextlib.redirect_stdout(io.StringIO()):  # mujoco-mjx prints that option
     from brax.envs import get_environment
     from brax.envs.ant import Ant
     from brax.envs.base import PipelineEnv, State
+
+from mpobench_mujoco.lanes import in_lanes
 
 FOURTH_LEG = (0, 1)
 """Actuators hip_4 and ankle_4. The XML lists leg 4's motors first, whatever brax's docstring says."""
@@ -55,3 +58,16 @@ def make(task: str, backend: str, leg_penalty: float) -> PipelineEnv:
         if task == "tla":
             return ThreeLeggedAnt(leg_penalty, backend)
         return get_environment(task, backend=backend)
+
+
+IN_LANES = ("spring", "positional")
+"""Backends that compute with small vectors. The others solve dense systems of equations, whose matrices ``jax.vmap``
+hands to a library one by one: there it is faster."""
+
+
+def step_all(env: PipelineEnv) -> Callable[[State, jax.Array], State]:
+    """One control step of many environments, side by side in the last axis of every array."""
+    if env.backend in IN_LANES:
+        return in_lanes(env.step)
+    batched: Callable[[State, jax.Array], State] = jax.vmap(env.step, in_axes=-1, out_axes=-1)
+    return batched

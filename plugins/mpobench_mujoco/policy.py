@@ -95,8 +95,8 @@ def step_logps(weights: Weights, observations: jax.Array, actions: jax.Array, st
 
 
 def normalise(policy: Policy, observations: jax.Array) -> jax.Array:
-    """Observations ``(..., obs)`` in units of the policy's frozen statistics."""
-    return (observations - policy["obs_mean"]) / policy["obs_std"]
+    """Observations ``(obs, steps)`` in units of the policy's frozen statistics."""
+    return (observations - policy["obs_mean"][:, None]) / policy["obs_std"][:, None]
 
 
 def save(policy: Policy, file: Path) -> None:

@@ -13,13 +13,15 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from brax.envs.base import PipelineEnv
+from brax.envs.base import PipelineEnv, State, Wrapper
+from brax.envs.wrappers.training import AutoResetWrapper, EpisodeWrapper
 from brax.training import networks
 from brax.training.acme.running_statistics import RunningStatisticsState
 from brax.training.agents.ppo import networks as ppo_networks
 from brax.training.agents.ppo import train as brax_ppo
 from brax.training.distribution import NormalDistribution, ParametricDistribution
 
+from mpobench_mujoco import physics
 from mpobench_mujoco.policy import HIDDEN, Policy
 from mpobench_mujoco.settings import Recipe
 
@@ -69,6 +71,25 @@ def _networks(
         ),
         parametric_action_distribution=FixedStd(action_size, std),
     )
+
+
+class Batch(Wrapper):
+    """Many environments, the batch first where brax sees it and last where they are simulated."""
+
+    def reset(self, rng: jax.Array) -> State:
+        """Start states of the keys ``(batch, 2)``."""
+        return jax.vmap(self.env.reset)(rng)
+
+    def step(self, state: State, action: jax.Array) -> State:
+        """One control step."""
+        inner = jax.tree.map(lambda array: jnp.moveaxis(array, 0, -1), (state, action))
+        following = physics.step_all(self.env)(*inner)
+        return jax.tree.map(lambda array: jnp.moveaxis(array, -1, 0), following)
+
+
+def _batch(env: PipelineEnv, episode_length: int, action_repeat: int, randomization_fn: None) -> Wrapper:
+    """What brax's ``training.wrap`` makes, with our batch."""
+    return AutoResetWrapper(EpisodeWrapper(Batch(env), episode_length, action_repeat))
 
 
 Params: TypeAlias = tuple[RunningStatisticsState, Any, Any]
@@ -123,6 +144,7 @@ def train(
             make_env(phase.leg_penalty),
             left,
             episode_length=episode_steps,
+            wrap_env_fn=_batch,
             num_envs=recipe.envs,
             batch_size=recipe.envs // recipe.minibatches,
             num_minibatches=recipe.minibatches,

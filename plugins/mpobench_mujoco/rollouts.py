@@ -1,5 +1,6 @@
 """Rolling a policy out in a brax environment: one compiled program for data and for evaluation.
 
+Environments lie side by side in the last axis (:mod:`mpobench_mujoco.lanes`), as the policy has its steps.
 Episodes end at the first unhealthy state; what physics does afterwards is masked out (brax's AutoResetWrapper would
 splice a new episode into the old one).
 """
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from mpobench_mujoco import physics, xla
 from mpobench_mujoco.policy import Policy, Weights, mean_action, normalise, weights_of
 
 if TYPE_CHECKING:
@@ -38,34 +40,38 @@ class Rollouts:
     lengths: NDArray[np.int32]
 
 
-@functools.partial(jax.jit, static_argnames=("env", "steps", "std"))
+@functools.partial(jax.jit, static_argnames=("env",), compiler_options=xla.ONCE)
+def _reset(env: PipelineEnv, keys: jax.Array) -> State:
+    return jax.vmap(env.reset, out_axes=-1)(keys)
+
+
+@functools.partial(jax.jit, static_argnames=("env", "steps", "std"), compiler_options=xla.WHOLE_VECTORS)
 def _roll_out(
     env: PipelineEnv,
     steps: int,
     std: float,
     weights: Weights,
     statistics: Policy,
-    start_keys: jax.Array,
+    start: State,
     noise_keys: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    start = jax.vmap(env.reset)(start_keys)
-    noise = jax.vmap(lambda key: jax.random.normal(key, (steps, env.action_size)), out_axes=1)(noise_keys)
+    noise = jax.vmap(lambda key: jax.random.normal(key, (steps, env.action_size)), out_axes=-1)(noise_keys)
+    step_all = physics.step_all(env)
 
     def step(
         carry: tuple[State, jax.Array], noise: jax.Array
     ) -> tuple[tuple[State, jax.Array], tuple[jax.Array, jax.Array, jax.Array, jax.Array]]:
         state, alive = carry
-        mean = mean_action(weights, normalise(statistics, state.obs).T).T
-        action = mean + std * noise
-        following = jax.vmap(env.step)(state, jnp.clip(action, -1.0, 1.0))
+        action = mean_action(weights, normalise(statistics, state.obs)) + std * noise
+        following = step_all(state, jnp.clip(action, -1.0, 1.0))
         recorded = (state.obs, action, following.reward * alive, alive)
         return (following, alive * (1.0 - following.done)), recorded
 
-    alive = jnp.ones(start_keys.shape[0])
+    alive = jnp.ones(len(noise_keys))
     _, (observations, actions, rewards, alive) = jax.lax.scan(step, (start, alive), noise)
     return (
-        observations.transpose(1, 2, 0),
-        actions.transpose(1, 2, 0),
+        observations.transpose(2, 1, 0),
+        actions.transpose(2, 1, 0),
         jnp.sum(rewards, axis=0),
         jnp.sum(alive, axis=0).astype(jnp.int32),
     )
@@ -86,7 +92,7 @@ def roll_out(
     """
     statistics = {name: policy[name] for name in ("obs_mean", "obs_std")}
     observations, actions, returns, lengths = _roll_out(
-        env, steps, std, weights_of(policy), statistics, start_keys, noise_keys
+        env, steps, std, weights_of(policy), statistics, _reset(env, start_keys), noise_keys
     )
     return Rollouts(
         np.asarray(observations), np.asarray(actions), np.asarray(returns, np.float64), np.asarray(lengths)

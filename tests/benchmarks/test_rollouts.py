@@ -16,7 +16,7 @@ BUSY = 0.9
 
 @pytest.mark.benchmark
 @pytest.mark.slow
-def test_the_policy_costs_little_beside_physics(benchmark: Any, tmp_path: Path) -> None:
+def test_rollouts_are_several_times_as_fast_as_brax_and_as_mujoco(benchmark: Any, tmp_path: Path) -> None:
     task = get_registry().build("env", "tla").component
 
     def in_a_worker() -> dict[str, float]:
@@ -27,8 +27,8 @@ def test_the_policy_costs_little_beside_physics(benchmark: Any, tmp_path: Path) 
     benchmark.extra_info.update(speed)
     for name, each in speed.items():
         print(f"{name}: {each:,.0f} steps/s ({speed['policy'] / each:.2f})")
-    assert speed["policy"] >= 0.9 * speed["brax"]
-    assert speed["policy"] >= 0.8 * speed["MuJoCo C"]
+    assert speed["policy"] >= 2.5 * speed["brax"]
+    assert speed["policy"] >= 2.5 * speed["MuJoCo C"]
 
 
 @pytest.mark.benchmark

@@ -98,8 +98,8 @@ def test_the_stated_level_is_reproduced(every_env, workspace):
 def shipped(tmp_path, tla, monkeypatch):
     """A copy of the shipped agents that a test may damage."""
     copy = tmp_path / "agents" / f"{tla.name}-{tla.backend}"
-    shutil.copytree(agents.folder(tla.name, tla.backend), copy)
-    monkeypatch.setattr(agents, "folder", lambda env, backend: tmp_path / "agents" / f"{env}-{backend}")
+    shutil.copytree(agents.shipped(tla.name, tla.backend), copy)
+    monkeypatch.setattr(agents, "shipped", lambda env, backend: tmp_path / "agents" / f"{env}-{backend}")
     agents.find.cache_clear()
     yield copy
     agents.find.cache_clear()
@@ -118,6 +118,16 @@ def test_half_an_agent_is_none(shipped, missing):
     (shipped / missing).unlink()
     with pytest.raises(RequestError, match="has no original agent"):
         agents.find("tla", "spring", "original")
+
+
+def test_agents_of_another_backend_are_the_users_own(shipped, tla, tmp_path, monkeypatch):
+    monkeypatch.setattr(agents, "TRAINED", tmp_path / "own")
+    with pytest.raises(RequestError, match="train it with: mpobench agents train tla target --backend mjx"):
+        agents.find("tla", "mjx", "target")
+    shutil.copytree(shipped, agents.trained("tla", "mjx"))
+    file, card = agents.find("tla", "mjx", "target")
+    assert file == agents.TRAINED / "tla-mjx" / "target.safetensors"
+    assert card == agents.find("tla", "spring", "target")[1]
 
 
 def test_show_states_levels_and_how_they_were_made(tla, mpobench_cli):
@@ -142,6 +152,6 @@ def test_show_of_a_backend_without_agents_says_how_to_train_them(mpobench_cli):
 
 
 def test_a_card_is_plain_json(tla):
-    file = agents.folder(tla.name, tla.backend) / "target.json"
+    file = agents.shipped(tla.name, tla.backend) / "target.json"
     card = agents.AgentCard.model_validate_json(file.read_bytes())
     assert json.loads(file.read_text()) == json.loads(card.model_dump_json())

@@ -51,7 +51,7 @@ def test_noise_is_around_the_policys_mean(block):
     acting = random_policy(0, 3, 2)
     observations = block.observations.transpose(0, 2, 1)
     mean = policy.mean_action(
-        policy.weights_of(acting), policy.normalise(acting, observations).reshape(-1, 3).T
+        policy.weights_of(acting), policy.normalise(acting, observations.reshape(-1, 3).T)
     )
     noise = (block.actions.transpose(1, 0, 2).reshape(2, -1) - np.asarray(mean)) / STD
     assert abs(noise.mean()) < 4 / np.sqrt(noise.size)

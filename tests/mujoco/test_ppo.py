@@ -40,7 +40,7 @@ def test_converted_parameters_give_the_same_policy(networks, params):
     logits = networks.policy_network.apply(statistics, network, observations)
     raw = distribution.sample_no_postprocessing(logits, jax.random.PRNGKey(3))
     converted = ppo.to_policy(params)
-    ours = policy.weights_of(converted), policy.normalise(converted, observations).T
+    ours = policy.weights_of(converted), policy.normalise(converted, observations.T)
     np.testing.assert_allclose(distribution.mode(logits), policy.mean_action(*ours).T, atol=1e-5)
     np.testing.assert_allclose(
         distribution.log_prob(logits, raw) + ACTIONS * np.log(policy.CELL_WIDTH),

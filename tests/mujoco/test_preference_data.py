@@ -22,7 +22,8 @@ def corruption(text):
 
 def load(env, text, workspace, seed=0, scale="smoke"):
     """A dataset of invented rollouts, and the blocks that it was picked from."""
-    dataset = replace(request(env, corruption=text, seed=seed).dataset, scale=scale)
+    dataset = request(env, corruption=text, seed=seed).dataset
+    dataset = replace(dataset, scale=scale, key=content_key([dataset.key, scale]))
     blocks = invent_pool(env, dataset, workspace)
     return data.load_dataset(env, dataset, workspace), blocks
 
@@ -120,3 +121,16 @@ def test_labels_of_one_seed_repeat_and_of_two_seeds_differ():
     for one, again, other in zip(decide(1), decide(1), decide(2), strict=True):
         np.testing.assert_array_equal(one, again)
         assert (one != other).any()
+
+
+def test_the_last_dataset_stays_in_memory_and_no_other(tla, invented):
+    dataset, other = (request(tla, corruption="base", seed=seed).dataset for seed in (0, 1))
+    invent_pool(tla, dataset, invented)
+    invent_pool(tla, other, invented)
+    first = data.load_dataset(tla, dataset, invented)
+    assert data.load_dataset(tla, dataset, invented) is first
+    data.load_dataset(tla, other, invented)
+    assert len(data._last) == 1
+    again = data.load_dataset(tla, dataset, invented)
+    assert again is not first
+    np.testing.assert_array_equal(again.trajectories.observations, first.trajectories.observations)

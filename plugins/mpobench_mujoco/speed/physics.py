@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import resources
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def mujoco_c(env: PipelineEnv, batch: int) -> Runner:
     import mujoco
     from mujoco import rollout
 
-    model = mujoco.MjModel.from_xml_path(str(resources.files("brax") / "envs" / "assets" / "ant.xml"))
+    model = copy.deepcopy(env.sys.mj_model)
     model.opt.timestep = float(env.sys.opt.timestep)
     state = mujoco.MjData(model)
     start = np.empty(mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS))
