@@ -20,7 +20,7 @@ from mpobench import (
     Workspace,
 )
 from mpobench.keys import content_key
-from mpobench_mujoco import data, learner, policy, pool
+from mpobench_mujoco import data, learner, policy, pool, xla
 
 if TYPE_CHECKING:
     from mpobench_mujoco.env import MujocoEnv
@@ -75,17 +75,18 @@ class Stage:
             order = learner.epoch_order(
                 self._seed, done + epoch, len(self._dataset.chosen), self._training.pairs_per_update
             )
-            weights, state, means = learner.run_epoch(
-                program,
-                leaves,
-                weights,
-                state,
-                self._dataset.trajectories,
-                pairs,
-                jnp.asarray(order),
-                jnp.asarray(progress[epoch]),
-                jnp.asarray(learning_rate, jnp.float32),
-            )
+            with xla.first_call(f"{type(objective).__name__}-{len(self._dataset.chosen)}x{order.shape[1]}"):
+                weights, state, means = learner.run_epoch(
+                    program,
+                    leaves,
+                    weights,
+                    state,
+                    self._dataset.trajectories,
+                    pairs,
+                    jnp.asarray(order),
+                    jnp.asarray(progress[epoch]),
+                    jnp.asarray(learning_rate, jnp.float32),
+                )
             self._record(name, epoch, weights, means)
             workspace.report(phase, (epoch + 1) / epochs)
         return weights, state

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock
 
 WHOLE_VECTORS = {"xla_cpu_prefer_vector_width": 512}
 """Compiler options for programs that work on whole vectors: XLA's default is half of what AVX-512 has."""
@@ -31,5 +35,30 @@ def configure(cache: Path) -> None:
     import jax
 
     jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
+    _caches.append(cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+_caches: list[Path] = []
+_called: set[str] = set()
+
+
+@contextlib.contextmanager
+def first_call(program: str) -> Iterator[None]:
+    """Held around the call of a program that may have to be compiled.
+
+    XLA compiles with all cores. Worker processes come to the same programs at the same time; the first one compiles,
+    the others wait and read the result from the cache.
+
+    Args:
+        program: a name that tells it from others, fit for a file.
+    """
+    if program in _called or not _caches:
+        yield
+        return
+    lock = _caches[-1] / "compiling" / f"{program}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        yield
+    _called.add(program)
