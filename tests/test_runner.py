@@ -104,6 +104,15 @@ def test_rerun_all_computes_all_again(lab: Lab) -> None:
     assert lab.work() == {"train sft 0": 1, "train dpo 0": 1}, "the shared files are still good"
 
 
+def test_trainings_on_one_dataset_follow_each_other(lab: Lab) -> None:
+    lab.run("sft,orpo,dpo", seeds=3)
+    lab.work()
+    lab.run("sft,orpo,dpo", seeds=3, rerun="all")
+    seeds = [what.split()[-1] for what in lab.work()]
+    assert len(seeds) == 9
+    assert len([seed for seed, before in zip(seeds, [None, *seeds], strict=False) if seed != before]) == 3
+
+
 def test_a_new_evaluator_never_retrains(lab: Lab) -> None:
     lab.run()
     assert lab.work()["train dpo 0"] == 1

@@ -68,7 +68,7 @@ def train(
 ) -> None:
     """Train an agent with PPO; a stopped training goes on when the command is given again.
 
-    Runs from the same working folder use agents that the package does not ship.
+    Runs from the same working folder use it, unless the package ships one for that environment and backend.
 
     The two agents of an environment train side by side, one core each:
 

@@ -76,12 +76,12 @@ def make_block(env: MujocoEnv, payload: JsonObject, workspace: Workspace) -> rol
     return pool.read_block(folder)
 
 
-_last: dict[tuple[str, str, str, Path], PreferenceData] = {}
+_last: dict[tuple[str, Path], PreferenceData] = {}
 
 
 def load_dataset(env: MujocoEnv, request: DatasetRequest, workspace: Workspace) -> PreferenceData:
-    """A dataset; the last one stays in memory, because trainings on the same follow each other."""
-    key = (env.name, env.backend, request.key, workspace.cache)
+    """A dataset, not to be changed: the last one stays in memory, because trainings on the same follow each other."""
+    key = (request.key, workspace.cache)
     if key not in _last:
         _last.clear()  # first, so that there is never more than one
         _last[key] = _build(env, request, workspace)

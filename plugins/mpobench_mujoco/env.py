@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from mpobench_mujoco.policy import Policy
 
 
+PHYSICS = 2
+"""Raised when rollouts change, if only by rounding. 2: environments side by side in the last axis."""
+
+
 class MujocoEnv(Env):
     """A brax task on which two agents generate preference data.
 
@@ -112,6 +116,7 @@ class MujocoEnv(Env):
         """What a block of the rollout pool is made from; its content key is its name in the cache."""
         return {
             "make": "rollouts",
+            "physics": PHYSICS,
             "task": self.settings.task.model_dump(),
             "backend": self.backend,
             "agent": agents.find(self.name, self.backend, role)[1].sha256,
@@ -229,3 +234,10 @@ class Hopper(MujocoEnv):
 
     name: ClassVar[str] = "hopper"
     settings_file: ClassVar[str] = "hopper.toml"
+
+
+class HalfCheetah(MujocoEnv):
+    """Brax's HalfCheetah: a cheetah that trots must learn to run. It cannot fall: all episodes are equally long."""
+
+    name: ClassVar[str] = "halfcheetah"
+    settings_file: ClassVar[str] = "halfcheetah.toml"

@@ -35,6 +35,13 @@ def mpobench_envs() -> Iterable[EnvCard]:
         citation=PAPER,
         positional="backend",
     )
+    yield EnvCard(
+        name="halfcheetah",
+        summary="HalfCheetah: a cheetah that trots must learn to run; it cannot fall",
+        target="mpobench_mujoco.env:HalfCheetah",
+        citation="Freeman et al. (2021), arXiv:2106.13281",
+        positional="backend",
+    )
 
 
 @hookimpl

@@ -9,10 +9,11 @@ import contextlib
 import functools
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
+import mujoco
 
 with contextlib.redirect_stdout(io.StringIO()):  # mujoco-mjx prints that optional engines are missing
     from brax.envs import get_environment
@@ -49,15 +50,27 @@ def make(task: str, backend: str, leg_penalty: float) -> PipelineEnv:
     """The brax environment of a task.
 
     Args:
-        task: ``tla``, or brax's name of it: ``ant``, ``hopper``.
+        task: ``tla``, or brax's name of it: ``ant``, ``hopper``, ``halfcheetah``.
         backend: ``spring``, ``generalized``, ``positional`` or ``mjx``.
         leg_penalty: the Three-Legged Ant's coefficient; other tasks ignore it.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # brax announces at every load that MJX is its successor
+    with _hushed():
         if task == "tla":
             return ThreeLeggedAnt(leg_penalty, backend)
         return get_environment(task, backend=backend)
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Brax announces at every load that MJX is its successor, and MuJoCo deplores old XML, in a file that it leaves."""
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda _: None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 IN_LANES = ("spring", "positional")
@@ -66,7 +79,7 @@ hands to a library one by one: there it is faster."""
 
 
 def step_all(env: PipelineEnv) -> Callable[[State, jax.Array], State]:
-    """One control step of many environments, side by side in the last axis of every array."""
+    """One control step of many environments: states whose arrays are ``(..., batch)``, actions ``(actions, batch)``."""
     if env.backend in IN_LANES:
         return in_lanes(env.step)
     batched: Callable[[State, jax.Array], State] = jax.vmap(env.step, in_axes=-1, out_axes=-1)

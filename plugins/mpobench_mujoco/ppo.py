@@ -73,7 +73,7 @@ def _networks(
     )
 
 
-class Batch(Wrapper):
+class _Batch(Wrapper):
     """Many environments, the batch first where brax sees it and last where they are simulated."""
 
     def reset(self, rng: jax.Array) -> State:
@@ -81,7 +81,7 @@ class Batch(Wrapper):
         return jax.vmap(self.env.reset)(rng)
 
     def step(self, state: State, action: jax.Array) -> State:
-        """One control step."""
+        """One control step, of states whose arrays are ``(batch, ...)`` and actions ``(batch, actions)``."""
         inner = jax.tree.map(lambda array: jnp.moveaxis(array, 0, -1), (state, action))
         following = physics.step_all(self.env)(*inner)
         return jax.tree.map(lambda array: jnp.moveaxis(array, -1, 0), following)
@@ -89,7 +89,7 @@ class Batch(Wrapper):
 
 def _batch(env: PipelineEnv, episode_length: int, action_repeat: int, randomization_fn: None) -> Wrapper:
     """What brax's ``training.wrap`` makes, with our batch."""
-    return AutoResetWrapper(EpisodeWrapper(Batch(env), episode_length, action_repeat))
+    return AutoResetWrapper(EpisodeWrapper(_Batch(env), episode_length, action_repeat))
 
 
 Params: TypeAlias = tuple[RunningStatisticsState, Any, Any]

@@ -91,7 +91,7 @@ def roll_out(
         noise_keys: ``(episodes, 2)``, of the action noise.
     """
     statistics = {name: policy[name] for name in ("obs_mean", "obs_std")}
-    with xla.first_call(f"{type(env).__name__}-{env.backend}-{len(start_keys)}x{steps}"):
+    with xla.first_call(f"{type(env).__name__}-{env.backend}-{std}-{len(start_keys)}x{steps}"):
         observations, actions, returns, lengths = _roll_out(
             env, steps, std, weights_of(policy), statistics, _reset(env, start_keys), noise_keys
         )

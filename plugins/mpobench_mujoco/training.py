@@ -71,11 +71,12 @@ class Stage:
         updates = len(self._dataset.chosen) // self._training.pairs_per_update
         progress = np.linspace(0.0, 1.0, epochs * updates, dtype=np.float32).reshape(epochs, updates)
         done = len(self.curves["stage"])
+        shape = "x".join(map(str, self._dataset.trajectories.observations.shape))
         for epoch in range(epochs):
             order = learner.epoch_order(
                 self._seed, done + epoch, len(self._dataset.chosen), self._training.pairs_per_update
             )
-            with xla.first_call(f"{type(objective).__name__}-{len(self._dataset.chosen)}x{order.shape[1]}"):
+            with xla.first_call(f"{type(objective).__name__}-{shape}-{order.shape[1]}"):
                 weights, state, means = learner.run_epoch(
                     program,
                     leaves,
@@ -96,7 +97,7 @@ class Stage:
         for quantity, value in zip(means._fields, means, strict=True):
             self.curves[quantity].append(float(value))
         finite = np.isfinite(self.curves["loss"][-1]) and all(
-            bool(jnp.isfinite(array).all()) for array in weights.values()
+            np.isfinite(np.asarray(array)).all() for array in weights.values()
         )
         if not finite:
             raise DivergedError(f"loss or weights are not finite after epoch {epoch + 1} of the {name} stage")

@@ -35,12 +35,10 @@ def configure(cache: Path) -> None:
     import jax
 
     jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
-    _caches.append(cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-_caches: list[Path] = []
 _called: set[str] = set()
 
 
@@ -49,15 +47,18 @@ def first_call(program: str) -> Iterator[None]:
     """Held around the call of a program that may have to be compiled.
 
     XLA compiles with all cores. Worker processes come to the same programs at the same time; the first one compiles,
-    the others wait and read the result from the cache.
+    the others wait and read the result from the cache. Without a cache (:func:`configure`) nothing is held.
 
     Args:
         program: a name that tells it from others, fit for a file.
     """
-    if program in _called or not _caches:
+    import jax
+
+    folder = jax.config.values["jax_compilation_cache_dir"]
+    if program in _called or folder is None:
         yield
         return
-    lock = _caches[-1] / "compiling" / f"{program}.lock"
+    lock = Path(folder).parent / "compiling" / f"{program}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         yield

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mpobench import Workspace
@@ -29,11 +31,10 @@ def every_env(request, registry: Registry) -> MujocoEnv:
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(shared_cache: Path) -> Workspace:
     """A cache of real rollouts and compiled programs."""
-    cache = tmp_path_factory.mktemp("cache")
-    xla.configure(cache)
-    return Workspace(cache)
+    xla.configure(shared_cache)
+    return Workspace(shared_cache)
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ def request(
     registry = get_registry()
     loss = registry.build("objective", objective, env.objective_defaults)
     noise = registry.build("corruption", corruption)
-    key = content_key([env.backend, noise.identity, seed])
+    key = content_key([env.name, env.backend, noise.identity, seed])
     dataset = DatasetRequest(noise.component, seed, "smoke", key)
     return TrainingRequest(dataset, loss.registered.card.name, loss.component, seed, overrides)
 
@@ -99,4 +99,4 @@ class Countdown(BraxEnv):
 
     @property
     def backend(self) -> str:
-        return "none"
+        return "spring"

@@ -99,6 +99,7 @@ def shipped(tmp_path, tla, monkeypatch):
     """A copy of the shipped agents that a test may damage."""
     copy = tmp_path / "agents" / f"{tla.name}-{tla.backend}"
     shutil.copytree(agents.shipped(tla.name, tla.backend), copy)
+    monkeypatch.setattr(agents, "TRAINED", tmp_path / "own")
     monkeypatch.setattr(agents, "shipped", lambda env, backend: tmp_path / "agents" / f"{env}-{backend}")
     agents.find.cache_clear()
     yield copy
@@ -120,8 +121,7 @@ def test_half_an_agent_is_none(shipped, missing):
         agents.find("tla", "spring", "original")
 
 
-def test_agents_of_another_backend_are_the_users_own(shipped, tla, tmp_path, monkeypatch):
-    monkeypatch.setattr(agents, "TRAINED", tmp_path / "own")
+def test_agents_of_another_backend_are_the_users_own(shipped):
     with pytest.raises(RequestError, match="train it with: mpobench agents train tla target --backend mjx"):
         agents.find("tla", "mjx", "target")
     shutil.copytree(shipped, agents.trained("tla", "mjx"))

@@ -7,7 +7,8 @@ times as fast (``mpobench bench`` measures it).
 
 The way is that of JAX's documentation, "Writing custom Jaxpr interpreters in JAX": a function is traced for one
 environment, and each of its operations carried out with one axis more. What does not depend on the environment is
-computed while tracing, and an operation that has no rule here is batched by ``jax.vmap``.
+computed once for all, whole numbers (indices) while tracing; an operation that has no rule here is batched by
+``jax.vmap``.
 """
 
 from mpobench_mujoco.lanes.interpreter import in_lanes

@@ -77,6 +77,9 @@ def scatter(
     axes = tuple(int(axis) for axis in numbers.scatter_dims_to_operand_dims)
     if numbers.operand_batching_dims or len(axes) != 1 or tuple(numbers.inserted_window_dims) != axes:
         return None
+    inside = indices.size and indices.min() >= 0 and indices.max() < array.shape[axes[0]]
+    if parameters["mode"] == lax.GatherScatterMode.CLIP and not inside:
+        return None
     window = list(numbers.update_window_dims)
     first = [i for i in range(updates.ndim - 1) if i not in window]
     updates = lax.transpose(updates, [*first, *window, updates.ndim - 1])

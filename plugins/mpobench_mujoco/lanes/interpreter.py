@@ -16,10 +16,8 @@ from mpobench_mujoco.lanes.values import Lanes, Value, is_concrete, spread, wide
 
 INLINED = {
     "jit": "jaxpr",
-    "closed_call": "call_jaxpr",
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
-    "checkpoint": "jaxpr",
 }
 """Operations that are calls, and their parameter that is what they call. Nothing is differentiated here."""
 
@@ -28,15 +26,21 @@ def in_lanes(function: Callable[..., Any]) -> Callable[..., Any]:
     """Vectorises a function over the last axis of every array in its arguments and its result.
 
     Args:
-        function: of pytrees of arrays, to a pytree of arrays; pure.
+        function: of pytrees of arrays, at least one of them, to a pytree of arrays; pure.
 
     Returns:
-        the same as ``jax.vmap(function, in_axes=-1, out_axes=-1)``, up to rounding.
+        the same as ``jax.vmap(function, in_axes=-1, out_axes=-1)``, up to rounding; raises ValueError
+        where the last axes of its arrays are not equally long.
     """
 
     def batched(*arguments: Any) -> Any:
         leaves, structure = jax.tree.flatten(arguments)
-        batch = leaves[0].shape[-1]
+        lengths = {leaf.shape[-1] for leaf in leaves}
+        if len(lengths) != 1:
+            raise ValueError(
+                f"one batch size is needed in the last axis of all arrays, not {sorted(lengths)}"
+            )
+        (batch,) = lengths
         one = [jax.ShapeDtypeStruct(leaf.shape[:-1], leaf.dtype) for leaf in leaves]
         traced, result = jax.make_jaxpr(function, return_shape=True)(*jax.tree.unflatten(structure, one))
         outputs = _evaluate(traced, [Lanes(leaf) for leaf in leaves], batch)

@@ -45,7 +45,9 @@ def _broadcast_in_dim(equation: Equation, values: Sequence[Value], batch: int) -
     return lax.broadcast_in_dim(widen(values[0], batch), (*shape, batch), axes)
 
 
-def _reshape(equation: Equation, values: Sequence[Value], batch: int) -> jax.Array:
+def _reshape(equation: Equation, values: Sequence[Value], batch: int) -> jax.Array | None:
+    if equation.params["dimensions"] is not None:
+        return None
     return widen(values[0], batch).reshape(*equation.params["new_sizes"], batch)
 
 
@@ -79,9 +81,10 @@ def _tile(equation: Equation, values: Sequence[Value], batch: int) -> jax.Array:
 def _dot_general(equation: Equation, values: Sequence[Value], batch: int) -> jax.Array | None:
     """Small products, as sums of elementwise ones: the batch is what fills the vectors."""
     contracted, batched = equation.params["dimension_numbers"]
-    if equation.outvars[0].aval.size == 0 or not all(
-        np.size(v[0] if isinstance(v, Lanes) else v) for v in values
-    ):
+    result = equation.outvars[0].aval
+    if not jnp.issubdtype(result.dtype, jnp.floating):
+        return None
+    if result.size == 0 or not all(np.size(v[0] if isinstance(v, Lanes) else v) for v in values):
         return None
     free = [
         [i for i in range(v.aval.ndim) if i not in contracted[side] and i not in batched[side]]
@@ -91,7 +94,7 @@ def _dot_general(equation: Equation, values: Sequence[Value], batch: int) -> jax
     for side, value in enumerate(values):
         array = value.array if isinstance(value, Lanes) else jnp.asarray(value)[..., None]
         order = (*contracted[side], *batched[side], *free[side], array.ndim - 1)
-        array = lax.transpose(array, order)
+        array = lax.transpose(array, order).astype(result.dtype)  # operands may be of other types
         split = len(contracted[side]), len(contracted[side]) + len(batched[side])
         length = math.prod(array.shape[: split[0]])
         mine, others = array.shape[split[1] : -1], [1] * len(free[1 - side])
@@ -115,7 +118,8 @@ def _gather(equation: Equation, values: Sequence[Value], batch: int) -> jax.Arra
 
 def _scatter(equation: Equation, values: Sequence[Value], batch: int) -> jax.Array | None:
     array, indices, updates = values
-    if not is_concrete(indices):
+    function = equation.params["update_jaxpr"]  # of `.at[...].apply`; to add, it is not looked at
+    if not is_concrete(indices) or (equation.primitive.name == "scatter" and function is not None):
         return None
     add = equation.primitive.name == "scatter-add"
     wide = widen(array, batch), widen(updates, batch)
@@ -189,7 +193,6 @@ SAME_AXES = (
     "cummin",
     "cumprod",
     "cumsum",
-    "expand_dims",
     "reduce_and",
     "reduce_max",
     "reduce_min",
