@@ -78,9 +78,14 @@ IN_LANES = ("spring", "positional")
 hands to a library one by one: there it is faster."""
 
 
+def batch_axis(env: PipelineEnv) -> int:
+    """Where many environments lie side by side in the arrays of a state: in the last axis, or the first."""
+    return -1 if env.backend in IN_LANES else 0
+
+
 def step_all(env: PipelineEnv) -> Callable[[State, jax.Array], State]:
-    """One control step of many environments: states whose arrays are ``(..., batch)``, actions ``(actions, batch)``."""
-    if env.backend in IN_LANES:
+    """One control step of many environments, of states and actions with their batch in :func:`batch_axis`."""
+    if batch_axis(env) == -1:
         return in_lanes(env.step)
-    batched: Callable[[State, jax.Array], State] = jax.vmap(env.step, in_axes=-1, out_axes=-1)
+    batched: Callable[[State, jax.Array], State] = jax.vmap(env.step)
     return batched

@@ -74,7 +74,7 @@ def _networks(
 
 
 class _Batch(Wrapper):
-    """Many environments, the batch first where brax sees it and last where they are simulated."""
+    """Many environments, the batch first where brax sees it, and where it is fast where they are simulated."""
 
     def reset(self, rng: jax.Array) -> State:
         """Start states of the keys ``(batch, 2)``."""
@@ -82,9 +82,10 @@ class _Batch(Wrapper):
 
     def step(self, state: State, action: jax.Array) -> State:
         """One control step, of states whose arrays are ``(batch, ...)`` and actions ``(batch, actions)``."""
-        inner = jax.tree.map(lambda array: jnp.moveaxis(array, 0, -1), (state, action))
+        axis = physics.batch_axis(self.env)
+        inner = jax.tree.map(lambda array: jnp.moveaxis(array, 0, axis), (state, action))
         following = physics.step_all(self.env)(*inner)
-        return jax.tree.map(lambda array: jnp.moveaxis(array, -1, 0), following)
+        return jax.tree.map(lambda array: jnp.moveaxis(array, axis, 0), following)
 
 
 def _batch(env: PipelineEnv, episode_length: int, action_repeat: int, randomization_fn: None) -> Wrapper:

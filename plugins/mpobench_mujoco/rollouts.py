@@ -1,6 +1,7 @@
 """Rolling a policy out in a brax environment: one compiled program for data and for evaluation.
 
-Environments lie side by side in the last axis (:mod:`mpobench_mujoco.lanes`), as the policy has its steps.
+Environments lie side by side in the last axis where that is faster (:mod:`mpobench_mujoco.lanes`), as the policy has
+its steps.
 Episodes end at the first unhealthy state; what physics does afterwards is masked out (brax's AutoResetWrapper would
 splice a new episode into the old one).
 """
@@ -42,7 +43,7 @@ class Rollouts:
 
 @functools.partial(jax.jit, static_argnames=("env",), compiler_options=xla.ONCE)
 def _reset(env: PipelineEnv, keys: jax.Array) -> State:
-    return jax.vmap(env.reset, out_axes=-1)(keys)
+    return jax.vmap(env.reset, out_axes=physics.batch_axis(env))(keys)
 
 
 @functools.partial(jax.jit, static_argnames=("env", "steps", "std"), compiler_options=xla.WHOLE_VECTORS)
@@ -56,15 +57,16 @@ def _roll_out(
     noise_keys: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     noise = jax.vmap(lambda key: jax.random.normal(key, (steps, env.action_size)), out_axes=-1)(noise_keys)
-    step_all = physics.step_all(env)
+    step_all, axis = physics.step_all(env), physics.batch_axis(env)
 
     def step(
         carry: tuple[State, jax.Array], noise: jax.Array
     ) -> tuple[tuple[State, jax.Array], tuple[jax.Array, jax.Array, jax.Array, jax.Array]]:
         state, alive = carry
-        action = mean_action(weights, normalise(statistics, state.obs)) + std * noise
-        following = step_all(state, jnp.clip(action, -1.0, 1.0))
-        recorded = (state.obs, action, following.reward * alive, alive)
+        observation = jnp.moveaxis(state.obs, axis, -1)
+        action = mean_action(weights, normalise(statistics, observation)) + std * noise
+        following = step_all(state, jnp.moveaxis(jnp.clip(action, -1.0, 1.0), -1, axis))
+        recorded = (observation, action, following.reward * alive, alive)
         return (following, alive * (1.0 - following.done)), recorded
 
     alive = jnp.ones(len(noise_keys))
