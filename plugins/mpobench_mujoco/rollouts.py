@@ -1,9 +1,8 @@
 """Rolling a policy out in a brax environment: one compiled program for data and for evaluation.
 
-Environments lie side by side in the last axis where that is faster (:mod:`mpobench_mujoco.lanes`), as the policy has
-its steps.
-Episodes end at the first unhealthy state; what physics does afterwards is masked out (brax's AutoResetWrapper would
-splice a new episode into the old one).
+Environments lie side by side in the last axis where that is faster (:mod:`mpobench_mujoco.lanes`), as steps do for the
+policy. Episodes end at the first unhealthy state; what physics does afterwards is masked out (brax's AutoResetWrapper
+would splice a new episode into the old one).
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from filelock import FileLock
 WHOLE_VECTORS = {"xla_cpu_prefer_vector_width": 512}
 """Compiler options for programs that work on whole vectors: XLA's default is half of what AVX-512 has."""
 
-
 ONCE = {"xla_backend_optimization_level": 0}
 """Compiler options for large programs that run once in a while: compiled in a fifth of the time."""
 
