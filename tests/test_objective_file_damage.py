@@ -129,6 +129,13 @@ def _without(tensors: dict[str, Any], field: str) -> None:
         del tensors[name]
 
 
+def _store(found: Path, card: dict[str, Any], content: bytes) -> None:
+    """Other tensors, and a card that states their digest."""
+    found.with_suffix(".safetensors").write_bytes(content)
+    card["tensors"]["sha256"] = hashlib.sha256(content).hexdigest()
+    found.write_text(json.dumps(card))
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_one_line_that_names_the_file(registry: Registry, found: Path, damage: str) -> None:
     spoil, line = DAMAGES[damage]
@@ -152,10 +159,7 @@ def test_damage_is_one_line_that_names_the_file(registry: Registry, found: Path,
 
 @pytest.mark.parametrize("content", [b"", b"not tensors", b"\xff" * 100])
 def test_tensors_that_are_no_safetensors(registry: Registry, found: Path, content: bytes) -> None:
-    card = json.loads(found.read_text())
-    card["tensors"]["sha256"] = hashlib.sha256(content).hexdigest()
-    found.write_text(json.dumps(card))
-    found.with_suffix(".safetensors").write_bytes(content)
+    _store(found, json.loads(found.read_text()), content)
     with pytest.raises(ObjectiveFileError, match=r"objective\.safetensors is no safetensors file of numbers"):
         registry.build("objective", str(found))
 
@@ -163,10 +167,8 @@ def test_tensors_that_are_no_safetensors(registry: Registry, found: Path, conten
 def test_numbers_that_numpy_does_not_have(registry: Registry, found: Path) -> None:
     stored = found.with_suffix(".safetensors")
     save_file({"g_network.bias": np.zeros((9, 14), np.float16)}, stored)
-    stored.write_bytes(stored.read_bytes().replace(b'"F16"', b'"BF16"').replace(b"  ", b" ", 1))
-    card = json.loads(found.read_text())
-    card["tensors"]["sha256"] = hashlib.sha256(stored.read_bytes()).hexdigest()
-    found.write_text(json.dumps(card))
+    content = stored.read_bytes().replace(b'"F16"', b'"BF16"').replace(b"  ", b" ", 1)
+    _store(found, json.loads(found.read_text()), content)
     with pytest.raises(ObjectiveFileError) as caught:
         registry.build("objective", str(found))
     assert "\n" not in str(caught.value)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mpobench import DatasetRequest, Workspace
 from mpobench.keys import content_key
-from mpobench_mujoco import agents, physics, policy, pool, rollouts, xla
+from mpobench_mujoco import agents, locks, physics, policy, pool, rollouts, xla
 from mpobench_mujoco.dataset import Labels, draw_sources, label
 from mpobench_mujoco.learner import Trajectories
 
@@ -62,7 +62,7 @@ def make_block(env: MujocoEnv, payload: JsonObject, workspace: Workspace) -> rol
     """A block of the pool: read from the cache, or rolled out and kept there."""
     folder = pool.block_folder(workspace.cache, content_key(payload))
     if not folder.exists():
-        with pool.lock(folder):
+        with locks.lock(folder):
             if not folder.exists():
                 xla.configure(workspace.cache)
                 task = env.settings.task

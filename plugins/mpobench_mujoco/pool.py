@@ -12,7 +12,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from mpobench_mujoco.rollouts import Rollouts
 
@@ -43,9 +42,3 @@ def read_block(folder: Path) -> Rollouts:
             for field in fields(Rollouts)
         )
     )
-
-
-def lock(folder: Path) -> FileLock:
-    """Held while a cached folder or file is made, so that two runs never do the same work."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder.with_name(f"{folder.name}.lock"))

@@ -20,7 +20,7 @@ from mpobench import (
     Workspace,
 )
 from mpobench.keys import content_key
-from mpobench_mujoco import data, learner, policy, pool, xla
+from mpobench_mujoco import data, learner, locks, policy, xla
 
 if TYPE_CHECKING:
     from mpobench_mujoco.env import MujocoEnv
@@ -133,7 +133,7 @@ def sft_stage(
     """
     file = workspace.cache / "sft" / f"{content_key(env.sft_payload(request))}.safetensors"
     if not file.exists():
-        with pool.lock(file):
+        with locks.lock(file):
             if not file.exists():
                 _write(file, _clone(env, request, workspace, dataset))
     loaded: dict[str, np.ndarray] = load_file(file)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock
+from mpobench_mujoco.locks import lock
 
 WHOLE_VECTORS = {"xla_cpu_prefer_vector_width": 512}
 """Compiler options for programs that work on whole vectors: XLA's default is half of what AVX-512 has."""
@@ -57,8 +57,6 @@ def first_call(program: str) -> Iterator[None]:
     if program in _called or folder is None:
         yield
         return
-    lock = Path(folder).parent / "compiling" / f"{program}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
+    with lock(Path(folder).parent / "compiling" / program):
         yield
     _called.add(program)

@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from mpobench_mujoco.lanes.values import Equation, bind
+
 
 def _broadcast(array: Any, *, shape: Sequence[int], broadcast_dimensions: Sequence[int], **_: Any) -> Any:
     sizes = dict(zip(broadcast_dimensions, array.shape, strict=True))
@@ -54,7 +56,7 @@ BY_NUMPY: dict[str, Callable[..., Any]] = {
 """By the name of the operation; two cases of ``select_n`` are all that a boolean chooses from."""
 
 
-def fold(equation: Any, values: Sequence[Any]) -> list[Any] | None:
+def fold(equation: Equation, values: Sequence[Any]) -> Sequence[Any] | None:
     """The results of an operation on known values, or None where they are not whole numbers."""
     types = [atom.aval.dtype for atom in (*equation.invars, *equation.outvars)]
     if not all(jax.numpy.issubdtype(dtype, np.integer) or dtype == np.bool_ for dtype in types):
@@ -64,5 +66,4 @@ def fold(equation: Any, values: Sequence[Any]) -> list[Any] | None:
         arrays = [np.asarray(value) for value in values]
         return [np.asarray(BY_NUMPY[name](*arrays, **parameters)).astype(types[-1])]
     with jax.ensure_compile_time_eval():
-        result = equation.primitive.bind(*values, **equation.primitive.get_bind_params(parameters))
-    return list(result) if equation.primitive.multiple_results else [result]
+        return bind(equation, values)

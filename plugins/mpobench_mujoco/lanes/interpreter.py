@@ -11,8 +11,8 @@ from jax import lax
 from jax.extend import core
 
 from mpobench_mujoco.lanes import constants
-from mpobench_mujoco.lanes.rules import RULES, Equation
-from mpobench_mujoco.lanes.values import Lanes, Value, is_concrete, spread, widen
+from mpobench_mujoco.lanes.rules import RULES
+from mpobench_mujoco.lanes.values import Equation, Lanes, Value, bare, bind, is_concrete, spread, widen
 
 INLINED = {
     "jit": "jaxpr",
@@ -81,29 +81,22 @@ def _carry_out(equation: Equation, values: Sequence[Value], batch: int) -> Seque
     return _by_vmap(equation, values, batch) if result is None else [Lanes(result)]
 
 
-def _bind(equation: Equation, values: Sequence[Any]) -> Sequence[Any]:
-    result = equation.primitive.bind(*values, **equation.primitive.get_bind_params(equation.params))
-    return result if equation.primitive.multiple_results else [result]
-
-
 def _same_for_all(equation: Equation, values: Sequence[Value]) -> Sequence[Value]:
     """Once for all environments."""
     folded = None
     # The platform is known only when a program is compiled.
     if equation.primitive.name != "platform_index" and all(is_concrete(value) for value in values):
         folded = constants.fold(equation, values)
-    return _bind(equation, values) if folded is None else folded
+    return bind(equation, values) if folded is None else folded
 
 
 def _by_vmap(equation: Equation, values: Sequence[Value], batch: int) -> Sequence[Value]:
     """By JAX's own rule."""
-    lanes = [isinstance(value, Lanes) for value in values]
-    arrays = [value.array if isinstance(value, Lanes) else value for value in values]
-    axes = [-1 if lane else None for lane in lanes]
+    axes = [-1 if isinstance(value, Lanes) else None for value in values]
     batched: Callable[..., Any] = jax.vmap(
-        lambda *one: _bind(equation, one), in_axes=axes, out_axes=-1, axis_size=batch
+        lambda *one: bind(equation, one), in_axes=axes, out_axes=-1, axis_size=batch
     )
-    return [Lanes(result) for result in batched(*arrays)]
+    return [Lanes(result) for result in batched(*map(bare, values))]
 
 
 def _switch(branches: Sequence[Any], values: Sequence[Value], batch: int) -> Sequence[Value]:
@@ -137,7 +130,7 @@ def _scan(parameters: dict[str, Any], values: Sequence[Value], batch: int) -> Se
     last, stacked = lax.scan(
         step,
         [widen(value, batch) for value in start],
-        [value.array if isinstance(value, Lanes) else value for value in inputs],
+        [bare(value) for value in inputs],
         length=parameters["length"],
         reverse=parameters["reverse"],
         unroll=parameters["unroll"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,7 @@ import numpy as np
 from jax import lax
 
 from mpobench_mujoco.lanes import indexing
-from mpobench_mujoco.lanes.values import Lanes, Value, is_concrete, spread, widen
-
-Equation: TypeAlias = Any
-"""``jax.extend.core.JaxprEqn``."""
+from mpobench_mujoco.lanes.values import Equation, Lanes, Value, bare, is_concrete, spread, widen
 
 Rule: TypeAlias = Callable[[Equation, Sequence[Value], int], jax.Array | None]
 
@@ -84,7 +81,7 @@ def _dot_general(equation: Equation, values: Sequence[Value], batch: int) -> jax
     result = equation.outvars[0].aval
     if not jnp.issubdtype(result.dtype, jnp.floating):
         return None
-    if result.size == 0 or not all(np.size(v[0] if isinstance(v, Lanes) else v) for v in values):
+    if result.size == 0 or not all(np.size(bare(v)) for v in values):
         return None
     free = [
         [i for i in range(v.aval.ndim) if i not in contracted[side] and i not in batched[side]]

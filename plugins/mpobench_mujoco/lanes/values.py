@@ -1,4 +1,4 @@
-"""What the interpreter computes with: arrays that have a batch axis, and arrays that have none."""
+"""What the interpreter computes with: operations, arrays that have a batch axis, and arrays that have none."""
 
 from __future__ import annotations
 
@@ -20,6 +20,21 @@ Value: TypeAlias = Lanes | Any
 """Lanes, or an array (or number) that is the same in all environments."""
 
 
+Equation: TypeAlias = Any
+"""An operation of a traced function, ``jax.extend.core.JaxprEqn``."""
+
+
+def bind(equation: Equation, values: Sequence[Any]) -> Sequence[Any]:
+    """The results of an operation on arrays, as JAX defines them."""
+    result = equation.primitive.bind(*values, **equation.primitive.get_bind_params(equation.params))
+    return result if equation.primitive.multiple_results else [result]
+
+
+def bare(value: Value) -> Any:
+    """The array of a value, whether or not it has a batch axis."""
+    return value.array if isinstance(value, Lanes) else value
+
+
 def is_concrete(value: Value) -> bool:
     """Whether a value is known while tracing."""
     return not isinstance(value, Lanes | jax.core.Tracer)
@@ -36,7 +51,7 @@ def widen(value: Value, batch: int) -> jax.Array:
 def spread(value: Value, shape: Sequence[int]) -> jax.Array:
     """A value in a batched shape: scalars and axes of length 1 are repeated."""
     shape = tuple(shape)
-    array = value.array if isinstance(value, Lanes) else jnp.asarray(value)
+    array = jnp.asarray(bare(value))
     if array.shape == shape:
         return array
     own = array.ndim - isinstance(value, Lanes)
