@@ -1,0 +1,1 @@
+"""Discovery: evolution of objectives, and what becomes of those that it finds."""
