@@ -51,7 +51,15 @@ class CorruptionCard(Card):
 
 
 class ObjectiveCard(Card):
-    """A preference-optimization loss; its target is an :class:`~mpobench.Objective`.
+    """A preference-optimization loss; its target is an :class:`~mpobench.Objective`, or an objective file.
+
+    A file is named by its path, a :class:`pathlib.Path` in the plugin's module, and so ships what a discovery found::
+
+        FOUND = Path(__file__).with_name("objective.json")  # with target="my_package:FOUND"
+
+    The objective is then of the class registered under the file's ``objective``, and the file's values are what its
+    fields have unless a spec says otherwise; they lie above an environment's defaults for that class. Name, summary,
+    citation and origin are this card's, whatever the file says of itself.
 
     Attributes:
         origin: ``human`` for losses designed by hand: the leaderboard underlines the best of

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from mpobench.building import Configured
 from mpobench.errors import MpobenchError, PluginError, RequestError
 from mpobench.keys import KEY_VERSION, content_key
 from mpobench.loading import one_line
@@ -24,7 +25,7 @@ from mpobench.protocols import (
     Scale,
     TrainingRequest,
 )
-from mpobench.registry import Configured, Registry
+from mpobench.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ class Stage:
                 DatasetRequest(
                     dataset.corruption.component, seed, self.scale, content_key([dataset.key, seed])
                 ),
-                objective.registered.card.name,
+                (objective.base or objective.registered).card.name,
                 objective.component,
                 seed,
                 self._overrides,

@@ -56,7 +56,7 @@ class ObjectiveFileCard(BaseModel):
 
     Attributes:
         format: of this card; another number means another version of mpobench wrote it.
-        name: what results and leaderboards call the objective; no registered objective's name.
+        name: what results and leaderboards call the objective; no other registered objective's name.
         summary: one line for listings.
         citation: paper, arXiv id or URL.
         origin: who designed it (see :class:`~mpobench.cards.ObjectiveCard`).
@@ -121,6 +121,21 @@ def read_objective_file(path: Path) -> ObjectiveFile:
             the ones that the card was saved with.
     """
     label = f"objective file {path}"
+    card = read_objective_card(path)
+    tensors = {} if card.tensors is None else _read_tensors(path.parent, card.tensors, label)
+    for field in tensors:
+        if field in card.fields:
+            raise ObjectiveFileError(f"{label}: {field!r} is given twice, as a value and as tensors")
+    return ObjectiveFile(path, card, {**card.fields, **tensors})
+
+
+def read_objective_card(path: Path) -> ObjectiveFileCard:
+    """Reads a card alone, which imports no library that computes.
+
+    Raises:
+        ObjectiveFileError: if it is missing, damaged or of another format.
+    """
+    label = f"objective file {path}"
     content = _read(path, label)
     try:
         said = json.loads(content)
@@ -132,12 +147,7 @@ def read_objective_file(path: Path) -> ObjectiveFile:
             f"{label} has format {found!r}, not {FORMAT!r}: it is no objective file, or another version of "
             "mpobench wrote it"
         )
-    card = validated(ObjectiveFileCard, said, label, ObjectiveFileError)
-    tensors = {} if card.tensors is None else _read_tensors(path.parent, card.tensors, label)
-    for field in tensors:
-        if field in card.fields:
-            raise ObjectiveFileError(f"{label}: {field!r} is given twice, as a value and as tensors")
-    return ObjectiveFile(path, card, {**card.fields, **tensors})
+    return validated(ObjectiveFileCard, said, label, ObjectiveFileError)
 
 
 def _read(path: Path, label: str) -> bytes:

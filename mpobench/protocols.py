@@ -288,6 +288,17 @@ class Env(Component, ABC):
             DivergedError: when the loss or the weights leave the finite numbers.
         """
 
+    def search_defaults(self, scale: Scale) -> JsonObject:
+        """This environment's own settings for the discovery of objectives, such as how members train.
+
+        Args:
+            scale: of the search.
+
+        Returns:
+            Values by name of the settings of ``mpobench discover``; those that are not there have general defaults.
+        """
+        return {}
+
     def pair_logps(
         self, request: DatasetRequest, workspace: Workspace
     ) -> tuple[SequenceLogps, SequenceLogps] | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from mpobench.building import Configured
 from mpobench.cards import ObjectiveCard
 from mpobench.cells import Cell, Training
 from mpobench.protocols import Env, Evaluator, Objective
-from mpobench.registry import Configured
 from mpobench.results import CellResult, Origin, Status
 from mpobench.suite import Plan
 

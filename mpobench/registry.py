@@ -6,30 +6,32 @@ import functools
 import importlib
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Literal, overload
 
-from pydantic import ValidationError
-
+from mpobench.building import Configured, Defaults, Named, added, blamed, configured, culprit
 from mpobench.cards import Kind
-from mpobench.composition import compose, decisions
 from mpobench.errors import PluginError, SpecError
-from mpobench.fields import no_such_field, validated
 from mpobench.loading import Broken, Plugin, Registered, installed_plugins, load, one_line
-from mpobench.objective_files import ObjectiveFile, ObjectiveFileError, read_objective_file
+from mpobench.objective_files import (
+    ObjectiveFile,
+    ObjectiveFileCard,
+    ObjectiveFileError,
+    read_objective_card,
+    read_objective_file,
+)
 from mpobench.protocols import (
     Component,
     DatasetCorruption,
     Env,
     Evaluator,
-    JsonObject,
     Launcher,
     Objective,
 )
-from mpobench.specs import canonical, is_file, parse, read_value, split_sum
+from mpobench.specs import Spec, is_file, parse, split_sum
 from mpobench.suggestions import suggest
 
 PROTOCOLS: dict[str, type[Component]] = {
@@ -39,57 +41,7 @@ PROTOCOLS: dict[str, type[Component]] = {
     "evaluator": Evaluator,
     "launcher": Launcher,
 }
-"""What the target of each kind of card must be a subclass of (commands are typer apps)."""
-
-Defaults: TypeAlias = Mapping[str, Any] | Callable[[str, frozenset[str]], Mapping[str, Any]]
-"""Values that lie below the explicit ones, or a function of (component name, its field names) to them."""
-
-C_co = TypeVar("C_co", bound=Component, covariant=True)
-
-
-@dataclass(frozen=True)
-class Configured(Generic[C_co]):
-    """A component built from a spec.
-
-    Attributes:
-        registered: its card and where it comes from; the first part's for a sum.
-        text: the canonical spec: what departs from the defaults, in one way of writing. For an objective file, its
-            name and what was stated beside it: what tables show.
-        component: ready to use.
-        parts: what a sum is made of; empty for everything else.
-        file: the objective file that gave its fields, if one did.
-    """
-
-    registered: Registered
-    text: str
-    component: C_co
-    parts: tuple[Configured[C_co], ...] = ()
-    file: ObjectiveFile | None = None
-
-    @property
-    def spec(self) -> str:
-        """What builds it again, in any process on any folder: ``text``, with a file's path for its name."""
-        if self.file is None:
-            return self.text
-        # Absolute, but with links as they are: a link's target may have another name, and no tensors beside it.
-        return f"{self.file.path.absolute()}{self.text.removeprefix(self.file.card.name)}"
-
-    @functools.cached_property
-    def identity(self) -> JsonObject | list[JsonObject]:
-        """What enters content keys: name, version of the behaviour, and every field; a list for a sum.
-
-        Of tensors it is their digest. The name of an objective file is in, its path is not.
-        """
-        if self.parts:
-            return [_identity(part) for part in self.parts]
-        return _identity(self)
-
-
-def _identity(configured: Configured[Component]) -> JsonObject:
-    card = configured.registered.card
-    fields = configured.component.model_dump(mode="json")
-    identity: JsonObject = {"name": card.name, "version": card.version, "fields": fields}
-    return identity if configured.file is None else {**identity, "file": configured.file.card.name}
+"""What the target of each kind of card must be a subclass of (commands are typer apps; see ObjectiveCard too)."""
 
 
 @dataclass(frozen=True)
@@ -167,24 +119,49 @@ class Registry:
         return claims[0]
 
     def resolve(self, kind: Kind, name: str) -> type[Component]:
-        """Imports the class of a component.
+        """Imports the class of a component; of an objective that is a file, the class whose fields that gives.
 
         Raises:
             SpecError: if the name is unknown.
             PluginError: if it cannot be imported or is not what its card says.
         """
         registered = self.find(kind, name)
-        target = import_target(registered)
-        protocol = PROTOCOLS[kind]
-        if not (isinstance(target, type) and issubclass(target, protocol)):
-            raise PluginError(_culprit(registered) + f"is not a subclass of mpobench.{protocol.__name__}")
-        if inspect.isabstract(target):
-            missing = ", ".join(sorted(target.__abstractmethods__))
-            raise PluginError(_culprit(registered) + f"does not implement {missing}")
-        positional = registered.card.positional
-        if positional is not None and positional not in target.model_fields:
-            raise PluginError(_culprit(registered) + f"has no field {positional!r}, which its card names")
-        return target
+        return _model(registered, self.base(registered))
+
+    def base(self, registered: Registered) -> Registered:
+        """The component whose class it has: itself, but for an objective that is a file.
+
+        Raises:
+            PluginError: if its target cannot be imported, or is a file that cannot be used.
+        """
+        path = _shipped(registered)
+        if path is None:
+            return registered
+        with blamed(registered):
+            return self._of_class(path, read_objective_card(path))
+
+    def file(self, registered: Registered) -> ObjectiveFile | None:
+        """The objective file that a plugin registered; None for a component that is a class.
+
+        Raises:
+            PluginError: if its target cannot be imported, or is a file that cannot be read.
+        """
+        path = _shipped(registered)
+        if path is None:
+            return None
+        with blamed(registered):
+            return read_objective_file(path)
+
+    def outline(self, name: str) -> Objective:
+        """A registered objective without the tensors of its file: how it trains, for those who compute nothing.
+
+        Raises:
+            SpecError: if the name is unknown.
+            PluginError: if the objective's plugin is broken.
+        """
+        named = self._by_name("objective", name, tensors=False)
+        outline: Objective = configured(name, Spec(name), named, {}).component
+        return outline
 
     @overload
     def build(self, kind: Literal["env"], text: str, defaults: Defaults = ...) -> Configured[Env]: ...
@@ -224,82 +201,69 @@ class Registry:
         if kind != "corruption":
             raise SpecError(f"{text!r} adds {kind}s: only corruptions have sums")
         built = [self._build_part(kind, part, defaults or {}) for part in parts]
-        return _sum(built)
+        return added(built)
 
     def _build_part(self, kind: Kind, text: str, defaults: Defaults) -> Configured[Any]:
         spec = parse(text)
-        file = self._file(spec.name) if kind == "objective" and is_file(spec.name) else None
-        label = f"{kind} {spec.name!r}" if file is None else str(file)
-        name = spec.name if file is None else file.card.objective
-        model = self.resolve(kind, name)
-        registered = self.find(kind, name)
-        explicit: dict[str, object] = {}
-        for key, value in spec.args:
-            field = registered.card.positional if key is None else key
-            if field is None:
-                raise SpecError(
-                    f"{label}: {value!r} needs a key (fields: {', '.join(model.model_fields) or 'none'})"
-                )
-            if field in explicit:
-                raise SpecError(f"{label}: {field!r} is given twice in {text!r}")
-            if field not in model.model_fields:
-                raise SpecError(f"{label}: {no_such_field(field, model.model_fields)}")
-            explicit[field] = read_value(value)
-        if callable(defaults):
-            defaults = defaults(name, frozenset(model.model_fields))
-        if file is not None:
-            defaults = {**defaults, **file.values}
-            validated(model, defaults, label, ObjectiveFileError)
-        component = validated(model, {**defaults, **explicit}, label, SpecError)
-        dumped = component.model_dump(mode="json")
-        stated = {
-            key: dumped[key] for key in explicit if _matters(model, key, explicit, defaults, dumped[key])
-        }
-        shown = canonical(spec.name if file is None else file.card.name, stated, registered.card.positional)
-        return Configured(registered, shown, component, file=file)
+        by_path = kind == "objective" and is_file(spec.name)
+        named = self._by_path(spec.name) if by_path else self._by_name(kind, spec.name)
+        return configured(text, spec, named, defaults)
 
-    def _file(self, path: str) -> ObjectiveFile:
-        """An objective file whose names are in order: it has one of its own, and is of a known objective."""
+    def _by_name(self, kind: Kind, name: str, tensors: bool = True) -> Named:
+        registered = self.find(kind, name)
+        base = self.base(registered)
+        model, path = _model(registered, base), _shipped(registered)
+        if path is None:
+            return Named(registered, base, model)
+        with blamed(registered):
+            card = read_objective_card(path)
+            file = read_objective_file(path) if tensors else ObjectiveFile(path, card, card.fields)
+        return Named(registered, base, model, file)
+
+    def _by_path(self, path: str) -> Named:
+        """An objective file whose names are in order: it has one of its own, and is of a known objective.
+
+        A file that a plugin registered under the name that it has is that objective, wherever the copy lies.
+        """
         file = read_objective_file(Path(path))
-        try:
-            self.find("objective", file.card.objective)
-        except SpecError as error:
-            raise ObjectiveFileError(f"{file}: {error}") from error
+        base = self._of_class(file.path, file.card)
         for claim in self._claims.get("objective", {}).get(file.card.name, ()):
+            if self._ships(claim, file):
+                return self._by_name("objective", file.card.name)
             raise ObjectiveFileError(
                 f"{file} is named {file.card.name!r}, like an objective of {claim.source}: "
                 "give it a name of its own in the file"
             )
-        return file
+        return Named(base, base, _model(base, base), file)
 
+    def _of_class(self, path: Path, card: ObjectiveFileCard) -> Registered:
+        """The objective whose fields a file gives.
 
-def _matters(
-    model: type[Component],
-    field: str,
-    explicit: Mapping[str, Any],
-    defaults: Mapping[str, Any],
-    value: object,
-) -> bool:
-    """Whether an explicit value departs from what the field would be without it."""
-    others = {key: other for key, other in explicit.items() if key != field}
-    try:
-        silent = model.model_validate({**defaults, **others})
-    except ValidationError:
-        return True
-    unstated: object = silent.model_dump(mode="json")[field]
-    return unstated != value
+        Raises:
+            ObjectiveFileError: if there is none of that name, or it is a file itself.
+        """
+        label = f"objective file {path}"
+        try:
+            found = self.find("objective", card.objective)
+        except SpecError as error:
+            raise ObjectiveFileError(f"{label}: {error}") from error
+        if _shipped(found) is not None:
+            raise ObjectiveFileError(
+                f"{label} gives the fields of {card.objective!r}, which is an objective file itself: "
+                "name the objective whose class it has"
+            )
+        return found
 
-
-def _sum(parts: list[Configured[DatasetCorruption]]) -> Configured[DatasetCorruption]:
-    deciding = [part for part in parts if decisions(part.component)]
-    if not deciding:
-        return parts[0]
-    deciding.sort(key=lambda part: part.text)
-    component = compose([(part.text, part.component) for part in deciding])
-    if len(deciding) == 1:
-        return deciding[0]
-    text = "+".join(part.text for part in deciding)
-    return Configured(deciding[0].registered, text, component, tuple(deciding))
+    def _ships(self, claim: Registered, file: ObjectiveFile) -> bool:
+        try:
+            theirs = self.file(claim)
+        except PluginError:
+            return False
+        return (
+            theirs is not None
+            and theirs.card.objective == file.card.objective
+            and theirs.values == file.values
+        )
 
 
 def import_target(registered: Registered) -> object:
@@ -314,12 +278,28 @@ def import_target(registered: Registered) -> object:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise PluginError(_culprit(registered) + f"cannot be imported: {one_line(error)}") from error
+        raise PluginError(culprit(registered) + f"cannot be imported: {one_line(error)}") from error
 
 
-def _culprit(registered: Registered) -> str:
-    card = registered.card
-    return f"{card.kind} {card.name!r} of {registered.source} ({card.target}) "
+def _shipped(registered: Registered) -> Path | None:
+    """The objective file that a card points at; None where its target is anything else."""
+    target = import_target(registered)
+    return target if registered.card.kind == "objective" and isinstance(target, Path) else None
+
+
+def _model(registered: Registered, base: Registered) -> type[Component]:
+    """The class of a component, which is the one that ``base`` has."""
+    target = import_target(base)
+    protocol = PROTOCOLS[base.card.kind]
+    if not (isinstance(target, type) and issubclass(target, protocol)):
+        raise PluginError(culprit(base) + f"is not a subclass of mpobench.{protocol.__name__}")
+    if inspect.isabstract(target):
+        missing = ", ".join(sorted(target.__abstractmethods__))
+        raise PluginError(culprit(base) + f"does not implement {missing}")
+    positional = registered.card.positional
+    if positional is not None and positional not in target.model_fields:
+        raise PluginError(culprit(registered) + f"has no field {positional!r}, which its card names")
+    return target
 
 
 @functools.cache

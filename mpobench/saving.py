@@ -51,6 +51,9 @@ def save_objective(
     label = f"objective file {path}"
     registry = get_registry()
     expected = registry.resolve("objective", registered)
+    family = registry.base(registry.find("objective", registered)).card.name
+    if family != registered:
+        raise RequestError(f"{label}: {registered!r} is an objective file itself: save it as a {family!r}")
     if type(objective) is not expected:
         raise RequestError(
             f"{label}: {registered!r} is a {expected.__name__}, and this is a {type(objective).__name__}"

@@ -9,12 +9,13 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from mpobench.building import Configured
 from mpobench.cells import Cell, Stage, Training
 from mpobench.errors import RequestError, SpecError
 from mpobench.fields import validated
 from mpobench.objective_files import ObjectiveFile
 from mpobench.protocols import Evaluator, Objective, Scale
-from mpobench.registry import Configured, Registry
+from mpobench.registry import Registry
 from mpobench.specs import canonical, parse, split_list, split_sum
 
 Rerun: TypeAlias = Literal["missing", "errors", "all"]

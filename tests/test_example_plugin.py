@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import shutil
-import subprocess
-import sys
-import sysconfig
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clean_environment import REPOSITORY, in_environment, lay_out, make_environment, own_tests
 
 from mpobench.results import ResultStore
 
-REPOSITORY = Path(__file__).parents[1]
 EXAMPLE = REPOSITORY / "plugins" / "example"
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A folder for the import path with the example as pip would leave it."""
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
-    info = tmp_path / f"mpobench_example-{project['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    plugins = project["entry-points"]["mpobench"]
-    lines = [f"{name} = {module}" for name, module in plugins.items()]
-    (info / "entry_points.txt").write_text("\n".join(["[mpobench]", *lines, ""]))
-    shutil.copytree(EXAMPLE / "mpobench_example", tmp_path / "mpobench_example")
+    lay_out(EXAMPLE, tmp_path)
     return tmp_path
 
 
@@ -51,62 +36,28 @@ def test_its_components_are_listed_and_resolve(site: Path, mpobench_cli: Any) ->
 
 
 def test_its_own_tests_pass(site: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE / "tests")],
-        env={**os.environ, "PYTHONPATH": str(site)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = own_tests(EXAMPLE, site)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.fixture(scope="session")
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with mpobench and the example installed by pip; returns its folder of programs.
-
-    Third-party libraries come from the running environment, whose folder is appended to the import path:
-    installing jax and brax again would take minutes and prove nothing about plugins. mpobench itself does not
-    come from there, since what pip has just installed stands before it on the path.
-    """
-    home = tmp_path_factory.mktemp("clean")
-    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-    programs = home / "bin"
-    subprocess.run(
-        [programs / "python", "-m", "pip", "install", "--quiet", "--no-deps", REPOSITORY, EXAMPLE], check=True
-    )
-    (own,) = home.glob("lib/python*/site-packages")
-    (own / "third-party.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return programs
-
-
-def in_clean_environment(programs: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program of the environment, away from the checkout."""
-    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    return subprocess.run(
-        [programs / command[0], *command[1:]],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=programs,
-        env=inherited | variables,
-    )
+    """The programs of a virtual environment with mpobench and the example installed by pip."""
+    return make_environment(tmp_path_factory.mktemp("clean"), EXAMPLE)
 
 
 @pytest.mark.slow
 def test_pip_install_makes_it_available(clean_environment: Path) -> None:
-    listing = json.loads(in_clean_environment(clean_environment, "mpobench", "plugins", "--json").stdout)
+    listing = json.loads(in_environment(clean_environment, "mpobench", "plugins", "--json").stdout)
     assert listing["broken"] == []
     assert {"logistic", "lazy-judge", "dpo", "noisy"} <= {each["name"] for each in listing["components"]}
-    where = in_clean_environment(
-        clean_environment, "python", "-c", "import mpobench; print(mpobench.__file__)"
-    )
+    where = in_environment(clean_environment, "python", "-c", "import mpobench; print(mpobench.__file__)")
     assert Path(where.stdout).is_relative_to(clean_environment.parent)
 
 
 @pytest.mark.slow
 def test_its_row_is_in_a_leaderboard(clean_environment: Path, shared_cache: Path, tmp_path: Path) -> None:
-    done = in_clean_environment(
+    done = in_environment(
         clean_environment,
         *("mpobench", "run", "--objectives", "logistic,dpo", "--corruptions", "lazy-judge:0.5"),
         *("--scale", "smoke", "--results", str(tmp_path / "results")),

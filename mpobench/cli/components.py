@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from mpobench.building import Configured
 from mpobench.cli.plugins import row
 from mpobench.cli.tables import print_table
 from mpobench.errors import RequestError, SpecError
-from mpobench.fields import describe
+from mpobench.fields import FieldDoc, describe
 from mpobench.loading import Registered
-from mpobench.objective_files import ObjectiveFile
+from mpobench.objective_files import ObjectiveFile, ObjectiveFileCard, read_objective_file
 from mpobench.protocols import Objective
-from mpobench.registry import Configured, get_registry
+from mpobench.registry import get_registry
 from mpobench.specs import format_value, is_file, parse
 from mpobench.tensors import Tensors
 
@@ -75,7 +77,7 @@ def _about(registered: Registered) -> dict[str, Any]:
     needs: dict[str, bool | None] = {"two_stage": None, "needs_reference": None}
     # A broken plugin, or a field that has no default, is listed all the same.
     with contextlib.suppress(RequestError):
-        objective = get_registry().build("objective", registered.card.name).component
+        objective = get_registry().outline(registered.card.name)
         needs = {"two_stage": objective.two_stage, "needs_reference": objective.needs_reference}
     return {**row(registered), **needs}
 
@@ -88,7 +90,7 @@ def _traits(about: dict[str, Any]) -> tuple[str, str, str]:
 
 def _show_file(built: Configured[Objective], file: ObjectiveFile, as_json: bool) -> None:
     """Card, provenance and values of an objective file, or of what a spec makes of it."""
-    card = file.card
+    card, base = file.card, get_registry().find("objective", file.card.objective)
     if as_json:
         fields = built.component.model_dump(mode="json")
         content = {**card.model_dump(mode="json"), "path": str(file.path), "fields": fields}
@@ -96,14 +98,8 @@ def _show_file(built: Configured[Objective], file: ObjectiveFile, as_json: bool)
         return
     typer.echo(f"{built.text}: {card.summary} ({file.path})")
     typer.echo(f"Source: {card.citation}" if card.citation else f"Origin: {card.origin}")
-    typer.echo(
-        f"A {card.objective!r} of {built.registered.source}; see 'mpobench objectives show {card.objective}'"
-    )
-    if card.provenance:
-        typer.echo()
-        print_table(
-            ("provenance", ""), [(key, format_value(value)) for key, value in card.provenance.items()]
-        )
+    typer.echo(f"A {base.card.name!r} of {base.source}; see 'mpobench objectives show {base.card.name}'")
+    _show_provenance(card)
     typer.echo()
     print_table(
         ("option", "value", "range", "search", "description"),
@@ -120,6 +116,14 @@ def _show_file(built: Configured[Objective], file: ObjectiveFile, as_json: bool)
     )
 
 
+def _show_provenance(card: ObjectiveFileCard) -> None:
+    if card.provenance:
+        typer.echo()
+        print_table(
+            ("provenance", ""), [(key, format_value(value)) for key, value in card.provenance.items()]
+        )
+
+
 def _value(value: object) -> str:
     return f"tensors {value.sha256[:12]}…" if isinstance(value, Tensors) else format_value(value)
 
@@ -128,17 +132,18 @@ def _show(kind: _Kind, name: str, as_json: bool) -> None:
     spec = parse(name)
     if kind == "objective" and is_file(spec.name):
         built = get_registry().build("objective", name)
-        if built.file is not None:
-            _show_file(built, built.file, as_json)
-            return
+        _show_file(built, built.file or read_objective_file(Path(spec.name)), as_json)
+        return
     if spec.args:
         raise SpecError(f"{name!r} has options: show takes a name alone, {spec.name!r}")
     registered = get_registry().find(kind, name)
-    model = get_registry().resolve(kind, name)
-    fields = describe(model)
+    model, file = get_registry().resolve(kind, name), get_registry().file(registered)
+    fields = describe(model) if file is None else _described(registered)
     text = inspect.getdoc(model) or ""
     if as_json:
         content = {**_about(registered), "doc": text, "fields": [asdict(field) for field in fields]}
+        if file is not None:
+            content |= {"objective": file.card.objective, "provenance": file.card.provenance}
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     card = registered.card
@@ -148,6 +153,10 @@ def _show(kind: _Kind, name: str, as_json: bool) -> None:
     if kind == "objective":
         origin, stages, reference = _traits(_about(registered))
         typer.echo(f"Origin: {origin}. Stages: {stages}. Reference policy: {reference}.")
+    if file is not None:
+        base = get_registry().base(registered)
+        typer.echo(f"A {base.card.name!r} of {base.source} with the numbers of {file.path}.")
+        _show_provenance(file.card)
     typer.echo(f"\n{text}\n")
     if not fields:
         typer.echo("It has no options.")
@@ -161,6 +170,14 @@ def _show(kind: _Kind, name: str, as_json: bool) -> None:
     )
     if card.positional:
         typer.echo(f"\n{card.name}:VALUE is short for {card.name}:{card.positional}=VALUE.")
+
+
+def _described(registered: Registered) -> list[FieldDoc]:
+    """The fields of a registered objective file, whose defaults are the file's values."""
+    component = get_registry().build("objective", registered.card.name).component
+    return [
+        replace(field, default=_value(getattr(component, field.name))) for field in describe(type(component))
+    ]
 
 
 envs = _app("env", "envs", "tla")

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mpobench.cli.overrides import overrides
 from mpobench.errors import RequestError
-from mpobench.specs import parse, read_value
 from mpobench.suite import Suite
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -72,7 +72,7 @@ def run(
         "evaluators": evaluators,
         "scale": scale,
         "seeds": seeds,
-        "training": _overrides(training),
+        "training": overrides(training),
         "results": results,
         "launcher": launcher,
         "workers": workers,
@@ -89,18 +89,6 @@ def run(
         return
     debug = bool(context.find_root().params.get("debug"))
     raise typer.Exit(_run(request, debug))
-
-
-def _overrides(pairs: list[str] | None) -> dict[str, object] | None:
-    if not pairs:
-        return None
-    given = {}
-    for pair in pairs:
-        ((key, value),) = parse(f"training:{pair}").args or ((None, ""),)
-        if key is None:
-            raise RequestError(f"--training {pair!r} is not of the form field=value: try epochs=6")
-        given[key] = read_value(value)
-    return given
 
 
 def _show_plan(suite: Suite) -> None:

@@ -6,7 +6,9 @@ import typer
 
 from mpobench_discovery.distil_command import distil
 from mpobench_discovery.export_command import export
+from mpobench_discovery.search_command import discover
 
-app = typer.Typer(rich_markup_mode=None, help="Evolve an objective; simplify it; publish it as a plugin.")
+app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+app.callback()(discover)
 app.command()(distil)
 app.command()(export)

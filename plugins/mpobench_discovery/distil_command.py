@@ -2,6 +2,270 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
 
-def distil() -> None:
-    """Not yet."""
+import typer
+
+from mpobench import Objective, ObjectiveCard, RequestError, Workspace, __version__, save_objective
+from mpobench.building import Configured
+from mpobench.cells import Training, TrainingSpec
+from mpobench.cli.tables import print_table
+from mpobench.errors import PluginError
+from mpobench.fields import validated
+from mpobench.keys import content_key
+from mpobench.loading import one_line
+from mpobench.objective_files import ObjectiveFileCard
+from mpobench.protocols import JsonObject, Scale
+from mpobench.registry import get_registry
+from mpobench.runner import cache_folder
+
+if TYPE_CHECKING:
+    from mpobench_discovery.distil import Distilled, Points
+
+POLYNOMIAL = "mpo-polynomial"
+"""The registered objective whose numbers are fitted."""
+
+PAPER_SPAN = (-14.0, -8.0)
+"""Of log π(τ) in the paper's Figure 6, in nats per step: where an objective is looked at for lack of pairs."""
+
+
+def distil(
+    objective: Annotated[str, typer.Argument(help="Objective file, or any objective with its fields.")],
+    *,
+    output: Annotated[
+        Path | None, typer.Option(help="Objective file to write, .json. Default: the new name, here.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the new objective. Default: the old one's and -distilled.")
+    ] = None,
+    degree: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=5, help="Of the polynomial. Default: the least that is about as near as any."
+        ),
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(help="Environment of the pairs. Default: what the file's provenance says, or tla."),
+    ] = None,
+    corruption: Annotated[
+        str | None, typer.Option(help="Of their dataset. Default: what the provenance says, or base.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of their dataset.")] = 0,
+    scale: Annotated[
+        Scale | None, typer.Option(help="Of their dataset. Default: what the provenance says, or quick.")
+    ] = None,
+    progress: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of training that is done, for losses that change with it."),
+    ] = None,
+) -> None:
+    """Fit a short closed form to an objective, such as a network that a search has found.
+
+    The closed form is mpo-polynomial: −α log π(τ_w) − P(d), with P a polynomial of the margin d = log π(τ_w) −
+    log π(τ_l). Its gradients are fitted to the objective's at the pairs of a dataset: where a cloned policy sees them,
+    and where other policies of a training may, at twice and four times their distance from the likeliest trajectory,
+    and with their sides exchanged. Beyond the central 95 % of these margins P goes on along its tangents. The pairs are
+    rolled out and cloned the first time, which takes a minute or more, and kept for runs.
+
+    Gradients longer than the median are shortened to it, for the fit and for its errors, since training clips them;
+    R² is the share that no linear loss explains. Fields that are not stated have the defaults of --env.
+
+    \b
+    Examples:
+      mpobench discover distil ./found/objective.json
+      mpobench discover distil ./found/objective.json --degree 3 --name cubic --output ./found/cubic.json
+      mpobench discover distil orpo --corruption noisy:0.3
+      mpobench run --objectives orpo,./orpo-distilled.json --corruptions noisy:0.3
+    """  # noqa: D301  # click's mark for lines that are not to be wrapped
+    stated = {"env": env, "corruption": corruption, "scale": scale}
+    training = _training(objective, stated, seed)
+    source = training.objective
+    name = name or _slug(source.text)
+    output = output or Path(f"{name}.json")
+    _check_stages(source)
+    _check_output(output, name)
+    with _blamed(source):
+        _check_moment(source, progress)
+    points, where = _points(training)
+    with _blamed(source):
+        found = _distilled(source, points, degree, progress)
+    _save(output, name, training, found, {"points": where, "progress": progress})
+    print_table((source.text, "distilled"), _rows(found, where))
+    typer.echo(f"\n{found.polynomial.formula}\n{output}")
+
+
+def _training(objective: str, stated: dict[str, str | None], seed: int) -> Training:
+    """Any training on the dataset: what is stated of it, what the objective file's provenance says, or the usual.
+
+    Raises:
+        RequestError: for an objective, environment or corruption that is unknown, or a file that is damaged.
+    """
+    registry = get_registry()
+    built = registry.build("objective", objective)
+    file = built.file or registry.file(built.registered)
+    known = {} if file is None else file.card.provenance
+    usual = {"env": "tla", "corruption": "base", "scale": "quick"}
+    data = {key: stated[key] or str(known.get(key, default)) for key, default in usual.items()}
+    scales = {scale: scale for scale in get_args(Scale)}
+    if data["scale"] not in scales:
+        raise RequestError(
+            f"{file}: its provenance has scale {data['scale']!r}: give --scale {'|'.join(scales)}"
+        )
+    # The objective as it was given: what a spec leaves out depends on the environment's defaults.
+    spec = TrainingSpec(data["env"], data["corruption"], objective, (), seed, scales[data["scale"]])
+    return spec.build(registry)
+
+
+def _slug(text: str) -> str:
+    return f"{re.sub(r'[^a-z0-9._]+', '-', text.lower())[:50]}-distilled"
+
+
+def _check_stages(source: Configured[Objective]) -> None:
+    """Refuses what a loss of one stage without a reference cannot stand for.
+
+    Raises:
+        RequestError: saying why.
+    """
+    if source.component.needs_reference:
+        raise RequestError(
+            f"{source.text} reads a reference policy, and {POLYNOMIAL} has none: distil an objective of one stage"
+        )
+    if source.component.two_stage:
+        raise RequestError(
+            f"{source.text} begins with an SFT stage, and {POLYNOMIAL} does not: distil an objective of one stage, "
+            "such as simpo:sft_first=false"
+        )
+
+
+def _check_output(file: Path, name: str) -> None:
+    """Refuses before the work what could not be saved after it.
+
+    Raises:
+        RequestError: if the file is there already, or file or name are not allowed.
+    """
+    if file.suffix != ".json":
+        raise RequestError(f"--output {file}: objective files end in .json")
+    if file.exists():
+        raise RequestError(f"{file} is there already: remove it, or choose another --output")
+    card = {"name": name, "summary": name, "objective": POLYNOMIAL}
+    validated(ObjectiveFileCard, card, f"--name {name}", RequestError)
+    if name in {each.card.name for each in get_registry().cards("objective")}:
+        raise RequestError(f"--name {name}: an objective is registered under this name: choose another one")
+
+
+def _check_moment(source: Configured[Objective], progress: float | None) -> None:
+    """Refuses a loss that changes in the course of training, unless the moment is stated.
+
+    Raises:
+        RequestError: saying how to state it.
+    """
+    from mpobench_discovery.distil import changes, grid
+
+    if progress is None and changes(source.component, grid(*PAPER_SPAN, points=5)):
+        raise RequestError("it changes in the course of training: choose a moment, with --progress 0.5, say")
+
+
+@contextmanager
+def _blamed(source: Configured[Objective]) -> Iterator[None]:
+    """Makes whatever goes wrong with an objective one line that names it."""
+    try:
+        yield
+    except RequestError as error:
+        raise RequestError(f"{source.text} cannot be distilled: {error}") from error
+    except Exception as error:
+        line = f"objective {source.text!r} of {source.registered.source} cannot be distilled: "
+        raise PluginError(line + one_line(error)) from error
+
+
+def _reduction(objective: Objective) -> str:
+    """Whether log π(τ) is a sum or a mean: the objective's choice, and the mean where it has none."""
+    return getattr(objective, "reduction", "mean")
+
+
+def _points(training: Training) -> tuple[Points, str]:
+    """Where to look at the objective, and what that is in words.
+
+    Raises:
+        RequestError: if the loss reads sums, and the environment cannot tell them.
+    """
+    import numpy as np
+
+    from mpobench_discovery.distil import Points, grid
+
+    env, corruption, dataset = training.env.text, training.corruption.text, training.request.dataset
+    words = f"{env}, {corruption}, seed {dataset.seed}, {dataset.scale}"
+    typer.echo(f"pairs of {words}: found in {cache_folder()}, or made", err=True)
+    sums = _reduction(training.objective.component) == "sum"
+    sides = training.env.component.pair_logps(dataset, Workspace(cache_folder()))
+    if sides is None:
+        if sums:
+            raise RequestError(f"{env} cannot tell log-probabilities of its pairs: state reduction=mean")
+        return grid(*PAPER_SPAN), f"a grid from {PAPER_SPAN[0]:g} to {PAPER_SPAN[1]:g} nats per step"
+    chosen, rejected = (np.asarray(side.total if sums else side.mean, np.float64) for side in sides)
+    return Points(chosen, rejected).spread(), f"{len(chosen)} pairs ({words})"
+
+
+def _distilled(
+    source: Configured[Objective], points: Points, degree: int | None, progress: float | None
+) -> Distilled:
+    from mpobench_discovery.distil import DEGREES, distilled
+
+    return distilled(source.component, points, (degree,) if degree else DEGREES, progress or 0.0)
+
+
+def _save(
+    file: Path, name: str, training: Training, found: Distilled, circumstances: dict[str, str | float | None]
+) -> None:
+    """Writes the polynomial, and how it was made."""
+    source, dataset = training.objective, training.request.dataset
+    model = get_registry().resolve("objective", POLYNOMIAL)
+    fields = {**found.polynomial.fields, "reduction": _reduction(source.component)}
+    polynomial = validated(model, fields, f"{source.text}, distilled", RequestError)
+    assert isinstance(polynomial, Objective)
+    card = source.registered.card if source.file is None else source.file.card
+    provenance: JsonObject = {
+        "distilled_from": source.text,
+        "digest": content_key(source.identity),
+        "env": training.env.text,
+        "corruption": training.corruption.text,
+        "seed": dataset.seed,
+        "scale": dataset.scale,
+        **{key: value for key, value in circumstances.items() if value is not None},
+        "degree": found.degree,
+        **{key: float(f"{value:.4g}") for key, value in asdict(found.accuracy).items()},
+        "increasing": found.polynomial.increasing,
+        "versions": {"mpobench": __version__},
+    }
+    save_objective(
+        file,
+        polynomial,
+        POLYNOMIAL,
+        name=name,
+        summary=f"{source.text:.60}, distilled: degree {found.degree}, gradient error {found.accuracy.error:.1%}",
+        citation=card.citation,
+        origin=card.origin if isinstance(card, ObjectiveCard | ObjectiveFileCard) else "discovered",
+        provenance=provenance,
+    )
+
+
+def _rows(found: Distilled, where: str) -> list[tuple[str, str]]:
+    from mpobench_discovery.distil import stated
+
+    accuracy, polynomial = found.accuracy, found.polynomial
+    return [
+        ("fitted to", where),
+        ("margins d", f"{stated(polynomial.low)} to {stated(polynomial.high)} ({found.points} points)"),
+        ("degree", str(found.degree)),
+        ("error of gradients", f"{accuracy.error:.2%} (root mean square)"),
+        ("  by degree", ", ".join(f"{degree}: {error:.2%}" for degree, error in found.errors.items())),
+        ("explained (R²)", f"{accuracy.explained:.2%}"),
+        ("cosine of directions", f"{accuracy.cosine:.4f}"),
+        ("largest error", f"{accuracy.largest:.3g} (median gradient: {accuracy.median:.3g})"),
+        ("P increases", "yes" if polynomial.increasing else "not everywhere"),
+    ]

@@ -76,25 +76,34 @@ def make_block(env: MujocoEnv, payload: JsonObject, workspace: Workspace) -> rol
     return pool.read_block(folder)
 
 
-_last: dict[tuple[str, Path], PreferenceData] = {}
+_last: dict[tuple[str, int, Path], PreferenceData] = {}
 
 
-def load_dataset(env: MujocoEnv, request: DatasetRequest, workspace: Workspace) -> PreferenceData:
-    """A dataset, not to be changed: the last one stays in memory, because trainings on the same follow each other."""
-    key = (request.key, workspace.cache)
+def load_dataset(
+    env: MujocoEnv, request: DatasetRequest, workspace: Workspace, stride: int = 1
+) -> PreferenceData:
+    """A dataset, not to be changed: the last one stays in memory, because trainings on the same follow each other.
+
+    Args:
+        env: whose dataset.
+        request: which.
+        workspace: with the pool of rollouts.
+        stride: of every so many steps, one is there (see :class:`~mpobench_mujoco.settings.TrainingSettings`).
+    """
+    key = (request.key, stride, workspace.cache)
     if key not in _last:
         _last.clear()  # first, so that there is never more than one
-        _last[key] = _build(env, request, workspace)
+        _last[key] = _build(env, request, workspace, stride)
     return _last[key]
 
 
-def _build(env: MujocoEnv, request: DatasetRequest, workspace: Workspace) -> PreferenceData:
+def _build(env: MujocoEnv, request: DatasetRequest, workspace: Workspace, stride: int) -> PreferenceData:
     """Picks from the pool: sources, judge, flips."""
     xla.configure(workspace.cache)
     settings = env.dataset_settings(request.scale)
     sources = draw_sources(request.corruption, settings.pairs, request.seed)
     original = agent_policy(env, "original")
-    steps = env.settings.task.steps
+    steps = len(range(0, env.settings.task.steps, stride))
     n = 2 * settings.pairs
     observations = np.empty((n, original["obs_mean"].size, steps), np.float32)
     actions = np.empty((n, original["b3"].size, steps), np.float32)
@@ -104,10 +113,10 @@ def _build(env: MujocoEnv, request: DatasetRequest, workspace: Workspace) -> Pre
         first, side = payload["first"], payload["draw"]
         wanted = sources[first : first + payload["episodes"], side] == agents.ROLES.index(payload["role"])
         rows = side * settings.pairs + first + np.flatnonzero(wanted)
-        observations[rows] = block.observations[wanted]
-        actions[rows] = block.actions[wanted]
+        observations[rows] = block.observations[wanted, :, ::stride]
+        actions[rows] = block.actions[wanted, :, ::stride]
         returns[rows] = block.returns[wanted]
-        lengths[rows] = block.lengths[wanted]
+        lengths[rows] = -(-block.lengths[wanted] // stride)
     observations -= original["obs_mean"][:, None]
     observations /= original["obs_std"][:, None]
     by_pair = returns.reshape(2, settings.pairs).T

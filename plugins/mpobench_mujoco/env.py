@@ -89,6 +89,10 @@ class MujocoEnv(Env):
         shared = {field: value for field, value in self.settings.every_objective.items() if field in fields}
         return shared | own
 
+    def search_defaults(self, scale: Scale) -> dict[str, Any]:
+        """What ``search`` in the environment's TOML says."""
+        return self.settings.search.get(scale, {})
+
     def dataset_config(self, scale: Scale) -> JsonObject:
         """The task, the two agents (by digest) and the number of pairs."""
         return {
@@ -110,6 +114,8 @@ class MujocoEnv(Env):
             if request.objective.two_stage
             else {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
         )
+        if training.stride == 1:  # what it is unless a search asks for less
+            unread = unread | {"stride"}
         return training.model_dump(exclude=unread)
 
     def block_payload(self, role: agents.Role, draw: int, first: int, episodes: int) -> JsonObject:
@@ -130,6 +136,8 @@ class MujocoEnv(Env):
         """What an SFT stage is made from: data, seed and optimizer, but not the objective that follows it."""
         training = self.training_settings(request)
         kept = {"start", "sft_epochs", "pairs_per_update", "learning_rate", "max_grad_norm"}
+        if training.stride > 1:
+            kept.add("stride")
         return {
             "make": "sft",
             "dataset": request.dataset.key,
@@ -188,7 +196,7 @@ class MujocoEnv(Env):
         return training.pair_logps(self, request, workspace)
 
     def returns(
-        self, policy: Policy, seed: int, scale: Scale, workspace: Workspace
+        self, policy: Policy, seed: int, settings: EvaluationSettings, workspace: Workspace
     ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         """True returns and lengths of a policy's episodes, ``(episodes,)`` each, at the environment's noise.
 
@@ -196,7 +204,7 @@ class MujocoEnv(Env):
         """
         from mpobench_mujoco import data
 
-        return data.evaluation_returns(self, policy, seed, self.evaluation_settings(scale), workspace)
+        return data.evaluation_returns(self, policy, seed, settings, workspace)
 
     def save_policy(self, policy: Policy, folder: Path) -> None:
         """Writes ``policy.safetensors``."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import Field
+
 from mpobench import Env, Evaluator, Metric, Workspace
 from mpobench_mujoco import agents
 from mpobench_mujoco.env import MujocoEnv
+from mpobench_mujoco.settings import EvaluationSettings
 
 if TYPE_CHECKING:
     from mpobench.protocols import JsonObject, Scale
@@ -31,7 +34,7 @@ class Return(Evaluator):
         """The number of episodes and the two levels that normalise the score."""
         env = _with_rollouts(env)
         original, target = self._levels(env)
-        episodes = env.evaluation_settings(scale).episodes
+        episodes = self._settings(env, scale).episodes
         return {"episodes": episodes, "original": original, "target": target}
 
     def evaluate(
@@ -39,7 +42,7 @@ class Return(Evaluator):
     ) -> dict[str, float]:
         """Rolls the policy out."""
         env = _with_rollouts(env)
-        returns, lengths = env.returns(policy, seed, scale, workspace)
+        returns, lengths = env.returns(policy, seed, self._settings(env, scale), workspace)
         original, target = self._levels(env)
         mean = float(returns.mean())
         return {
@@ -48,6 +51,9 @@ class Return(Evaluator):
             "length": float(lengths.mean()),
         }
 
+    def _settings(self, env: MujocoEnv, scale: Scale) -> EvaluationSettings:
+        return env.evaluation_settings(scale)
+
     @staticmethod
     def _levels(env: MujocoEnv) -> tuple[float, float]:
         task = env.settings.task.task
@@ -55,6 +61,16 @@ class Return(Evaluator):
             agents.find(env.name, env.backend, role)[1].level(task).mean for role in agents.ROLES
         )
         return original, target
+
+
+class SampledReturn(Return):
+    """The same of as many episodes as one asks for: a few, to be told apart by thousands of policies in a search."""
+
+    episodes: int = Field(32, ge=1, description="episodes to roll out")
+
+    def _settings(self, env: MujocoEnv, scale: Scale) -> EvaluationSettings:
+        batch = env.evaluation_settings(scale).batch
+        return EvaluationSettings(episodes=self.episodes, batch=min(batch, self.episodes))
 
 
 def _with_rollouts(env: Env) -> MujocoEnv:

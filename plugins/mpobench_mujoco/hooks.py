@@ -53,6 +53,12 @@ def mpobench_evaluators() -> Iterable[EvaluatorCard]:
         target="mpobench_mujoco.evaluator:Return",
         citation=PAPER,
     )
+    yield EvaluatorCard(
+        name="sampled-return",
+        summary="The same of a given number of episodes: the fitness of a search",
+        target="mpobench_mujoco.evaluator:SampledReturn",
+        positional="episodes",
+    )
 
 
 @hookimpl

@@ -64,6 +64,8 @@ class TrainingSettings(Settings):
         po_learning_rate: Adam's in the second stage.
         keep_optimizer_state: whether the second stage goes on with Adam's moments of the first.
         max_grad_norm: gradients are scaled down to this global norm.
+        stride: every so many steps of a trajectory are read, one is: neighbours in time say much the same, and a
+            search that trains thousands of policies can do with fewer of them.
     """
 
     start: Literal["original", "random"] = "original"
@@ -75,6 +77,7 @@ class TrainingSettings(Settings):
     po_learning_rate: float = Field(3e-6, gt=0)
     keep_optimizer_state: bool = True
     max_grad_norm: float = Field(1.3, gt=0)
+    stride: int = Field(1, ge=1)
 
 
 class EvaluationSettings(Settings):
@@ -170,6 +173,7 @@ class EnvSettings(Settings):
         training: of :class:`TrainingSettings`, at every scale.
         every_objective: defaults of fields, for all objectives that have them.
         objective: defaults for single objectives.
+        search: defaults of the discovery of objectives, by scale.
     """
 
     task: TaskSettings
@@ -179,6 +183,7 @@ class EnvSettings(Settings):
     training: dict[str, Any] = {}
     every_objective: dict[str, Any] = {}
     objective: dict[str, ObjectiveSettings] = {}
+    search: dict[str, dict[str, Any]] = {}
 
 
 @functools.cache

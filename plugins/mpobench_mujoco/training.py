@@ -149,8 +149,8 @@ def _write(file: Any, tensors: dict[str, np.ndarray]) -> None:
 def _clone(
     env: MujocoEnv, request: TrainingRequest, workspace: Workspace, dataset: data.PreferenceData | None
 ) -> dict[str, np.ndarray]:
-    dataset = dataset or data.load_dataset(env, request.dataset, workspace)
     training, std = env.training_settings(request), env.settings.task.action_std
+    dataset = dataset or data.load_dataset(env, request.dataset, workspace, training.stride)
     stage = Stage(std, dataset, training, request.seed)
     weights, state = stage.run(
         "sft",
@@ -181,9 +181,9 @@ def train(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Tra
         DivergedError: when the loss or the weights leave the finite numbers.
     """
     began = time.perf_counter()
-    dataset = data.load_dataset(env, request.dataset, workspace)
-    loaded = time.perf_counter()
     training, std = env.training_settings(request), env.settings.task.action_std
+    dataset = data.load_dataset(env, request.dataset, workspace, training.stride)
+    loaded = time.perf_counter()
     original = data.agent_policy(env, "original")
     stage = Stage(std, dataset, training, request.seed)
     if request.objective.two_stage:

@@ -215,6 +215,13 @@ def mpobench_objectives() -> Iterator[ObjectiveCard]:
         origin="discovered",
     )
     yield ObjectiveCard(
+        name="mpo-polynomial",
+        summary="Any polynomial of the margin up to the fifth degree, plus cloning: distilled networks",
+        target="mpobench_objectives.mpo_polynomial:MPOPolynomial",
+        citation=f"{_PAPER}, Appendix I.2",
+        origin="discovered",
+    )
+    yield ObjectiveCard(
         name="sft",
         summary="Cloning of the chosen side",
         target="mpobench_objectives.sft:SFT",

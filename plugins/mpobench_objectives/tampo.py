@@ -12,7 +12,7 @@ from mpobench.tensors import Tensors
 from .base import MarginScale, TargetMargin
 from .mirror import network
 from .mirror.base import CloningMirrorObjective
-from .mirror.weights import LOG, SQUARE, added_term, one_unit
+from .mirror.weights import SQUARE, added_term, one_unit, ready_units
 from .numerics import as_array_like
 
 Schedule: TypeAlias = Literal["linear", "quadratic", "sigmoid"]
@@ -40,13 +40,16 @@ class TAMPO(CloningMirrorObjective):
 
     @classmethod
     def start(cls) -> TAMPO:
-        """Where a search begins: four networks that are Eq. 13 with β = 1, γ = 0, α(t) = t², for log π above −62."""
+        """Where a search begins: four networks that are Eq. 13 with β = 1, γ = 0 and α(t) = t², for small π.
+
+        As of 2S-MPO, φ⁻¹ is the logit in place of the logarithm.
+        """
         return cls(
             beta=1.0,
             gamma=0.0,
             psi_network=added_term(),
-            phi_network=one_unit(LOG),
-            g_network=added_term(),
+            phi_network=added_term(),
+            g_network=ready_units(),
             schedule_network=one_unit(SQUARE),
         )
 

@@ -1,1 +1,1 @@
-"""Pictures of objectives: gradients over the plane of log-probabilities, losses over the margin."""
+"""Pictures of objectives, and of the searches that find them."""

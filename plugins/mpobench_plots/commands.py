@@ -12,9 +12,10 @@ from typing import Annotated, TypeAlias
 import typer
 
 from mpobench import Objective, RequestError, Workspace
+from mpobench.building import Configured
 from mpobench.cells import TrainingSpec
 from mpobench.protocols import Scale
-from mpobench.registry import Configured, get_registry
+from mpobench.registry import get_registry
 from mpobench.runner import cache_folder
 from mpobench.specs import split_list
 
@@ -24,7 +25,9 @@ PAPER_SPAN = (-14.0, -8.0)
 SUFFIXES = (".png", ".svg")
 
 app = typer.Typer(
-    help="Draw the gradients or the losses of objectives.", no_args_is_help=True, rich_markup_mode=None
+    help="Draw the gradients or the losses of objectives, or what a search for one did.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 Specs: TypeAlias = Annotated[
@@ -84,7 +87,7 @@ def gradient(
     reference, marked in the plane; a loss that looks at other pairs too (kto) sees one pair at a time.
     """
     built = _build(objectives, env)
-    file = _output_file(output, "gradient", built)
+    file = _output_file(output, _named_after("gradient", built))
     _check(range=span, reference=reference)
     _need_matplotlib()
     drawn = None
@@ -130,13 +133,37 @@ def loss(
     Fields that are not stated have the defaults of --env. The curves are labelled in the order of their right ends.
     """
     built = _build(objectives, env)
-    file = _output_file(output, "loss", built)
+    file = _output_file(output, _named_after("loss", built))
     _check(range=span, rejected=[rejected])
     _need_matplotlib()
     from mpobench_plots.loss import loss_figure
     from mpobench_plots.style import save
 
     save(loss_figure(built, span, rejected, progress, _note(env)), file)
+    typer.echo(file)
+
+
+@app.command(epilog="\b\nExample:\n  mpobench plot discovery discoveries/tla-noisy-0.3-1s-mpo")
+def discovery(
+    folder: Annotated[Path, typer.Argument(help="What a search left, finished or not.")],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Picture to write, .png or .svg. Default: a .png here, named after the folder."),
+    ] = None,
+) -> None:
+    """Draw what a search for an objective did: its fitness, and how the learned functions changed.
+
+    Above, the fitness over the generations. Below, each learned function at the start, at the end, and at some
+    generations in between: φ⁻¹ and ψ over log π(τ), g over the margin, α over the training.
+    """
+    file = _output_file(output, f"discovery-{folder.resolve().name}")
+    _need_matplotlib()
+    from mpobench_plots.discovery import discovery_figure
+    from mpobench_plots.discovery_folder import read_search
+    from mpobench_plots.style import save
+
+    save(discovery_figure(read_search(folder), PAPER_SPAN), file)
     typer.echo(file)
 
 
@@ -152,15 +179,19 @@ def _note(env: str) -> str:
     return f"fields not stated: defaults of {env}"
 
 
-def _output_file(asked: Path | None, picture: str, objectives: list[Configured[Objective]]) -> Path:
-    """Where the picture goes.
+def _named_after(picture: str, objectives: list[Configured[Objective]]) -> str:
+    names = "-".join(re.sub(r"[^\w.]+", "-", each.text) for each in objectives)
+    return f"{picture}-{names[:80]}"
+
+
+def _output_file(asked: Path | None, name: str) -> Path:
+    """Where the picture goes: as asked, or a .png of that name here.
 
     Raises:
         RequestError: if the suffix is neither of the two.
     """
     if asked is None:
-        names = "-".join(re.sub(r"[^\w.]+", "-", each.text) for each in objectives)
-        return Path(f"{picture}-{names[:80]}.png")
+        return Path(f"{name}.png")
     if asked.suffix.lower() not in SUFFIXES:
         raise RequestError(f"--output {asked}: pictures are {' or '.join(SUFFIXES)}, choose one of the two")
     return asked

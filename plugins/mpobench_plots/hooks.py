@@ -12,6 +12,6 @@ def mpobench_commands() -> Iterable[CommandCard]:
     """Pictures of objectives."""
     yield CommandCard(
         name="plot",
-        summary="Draw the gradients or the losses of objectives",
+        summary="Draw objectives: gradients, losses, and the search that found one",
         target="mpobench_plots.commands:app",
     )

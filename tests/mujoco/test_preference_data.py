@@ -48,6 +48,21 @@ def test_every_trajectory_is_the_one_of_its_agent_side_and_row(tla, invented, te
             assert loaded.returns[row, side] == block.returns[row]
 
 
+@pytest.mark.parametrize("stride", [3, 4])
+def test_a_stride_reads_every_so_many_steps(tla, invented, stride):
+    whole, _ = load(tla, "noisy:0.3", invented)
+    dataset = request(tla, corruption="noisy:0.3").dataset
+    dataset = replace(dataset, key=content_key([dataset.key, "smoke"]))
+    part = data.load_dataset(tla, dataset, invented, stride)
+    for name in ("observations", "actions"):
+        every, some = (getattr(each.trajectories, name) for each in (whole, part))
+        np.testing.assert_array_equal(some, every[:, :, ::stride])
+    alive = np.arange(whole.trajectories.actions.shape[2]) < np.asarray(whole.trajectories.lengths)[:, None]
+    np.testing.assert_array_equal(part.trajectories.lengths, alive[:, ::stride].sum(axis=1))
+    np.testing.assert_array_equal(part.chosen, whole.chosen)
+    assert data.load_dataset(tla, dataset, invented).trajectories.actions.shape[2] == len(alive[0])
+
+
 @pytest.mark.parametrize(
     ("text", "scale"), [*((text, "smoke") for text in CORRUPTIONS), ("mixed+noisy:0.3", "quick")]
 )

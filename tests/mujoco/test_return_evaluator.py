@@ -29,7 +29,7 @@ def test_rollouts_training_and_score(tla, workspace, evaluator):
     trained = tla.train(wanted, workspace)
     score = evaluator.evaluate(tla, trained.policy, 0, "smoke", workspace)
     assert score.keys() == {metric.name for metric in evaluator.metrics}
-    returns, lengths = tla.returns(trained.policy, 0, "smoke", workspace)
+    returns, lengths = tla.returns(trained.policy, 0, tla.evaluation_settings("smoke"), workspace)
     assert (returns.shape, lengths.shape) == ((EPISODES,), (EPISODES,))
     assert score["return"] == returns.mean()
     assert score["length"] == lengths.mean()
@@ -37,6 +37,13 @@ def test_rollouts_training_and_score(tla, workspace, evaluator):
     share = (returns.mean() - original) / (target - original)
     np.testing.assert_allclose(score["normalised_score"], 100 * share)
     assert evaluator.config(tla, "smoke") == {"episodes": EPISODES, "original": original, "target": target}
+
+
+def test_a_sample_is_the_same_of_as_many_episodes_as_one_asks_for(tla, evaluator):
+    sample = get_registry().build("evaluator", "sampled-return:5").component
+    assert sample.metrics == evaluator.metrics
+    for scale in ("smoke", "quick", "paper"):
+        assert sample.config(tla, scale) == {**evaluator.config(tla, scale), "episodes": 5}
 
 
 @pytest.mark.slow
@@ -49,7 +56,7 @@ def test_a_seed_decides_the_start_states_whatever_the_policy(tla, workspace, mon
 
     monkeypatch.setattr(rollouts, "roll_out", recorded)
     for acting, seed in ((data.agent_policy(tla, "target"), 0), (random_policy(0), 0), (random_policy(0), 1)):
-        tla.returns(acting, seed, "smoke", workspace)
+        tla.returns(acting, seed, tla.evaluation_settings("smoke"), workspace)
     agent, other, later = (block.observations[:, :, 0] for block in blocks)
     np.testing.assert_array_equal(agent, other)
     assert not np.isclose(agent[:, 0], later[:, 0]).any()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from mpmath import mp, mpf
-from objective_samples import build
+from objective_samples import FILES, build, has_networks
+from published_formulas import g as named_g
+from published_formulas import inverse_potential, sigma
 
 from mpobench import Objective, Tensors
 
@@ -38,6 +40,11 @@ NETWORKS = {
     "tampo": ("psi_network", "phi_network", "g_network", "schedule_network"),
 }
 """The networks of each mirror objective."""
+
+FOUND = [
+    name for name, file in FILES.items() if file.card.objective in NETWORKS and has_networks(build(name))
+]
+"""Registered objective files that have networks."""
 
 
 def with_networks(name: str, seed: int, largest: float = 1.0, **fields: object) -> Objective:
@@ -81,28 +88,34 @@ def exact_network(weights: Mapping[str, np.ndarray], x: mpf, floor: mpf) -> mpf:
     return total
 
 
-def exact_functions(networks: Mapping[str, Mapping[str, np.ndarray]], t: mpf) -> dict[str, object]:
-    """ψ and φ⁻¹ of a probability, g of a margin, and α at ``t``, in 40 digits."""
+Function = Callable[[mpf], mpf]
 
-    def coefficient(name: str) -> mpf:
-        return mpf(float(networks[name]["coefficient"]))
 
-    def psi(p: mpf) -> mpf:
-        return exact_network(networks["psi_network"], p, PI_FLOOR) + coefficient("psi_network") * mp.log(p)
+def exact_functions(objective: Objective, t: mpf) -> tuple[Function, Function, Function, mpf]:
+    """ψ and φ⁻¹ of a probability, g of a margin, and α at ``t``, in 40 digits: as networks where there are any."""
 
-    def phi_inverse(p: mpf) -> mpf:
-        added = coefficient("phi_network") * mp.log(p / (1 - p))
-        return exact_network(networks["phi_network"], p, PI_FLOOR) + added
+    def function(name: str, floor: mpf, added: Function, closed_form: Function) -> Function:
+        weights = getattr(objective, f"{name}_network", None)
+        if weights is None:
+            return closed_form
+        coefficient = mpf(float(weights["coefficient"]))
+        return lambda x: exact_network(weights, x, floor) + coefficient * added(x)
 
-    def g(x: mpf) -> mpf:
-        added = coefficient("g_network") * mp.log(1 / (1 + mp.exp(-x)))
-        return exact_network(networks["g_network"], x, X_FLOOR) + added
+    def potential(name: str) -> Function:
+        return lambda p: inverse_potential(getattr(objective, name), p, mpf(objective.q))
 
-    def alpha() -> mpf:
-        def rise(x: mpf) -> mpf:
-            slope = coefficient("schedule_network") + mpf(10) ** -6
-            return exact_network(networks["schedule_network"], x, X_FLOOR) + slope * x
+    psi = function("psi", PI_FLOOR, mp.log, potential("psi"))
+    phi_inverse = function("phi", PI_FLOOR, lambda p: mp.log(p / (1 - p)), potential("phi"))
+    g = function("g", X_FLOOR, lambda x: named_g("log-sigmoid", x), lambda x: named_g(objective.g, x))
+    return psi, phi_inverse, g, exact_weight(objective, t)
 
-        return (rise(t) - rise(mpf(0))) / (rise(mpf(1)) - rise(mpf(0)))
 
-    return {"psi": psi, "phi_inverse": phi_inverse, "g": g, "alpha": alpha}
+def exact_weight(objective: Objective, t: mpf) -> mpf:
+    """α(t) of TAMPO; 1 for objectives that do not change in the course of training."""
+    weights = getattr(objective, "schedule_network", None)
+    if weights is None:
+        closed_forms = {"linear": t, "quadratic": t * t, "sigmoid": sigma(20 * (t - mpf("0.75")))}
+        return closed_forms.get(getattr(objective, "schedule", ""), mpf(1))
+    slope = mpf(float(weights["coefficient"])) + mpf(10) ** -6
+    start, here, end = (exact_network(weights, x, X_FLOOR) + slope * x for x in (mpf(0), t, mpf(1)))
+    return (here - start) / (end - start)

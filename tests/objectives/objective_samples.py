@@ -12,17 +12,31 @@ from typing import Any
 import numpy as np
 import torch
 
-from mpobench import Objective, PreferenceBatch, SequenceLogps
+from mpobench import Objective, PreferenceBatch, SequenceLogps, Tensors
 from mpobench.registry import get_registry
 
 CARDS = {registered.card.name: registered for registered in get_registry().cards("objective")}
+FILES = {
+    name: file for name, registered in CARDS.items() if (file := get_registry().file(registered)) is not None
+}
+"""Those of them that are objective files: of the class of another one, with numbers of their own."""
 LIBRARIES = ("numpy", "jax.numpy", "torch")
 
 
 def build(name: str, **fields: Any) -> Objective:
     """A registered objective with some of its fields set."""
     default = get_registry().build("objective", name).component
-    return type(default)(**fields)
+    return type(default)(**{**dict(default), **fields})
+
+
+def family(name: str) -> str:
+    """The name under which the class of a registered objective is registered: its own, unless it is a file."""
+    return FILES[name].card.objective if name in FILES else name
+
+
+def has_networks(objective: Objective) -> bool:
+    """Whether some of its functions are networks, for which no formula has a name."""
+    return any(isinstance(value, Tensors) for _, value in objective)
 
 
 def schema(objective: Objective) -> dict[str, dict[str, Any]]:
@@ -46,6 +60,10 @@ def variants() -> dict[str, Objective]:
     for name in CARDS:
         default = build(name)
         found[name] = default
+        if (
+            name in FILES
+        ):  # whose choices are made, and belong to its numbers; those of its class are tried above
+            continue
         for field, description in schema(default).items():
             for value in choices(description):
                 if value != getattr(default, field):

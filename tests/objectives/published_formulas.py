@@ -136,6 +136,14 @@ def mpo_noisy(x: Trajectories) -> mpf:
     return mpf("0.82") * mp.log(x.pi_w) + max(mpf("1.39") * d**2, mpf("0.12") * d)
 
 
+def mpo_polynomial(o: SimpleNamespace, x: Trajectories) -> mpf:
+    d = mp.log(x.pi_w) - mp.log(x.pi_l)
+    near = min(max(d, o.low), o.high)
+    terms = list(enumerate((o.c1, o.c2, o.c3, o.c4, o.c5), start=1))
+    tangent = sum(k * c * near ** (k - 1) for k, c in terms)
+    return o.alpha * mp.log(x.pi_w) + sum(c * near**k for k, c in terms) + tangent * (d - near)
+
+
 # π(τ) is the product over steps, or under reduction=mean its geometric mean. Where a formula divides by the
 # length itself, `root` is that geometric mean under either reduction.
 PUBLISHED: dict[str, Formula] = {
@@ -176,6 +184,7 @@ PUBLISHED: dict[str, Formula] = {
     ),
     "mpo-mixed": lambda o, x, root: mpo_mixed(x),
     "mpo-noisy": lambda o, x, root: mpo_noisy(x),
+    "mpo-polynomial": lambda o, x, root: mpo_polynomial(o, x),
     # the peers', each in the notation of its own paper
     "fdpo": lambda o, x, root: fdpo(o, x),
     "cdpo": lambda o, x, root: (

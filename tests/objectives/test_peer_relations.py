@@ -255,6 +255,41 @@ def test_mpo_log_sigmoid_is_a_weighted_cpo(seed, beta, reduction):
     )
 
 
+@given(seed=SEEDS, reduction=REDUCTIONS)
+def test_mpo_polynomial_is_the_papers_cubic_by_default(seed, reduction):
+    pairs = random_pairs(seed)
+    cubic = loss(build("mpo-mixed", reduction=reduction), pairs)
+    np.testing.assert_array_equal(loss(build("mpo-polynomial", reduction=reduction), pairs), cubic)
+
+
+@given(seed=SEEDS, alpha=BETAS, c1=BETAS)
+def test_mpo_polynomial_of_the_first_degree_is_lpo_wherever_it_is_cut(seed, alpha, c1):
+    pairs, higher = random_pairs(seed), dict.fromkeys(("c2", "c3", "c4", "c5"), 0)
+    line = build("mpo-polynomial", alpha=alpha, c1=c1, low=-(seed % 5), high=seed % 3, **higher)
+    lpo = build("lpo", lam=(alpha + c1) / c1)
+    np.testing.assert_allclose(loss(line, pairs), c1 * loss(lpo, pairs), rtol=1e-9)
+
+
+COEFFICIENTS = st.tuples(*[st.floats(-3, 3)] * 5)
+
+
+@given(coefficients=COEFFICIENTS, low=st.floats(-4, 0), high=st.floats(0, 4))
+def test_mpo_polynomial_goes_on_along_its_tangents(coefficients, low, high):
+    margins = np.array([low - 50, low - 1, low, (low + high) / 2, high, high + 1, high + 50])
+    level, ones = np.zeros(7), np.ones(7)
+    pairs = Pairs(margins, level, level, level, ones, ones)
+    fields = dict(zip(("c1", "c2", "c3", "c4", "c5"), coefficients, strict=True))
+    objective = build("mpo-polynomial", alpha=0.5, low=low, high=high, **fields)
+    value, by_chosen, by_rejected = torch_gradients(objective, pairs, "float64")
+
+    inside = np.polynomial.Polynomial([0, *coefficients])
+    np.testing.assert_allclose(by_rejected, inside.deriv()(np.clip(margins, low, high)), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(by_chosen, -0.5 - by_rejected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(value[2:5], -0.5 * margins[2:5] - inside(margins[2:5]), rtol=1e-9, atol=1e-9)
+    reached = value[4] + np.array([1, 50]) * by_chosen[4]
+    np.testing.assert_allclose(value[5:], reached, rtol=1e-9, atol=1e-9, err_msg="a straight line")
+
+
 @pytest.mark.parametrize(("name", "slope_below_zero"), [("mpo-mixed", -1), ("mpo-noisy", 1)])
 def test_discovered_losses_keep_pushing_as_the_paper_says(name, slope_below_zero):
     """Updates of the preference term grow with a positive margin; for negative ones see the docstrings."""

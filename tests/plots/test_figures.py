@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from mpobench import PreferenceBatch, SequenceLogps, Workspace
+from mpobench.building import Configured
 from mpobench.cells import TrainingSpec
 from mpobench.errors import PluginError
-from mpobench.registry import Configured, Registry
+from mpobench.registry import Registry
 from mpobench_plots.evaluation import Circumstances, depends_on_progress, losses, slopes
 from mpobench_plots.gradient import CELLS, gradient_figure
 from mpobench_plots.loss import loss_figure

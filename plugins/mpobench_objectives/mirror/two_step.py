@@ -7,7 +7,7 @@ from typing import ClassVar
 from mpobench.preferences import Array, PreferenceBatch
 
 from .base import MirrorObjective
-from .weights import LOG, added_term, one_unit
+from .weights import added_term, ready_units
 
 
 class TwoStepMPO(MirrorObjective):
@@ -24,8 +24,12 @@ class TwoStepMPO(MirrorObjective):
 
     @classmethod
     def start(cls) -> TwoStepMPO:
-        """Where a search begins: two networks that are DPO with β = 1, for log π above −62."""
-        return cls(phi_network=one_unit(LOG), g_network=added_term())
+        """Where a search begins: two networks that are DPO with β = 1 for small π, whose logit is their logarithm.
+
+        The difference is −log(1 − π), 3·10⁻⁴ nats at log π = −8. The network's own log unit would be exact, but under
+        any other bias than 0 it is flat for small π: no neighbour of that start would learn from preferences.
+        """
+        return cls(phi_network=added_term(), g_network=ready_units())
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.

@@ -17,8 +17,8 @@ SHAPES: dict[str, tuple[int, ...]] = {
 NON_NEGATIVE = ("kernel_in", "kernel_out", "coefficient")
 """Those that make the function increasing."""
 
-SQUARE, LOG = 1, 5
-"""Rows of the activations (x)₊² and log (x)₊ (see :func:`~.network.hidden_layer`)."""
+IDENTITY, SQUARE, ROOTS, LOG, TANH, LOGIT = 0, 1, (3, 4), 5, 7, 8
+"""Rows of some activations (see :func:`~.network.hidden_layer`)."""
 
 
 def checked(weights: Tensors) -> Tensors:
@@ -46,6 +46,26 @@ def added_term(coefficient: float = 1.0) -> Tensors:
 
     arrays = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
     return Tensors({**arrays, "coefficient": np.float32(coefficient)})
+
+
+def ready_units() -> Tensors:
+    """The added term alone again, but as neighbours of g = log σ that are worth looking at.
+
+    The output kernel is zero, so that the value is the added term's. Units that grow no faster than a line stand ready
+    where margins are, from −4 to 4 nats: tanh side by side, and those that are steep at one end (roots, logarithm,
+    logit) with that end outside, since around a network of zeros most small changes put it among the margins, where
+    it drowns everything else. Those that grow faster have no input: with one, the smallest output makes a loss
+    without a lower bound, which trains policies to pieces.
+    """
+    import numpy as np
+
+    kernel, bias = np.zeros(UNITS, np.float32), np.zeros(UNITS, np.float32)
+    across = np.linspace(-1, 1, UNITS[1], dtype=np.float32)
+    kernel[[IDENTITY, *ROOTS, LOG, TANH]] = 0.3
+    bias[[*ROOTS, LOG]] = 2 + 0.5 * across  # they see 0.3 to 3.7
+    bias[TANH] = across  # turns from −3.3 to 3.3
+    kernel[LOGIT], bias[LOGIT] = 0.1, 0.5  # it sees 0.1 to 0.9
+    return Tensors({**added_term(), "kernel_in": kernel, "bias": bias})
 
 
 def one_unit(activation: int) -> Tensors:

@@ -1,0 +1,187 @@
+"""What a search came to: its objective file, the comparison with its start on held-out seeds, and what it cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from scipy.special import stdtrit
+
+from mpobench import save_objective
+from mpobench.progress import Display
+from mpobench.protocols import JsonObject
+from mpobench.records import library_versions
+from mpobench.registry import get_registry
+from mpobench_discovery.folder import Folder, Generation
+from mpobench_discovery.genome import Numbers
+from mpobench_discovery.search import Task, measure
+
+HELD_OUT: dict[str, int] = {"smoke": 2, "quick": 12, "paper": 25}
+"""Seeds on which start and result are compared, by scale; none of them was used by the search."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Fitness on held-out seeds, each seed a dataset, a training and evaluation episodes of its own.
+
+    Attributes:
+        before: of the start, one a seed; NaN where it diverged.
+        after: of the result, likewise.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+
+    def provenance(self) -> JsonObject:
+        """Means with standard errors, and the paired difference with its 95 % interval (Student's t)."""
+        gains = (self.after - self.before)[np.isfinite(self.after - self.before)]
+        said: JsonObject = {
+            "held_out_seeds": len(self.before),
+            "fitness_before": _mean(self.before),
+            "fitness_after": _mean(self.after),
+            "gain": _mean(gains),
+        }
+        if len(gains) > 1 and np.ptp(gains) > 0:
+            mean, error = gains.mean(), gains.std(ddof=1) / math.sqrt(len(gains))
+            reach = float(stdtrit(len(gains) - 1, 0.975)) * error
+            said["gain_95"] = [_short(mean - reach), _short(mean + reach)]
+        return said
+
+    def __str__(self) -> str:
+        said = self.provenance()
+        before, after, gain = (_words(said[name]) for name in ("fitness_before", "fitness_after", "gain"))
+        interval = " to ".join(f"{end:.4g}" for end in said.get("gain_95", ()))
+        interval = f", 95 % interval {interval}" if interval else ""
+        return (
+            f"start {before}, result {after}; paired difference {gain}{interval} "
+            f"({said['held_out_seeds']} seeds that the search did not use)"
+        )
+
+
+def _mean(values: np.ndarray) -> list[float] | None:
+    """Mean and standard error of the finite ones."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return None
+    error = float(finite.std(ddof=1) / math.sqrt(len(finite))) if len(finite) > 1 else 0.0
+    return [_short(finite.mean()), _short(error)]
+
+
+def _short(value: float) -> float:
+    """Five digits are more than any return has."""
+    return float(f"{value:.5g}")
+
+
+def _words(pair: list[float] | None) -> str:
+    return "diverged" if pair is None else f"{pair[0]:.4g} ± {pair[1]:.2g}"
+
+
+def averaged(generations: Sequence[Generation], share: float) -> Numbers:
+    """The mean over the means of the last generations, at least of one."""
+    last = generations[-max(1, round(share * len(generations))) :]
+    return {
+        field: {
+            part: np.mean([each.mean[field][part] for each in last], axis=0, dtype=np.float64).astype(
+                np.float32
+            )
+            for part in parts
+        }
+        for field, parts in last[0].mean.items()
+    }
+
+
+def compare(task: Task, numbers: Numbers, folder: Folder, executor: Executor, cache: Path) -> Comparison:
+    """Trains start and result on the same held-out seeds."""
+    members = [
+        replace(
+            task.member(0, 2 * seed + which, each),
+            spec=replace(task.spec, seed=seed),
+            training_seed=seed,
+            evaluation_seed=seed,
+        )
+        for seed in range(HELD_OUT[task.search.scale])
+        for which, each in enumerate((None, numbers))
+    ]
+    with Display({"comparison": {"all": 1.0}}) as display:
+        display.update("all", "comparison", 0.0)
+        scores = measure(
+            members,
+            folder,
+            executor,
+            cache,
+            lambda done, before: display.update("all", "comparison", done / len(members)),
+        )
+    fitness = np.array([each.fitness for each in scores])
+    return Comparison(fitness[::2], fitness[1::2])
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the generations took.
+
+    Attributes:
+        agents: trained.
+        steps: of the environment, in their evaluation.
+        core_hours: in training and evaluation.
+        hours: of wall time.
+        overhead: share of the workers' time that was neither training nor evaluation; None if nobody knows how many
+            workers there were.
+    """
+
+    agents: int
+    steps: int
+    core_hours: float
+    hours: float
+    overhead: float | None
+
+    @classmethod
+    def of(cls, generations: Sequence[Generation], workers: int | None) -> Cost:
+        """The sum over generations."""
+        busy = math.fsum(each.busy for each in generations) / 3600
+        hours = math.fsum(each.seconds for each in generations) / 3600
+        return cls(
+            sum(len(each.fitness) for each in generations),
+            sum(each.steps for each in generations),
+            busy,
+            hours,
+            None if workers is None else 1 - busy / (hours * workers),
+        )
+
+    def __str__(self) -> str:
+        said = (
+            f"{self.agents} agents trained, {self.steps / 1e6:.1f} M environment steps, "
+            f"{self.core_hours:.2f} core-hours in {self.hours:.2f} hours"
+        )
+        return (
+            said if self.overhead is None else f"{said}; overhead of the search {100 * self.overhead:.1f} %"
+        )
+
+
+def publish(task: Task, numbers: Numbers, folder: Folder, comparison: Comparison, cost: Cost) -> None:
+    """Writes the result as an objective file."""
+    search = task.search
+    env = get_registry().build("env", search.env).component
+    provenance: JsonObject = {
+        **search.model_dump(mode="json", exclude={"start"}),
+        "learn": [field.removesuffix("_network") for field in task.genome.fields],
+        "start": Path(search.start).name if search.start else f"{task.genome.family}'s own",
+        **comparison.provenance(),
+        "agents": cost.agents,
+        "environment_steps": cost.steps,
+        "core_hours": round(cost.core_hours, 3),
+        "versions": {name: version(name) for name in ("mpobench", "evosax")} | library_versions(env),
+        "search": task.key,
+    }
+    save_objective(
+        folder.result,
+        task.genome.objective(numbers),
+        task.genome.family,
+        name=folder.name,
+        summary=f"Evolved on {search.env} {search.corruption} from {provenance['start']}"[:160],
+        provenance=provenance,
+    )

@@ -1,0 +1,123 @@
+"""``mpobench discover``: run a search, or go on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mpobench.cli.overrides import overrides
+from mpobench.protocols import JsonObject, Scale
+from mpobench.registry import get_registry
+from mpobench.runner import cache_folder
+from mpobench_discovery.genome import genome
+from mpobench_discovery.settings import Search
+
+
+def discover(
+    context: typer.Context,
+    env: Annotated[str | None, typer.Option(help="Environment. Default: tla.")] = None,
+    corruption: Annotated[str | None, typer.Option(help="Dataset corruption. Default: base.")] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(help="1s-mpo, 2s-mpo or tampo. Default: that of --start, or 1s-mpo."),
+    ] = None,
+    learn: Annotated[
+        str | None,
+        typer.Option(
+            help="Functions to learn, comma list of psi, phi, g, schedule; the others stay log, logit or log σ, as "
+            "where the search begins. Default: all."
+        ),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Objective file to begin with. Default: ORPO (1s-mpo), DPO (2s-mpo), Eq. 13 (tampo)."
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="smoke, quick or paper (Table 8). Default: quick.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the search. Default: 0.")] = None,
+    population: Annotated[int | None, typer.Option(help="Members of a generation, an even number.")] = None,
+    generations: Annotated[
+        int | None, typer.Option(help="How many; a finished search goes on when given more.")
+    ] = None,
+    sigma: Annotated[float | None, typer.Option(help="Spread of the population.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Adam's, on the mean.")] = None,
+    training: Annotated[
+        list[str] | None,
+        typer.Option(help="Override the training of the members: epochs=6. Repeatable."),
+    ] = None,
+    evaluator: Annotated[
+        str | None, typer.Option(help="Whose first metric is the fitness: return:episodes=32.")
+    ] = None,
+    launcher: Annotated[str, typer.Option(help="Where members train.")] = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="Members at once. Default: one a core.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the search. Default: discoveries/ENV-CORRUPTION-FAMILY-SCALE."),
+    ] = None,
+) -> None:
+    """Evolve an objective: networks for φ⁻¹, ψ and g by OpenAI-ES, fitness the true return of the policies they train.
+
+    A robust one-step loss, in some twenty minutes of two cores:
+
+        mpobench discover --env tla --corruption noisy:0.3 --family 1s-mpo --learn psi,phi,g
+
+    The same command goes on where it stopped. It leaves an objective file, that any command takes for an objective:
+
+        mpobench run --objectives orpo,discoveries/tla-noisy-0.3-1s-mpo-quick/objective.json --corruptions noisy:0.3
+    """
+    if context.invoked_subcommand is not None:
+        return
+    options: dict[str, Any] = {
+        "env": env,
+        "corruption": corruption,
+        "scale": scale,
+        "seed": seed,
+        "population": population,
+        "generations": generations,
+        "sigma": sigma,
+        "learning_rate": learning_rate,
+        "training": overrides(training),
+        "evaluator": evaluator,
+    }
+    names = tuple(name.strip() for name in (learn or "").split(",") if name.strip())
+    wanted = genome(family, names, None if start is None else str(start))
+    begin = None if start is None else str(start)
+    search = Search.of({**options, "family": wanted.family, "learn": names, "start": begin}, _env_defaults)
+    _run(search, wanted, output or search.folder, launcher, workers)
+
+
+def _env_defaults(env: str, scale: Scale) -> JsonObject:
+    return get_registry().build("env", env).component.search_defaults(scale)
+
+
+def _run(search: Search, wanted: Any, output: Path, launcher: str, workers: int | None) -> None:
+    from mpobench_discovery import outcome
+    from mpobench_discovery.folder import Folder
+    from mpobench_discovery.search import evolve, prepare
+
+    place = get_registry().build("launcher", launcher).component
+    folder, cache = Folder(output), cache_folder()
+    with folder.held():
+        task = prepare(search, wanted, folder)
+        try:
+            with place.open(workers, lambda *_: None) as executor:
+                evolve(task, folder, executor, cache)
+                found = [folder.load(number, task.key) for number in range(1, search.generations + 1)]
+                numbers = outcome.averaged(found, search.average)
+                comparison = outcome.compare(task, numbers, folder, executor, cache)
+                known = getattr(executor, "_max_workers", None)  # what concurrent.futures calls it, dask too
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"{folder.generations()} of {search.generations} generations are kept in {output}, and the members "
+                "of the next one: the same command goes on from here"
+            ) from None
+        cost = outcome.Cost.of(found, workers or known)
+        outcome.publish(task, numbers, folder, comparison, cost)
+    typer.echo(comparison)
+    typer.echo(cost)
+    typer.echo(folder.result)

@@ -1,0 +1,101 @@
+"""What a search is asked for: everything that decides its outcome, and nothing else.
+
+Free of jax, so that a bad request is refused at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from mpobench import RequestError
+from mpobench.fields import validated
+from mpobench.protocols import JsonObject, Scale
+
+SCALES: dict[Scale, JsonObject] = {
+    "smoke": {"population": 4, "generations": 2, "learning_rate": 0.03, "reach": 5.0, "datasets": 1},
+    "quick": {"population": 32, "generations": 16, "learning_rate": 0.03, "reach": 5.0, "datasets": 8},
+    "paper": {"population": 256, "generations": 256, "reach": 1.0, "datasets": 1},
+}
+"""What each scale spends; an environment may have other values of its own (``Env.search_defaults``). ``paper`` is
+Table 8; the others have few generations, and so take larger steps with the coefficients."""
+
+
+class Search(BaseModel):
+    """A search, complete: two of the same fields find the same objective.
+
+    Attributes:
+        population: members of a generation, in antithetic pairs.
+        sigma: standard deviation of their numbers around the mean, at the beginning.
+        sigma_decay: factor on it after each generation.
+        learning_rate: Adam's, on the mean.
+        reach: factor on spread and steps of the single coefficients. Each of them decides much, where an array has a
+            hundred numbers that a larger spread turns into steep and useless functions.
+        datasets: how many datasets (labels and flips drawn anew) the generations take turns with.
+        average: the result is the mean of the means of this last share of the generations, at least of one
+            (Polyak & Juditsky, 1992: the average of a noisy search is nearer to the optimum than where it stands).
+        training: overrides of the environment's training configuration.
+        evaluator: whose first metric is the fitness; empty for the environment's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    env: str = Field("tla", description="environment")
+    corruption: str = Field("base", description="dataset corruption")
+    family: str = Field("1s-mpo", description="objective whose functions are learned")
+    learn: tuple[str, ...] = Field((), description="functions to learn; none means all that the start has")
+    start: str | None = Field(
+        None, description="objective file to begin with; none means the family's own start"
+    )
+    scale: Scale = Field("quick", description="how much work")
+    seed: int = Field(0, ge=0, le=20_000, description="of the search")
+    population: int = Field(ge=2, description="members of a generation")
+    generations: int = Field(ge=1, description="how many")
+    sigma: float = Field(0.03, gt=0, description="spread of the population")
+    sigma_decay: float = Field(0.999, gt=0, le=1, description="factor on sigma after each generation")
+    learning_rate: float = Field(0.02, gt=0, description="Adam's, on the mean")
+    reach: float = Field(
+        1.0, gt=0, description="how much further single coefficients move than arrays of weights"
+    )
+    datasets: int = Field(ge=1, description="datasets that the generations take turns with")
+    average: float = Field(
+        0.2, ge=0, le=1, description="share of the generations that the result averages over"
+    )
+    training: JsonObject = Field({}, description="overrides of the environment's training configuration")
+    evaluator: str = Field("", description="whose first metric is the fitness")
+
+    @field_validator("population")
+    @classmethod
+    def _pairs(cls, value: int) -> int:
+        if value % 2:
+            raise ValueError("members come in antithetic pairs: take an even number")
+        return value
+
+    @classmethod
+    def of(cls, values: dict[str, Any], defaults: Callable[[str, Scale], JsonObject]) -> Search:
+        """A search from plain values, None meaning the default.
+
+        Args:
+            values: what the user said.
+            defaults: an environment's own values, from its spec and the scale.
+
+        Raises:
+            RequestError: one line that names the field and what is allowed.
+        """
+        given = {key: value for key, value in values.items() if value is not None}
+        scale = given.get("scale", "quick")
+        if scale not in SCALES:
+            raise RequestError(f"discover: scale={scale!r}: choose one of {', '.join(SCALES)}")
+        below = {**SCALES[scale], **defaults(given.get("env", "tla"), scale)}
+        training = {**below.get("training", {}), **given.get("training", {})}
+        return validated(cls, {**below, **given, "training": training}, "discover", RequestError)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files go unless the user says otherwise."""
+        spec = f"{self.env}-{self.corruption}-{self.family}-{self.scale}".lower()
+        kept = "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in spec)
+        return Path("discoveries") / kept

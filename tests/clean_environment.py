@@ -1,0 +1,69 @@
+"""Packages of plugins as users have them: on the import path as pip would leave them, or installed by pip itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def lay_out(project: Path, site: Path) -> None:
+    """Puts a project's package onto a folder of the import path, as pip would leave it."""
+    said = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    (module,) = set(said["entry-points"]["mpobench"].values())
+    info = site / f"{module}-{said['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {said['name']}\nVersion: {said['version']}\n"
+    )
+    lines = [f"{name} = {target}" for name, target in said["entry-points"]["mpobench"].items()]
+    (info / "entry_points.txt").write_text("\n".join(["[mpobench]", *lines, ""]))
+    shutil.copytree(project / module, site / module)
+
+
+def own_tests(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a project's tests on what is laid out."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project / "tests")],
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def make_environment(home: Path, *projects: Path) -> Path:
+    """A virtual environment with mpobench and some projects installed by pip; returns its folder of programs.
+
+    Third-party libraries come from the running environment, whose folder is appended to the import path:
+    installing jax and brax again would take minutes and prove nothing about plugins. mpobench itself does not
+    come from there, since what pip has just installed stands before it on the path.
+    """
+    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+    programs = home / "bin"
+    subprocess.run(
+        [programs / "python", "-m", "pip", "install", "--quiet", "--no-deps", REPOSITORY, *projects],
+        check=True,
+    )
+    (own,) = home.glob("lib/python*/site-packages")
+    (own / "third-party.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return programs
+
+
+def in_environment(programs: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program of the environment, away from the checkout."""
+    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return subprocess.run(
+        [programs / command[0], *command[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=programs,
+        env=inherited | variables,
+    )

@@ -1,0 +1,80 @@
+"""What a search may change, and what its numbers mean as an objective."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from search_samples import FAMILIES, a_genome
+
+import mpobench
+from mpobench import RequestError, save_objective
+from mpobench_discovery.genome import genome
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_numbers_of_the_start_are_the_start(family: str) -> None:
+    found = a_genome(family)
+    assert found.objective(found.decoded(found.encoded(0.1))) == found.start == type(found.start).start()
+
+
+def test_every_network_is_learned_unless_some_are_named() -> None:
+    assert a_genome("tampo").fields == ("phi_network", "g_network", "psi_network", "schedule_network")
+    assert a_genome("1s-mpo", "psi", "phi").fields == ("phi_network", "psi_network")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_not_learned_has_its_closed_form(family: str) -> None:
+    start = a_genome(family, "phi").start
+    assert start.g_network is None
+    assert start.g == "log-sigmoid"
+    xp, margin = np, np.linspace(-3.0, 3.0, 7)
+    np.testing.assert_allclose(start.score(xp, margin), a_genome(family).start.score(xp, margin), rtol=1e-6)
+
+
+def test_no_number_makes_a_function_fall() -> None:
+    found = a_genome("1s-mpo", "g")
+    free = found.encoded(0.1)["g_network"]
+    below = {"g_network": {part: array - np.float32(2) for part, array in free.items()}}
+    weights = found.objective(found.decoded(below)).g_network
+    np.testing.assert_allclose(weights["coefficient"], np.exp(-2), rtol=1e-6)
+    assert (weights["kernel_out"] == 0).all()
+    np.testing.assert_array_equal(weights["bias"], below["g_network"]["bias"])
+
+
+def a_file(path: Path, objective: mpobench.Objective, registered: str) -> str:
+    save_objective(path, objective, registered, name="mine", summary="Mine")
+    return str(path)
+
+
+def test_a_search_begins_with_an_objective_file(tmp_path: Path) -> None:
+    start = a_genome("2s-mpo", "phi").start.model_copy(update={"beta": 0.5})
+    file = a_file(tmp_path / "mine.json", start, "2s-mpo")
+    found = genome(None, (), file)
+    assert (found.family, found.start, found.fields) == ("2s-mpo", start, ("phi_network",))
+
+
+@pytest.mark.parametrize(
+    ("family", "learn", "error"),
+    [
+        ("dpo", (), "objective 'dpo' has no functions to learn: choose one of 1s-mpo, 2s-mpo, tampo"),
+        ("1s-mp", (), "unknown objective '1s-mp'"),
+        ("2s-mpo", ("psi",), "2s-mpo has no network for 'psi': learn phi, g"),
+        ("tampo", ("h",), "learn phi, g, psi, schedule"),
+    ],
+)
+def test_what_cannot_be_searched(family: str, learn: tuple[str, ...], error: str) -> None:
+    with pytest.raises(RequestError, match=error.replace("(", r"\(")):
+        genome(family, learn, None)
+
+
+def test_a_start_that_does_not_fit(tmp_path: Path) -> None:
+    networks = a_file(tmp_path / "networks.json", a_genome("1s-mpo", "g").start, "1s-mpo")
+    with pytest.raises(RequestError, match="is a '1s-mpo', not a '2s-mpo': leave --family out"):
+        genome("2s-mpo", (), networks)
+    with pytest.raises(RequestError, match=r"has no network for 'phi': learn g"):
+        genome(None, ("phi",), networks)
+    closed = a_file(tmp_path / "closed.json", mpobench.objective("dpo"), "dpo")
+    with pytest.raises(RequestError, match="has no networks, and so nothing to learn"):
+        genome(None, (), closed)

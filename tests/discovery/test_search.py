@@ -1,0 +1,189 @@
+"""Whole searches on the bandit: they find something, and nothing that stops them changes what they find."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from processes import Run, environment, program
+from safetensors.numpy import load_file
+from search_samples import FAMILIES, arguments
+
+import mpobench
+
+
+@pytest.fixture
+def discover(bandit_site: Path, tmp_path: Path, mpobench_cli: Run) -> Run:
+    """Runs ``mpobench discover`` on the bandit."""
+
+    def run(output: Path, *more: str) -> subprocess.CompletedProcess[str]:
+        return mpobench_cli(*arguments(output, *more), path=(bandit_site,), cache=tmp_path / "cache")
+
+    return run
+
+
+def found(folder: Path) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads((folder / "objective.json").read_text())
+    return card
+
+
+def generations(folder: Path) -> list[dict[str, np.ndarray]]:
+    return [load_file(file) for file in sorted((folder / "generations").iterdir())]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_improves_on_its_start_and_says_so(family: str, discover: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "My Search"
+    done = discover(folder, "--family", family, "--generations", "8", "--population", "12")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == str(folder / "objective.json")
+    gain = re.search(r"paired difference (-?[\d.]+)", lines[0])
+    assert gain
+    assert "96 agents trained" in lines[1]
+    assert re.search(r"generation 8, best [\d.]+, mean .*, ETA 0 s", done.stderr)
+    card = found(folder)
+    provenance = card["provenance"]
+    assert (card["name"], card["objective"]) == ("my-search", family)
+    assert provenance["env"] == "bandit"
+    assert provenance["corruption"] == "noisy:0.1"
+    assert provenance["agents"] == 96
+    assert provenance["versions"].keys() >= {"mpobench", "evosax", "numpy"}
+    assert provenance["fitness_after"][0] >= provenance["fitness_before"][0]
+    mpobench.objective(str(folder / "objective.json"))
+
+
+def test_the_same_command_again_computes_nothing(discover: Run, tmp_path: Path) -> None:
+    first = discover(tmp_path / "search")
+    before = (tmp_path / "cache" / "work.log").read_text().count("train")
+    again = discover(tmp_path / "search")
+    assert (first.returncode, again.returncode) == (0, 0), again.stderr
+    assert first.stdout == again.stdout
+    after = (tmp_path / "cache" / "work.log").read_text().count("train")
+    assert (before, after - before) == (2 * 4 + 2 * 2, 0)
+
+
+def test_a_finished_search_goes_on_when_it_is_given_more(discover: Run, tmp_path: Path) -> None:
+    for count in ("2", "4"):
+        assert discover(tmp_path / "by-steps", "--generations", count).returncode == 0
+    assert discover(tmp_path / "at-once", "--generations", "4").returncode == 0
+    assert_same_search(tmp_path / "by-steps", tmp_path / "at-once")
+
+
+def assert_same_search(one: Path, other: Path) -> None:
+    """To the bit: every mean, every state, every fitness, and the objective."""
+    for mine, theirs in zip(generations(one), generations(other), strict=True):
+        assert mine.keys() == theirs.keys()
+        for name, array in mine.items():
+            np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+    first, second = (load_file(folder / "objective.safetensors") for folder in (one, other))
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])
+
+
+@pytest.mark.slow
+def test_stopped_anywhere_it_goes_on_as_if_nothing_had_happened(
+    discover: Run, bandit_site: Path, tmp_path: Path
+) -> None:
+    slow = ("--generations", "5", "--population", "6", "--training", "pause=0.05")
+    folder, stops = tmp_path / "stopped", 0
+    stopped = ((2, signal.SIGKILL), (9, signal.SIGINT), (16, signal.SIGKILL))
+    for scored, stop in stopped:  # members, over all generations
+        process = subprocess.Popen(
+            program(*arguments(folder, *slow)),
+            env=environment((bandit_site,), tmp_path / "cache"),
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        while process.poll() is None and members(folder) < scored:
+            time.sleep(0.02)
+        if process.poll() is None:
+            os.killpg(process.pid, stop)
+            stops += 1
+        said = process.communicate()[1]
+        if stop == signal.SIGINT:
+            assert process.returncode in (0, 130)
+            assert "Traceback" not in said
+            assert process.returncode == 0 or "the same command goes on from here" in said
+    assert stops >= 2, "the machine was too slow to stop anything"
+    assert discover(folder, *slow).returncode == 0
+    assert discover(tmp_path / "whole", *slow).returncode == 0
+    assert_same_search(folder, tmp_path / "whole")
+
+
+def members(folder: Path) -> int:
+    """How many have their score."""
+    finished = list((folder / "generations").glob("*.safetensors")) if folder.exists() else []
+    journal = folder / "members.jsonl"
+    try:
+        return 6 * len(finished) + len(journal.read_text().splitlines())
+    except FileNotFoundError:
+        return 6 * len(finished)
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        (("--learn", "psi,h"), "1s-mpo has no network for 'h'"),
+        (("--training", "epoch=2"), "training has no field 'epoch'"),
+        (("--evaluator", "return"), "is refused"),
+        (("--launcher", "slurm"), "unknown launcher 'slurm'"),
+    ],
+)
+def test_a_bad_request_is_one_line_and_leaves_nothing(
+    more: tuple[str, ...], error: str, discover: Run, tmp_path: Path
+) -> None:
+    done = discover(tmp_path / "search", *more)
+    assert done.returncode == 2, done.stderr
+    assert error in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "search" / "search.json").exists()
+
+
+def test_a_folder_of_another_run(discover: Run, tmp_path: Path) -> None:
+    assert discover(tmp_path / "search").returncode == 0
+    done = discover(tmp_path / "search", "--seed", "1")
+    assert done.returncode == 2
+    assert "holds another search (seed = 0 there, 1 here): choose another --output" in done.stderr
+
+
+def test_the_name_of_the_result_has_to_be_free(discover: Run, tmp_path: Path) -> None:
+    done = discover(tmp_path / "dpo")
+    assert done.returncode == 2
+    assert "an objective is named 'dpo' already: choose another --output" in done.stderr
+
+
+def test_what_is_tampered_with_is_told(discover: Run, tmp_path: Path) -> None:
+    assert discover(tmp_path / "search").returncode == 0
+    start = tmp_path / "search" / "start.json"
+    whole = start.read_text()
+    start.write_text(whole.replace('"lam": 1.0', '"lam": 2.0'))
+    assert "start.json is not where this search began" in discover(tmp_path / "search").stderr
+    start.write_text(whole)
+    file = tmp_path / "search" / "generations" / "0002.safetensors"
+    file.write_bytes(file.read_bytes()[:-4])
+    done = discover(tmp_path / "search", "--generations", "3")
+    assert done.returncode == 2
+    assert "0002.safetensors is damaged: delete it" in done.stderr
+    file.unlink()
+    assert discover(tmp_path / "search", "--generations", "3").returncode == 0
+
+
+def test_a_search_from_what_another_found(discover: Run, tmp_path: Path) -> None:
+    assert discover(tmp_path / "first").returncode == 0
+    start = tmp_path / "first" / "objective.json"
+    done = discover(tmp_path / "second", "--start", str(start), "--learn", "g")
+    assert done.returncode == 0, done.stderr
+    first, second = (load_file(tmp_path / name / "objective.safetensors") for name in ("first", "second"))
+    np.testing.assert_array_equal(first["phi_network.coefficient"], second["phi_network.coefficient"])
+    assert not np.array_equal(first["g_network.kernel_out"], second["g_network.kernel_out"])
+    assert found(tmp_path / "second")["provenance"]["start"] == "objective.json"
