@@ -22,6 +22,9 @@ LISTINGS = [
     ["objectives", "show", "simpo"],
     ["corruptions", "list"],
     ["plot", "gradient", "--help"],
+    ["discover", "--help"],
+    ["discover", "distil", "--help"],
+    ["discover", "export", "--help"],
 ]
 
 _PROBE = """

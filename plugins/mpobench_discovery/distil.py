@@ -32,6 +32,9 @@ STRETCHES = (1.0, 2.0, 4.0)
 SHARE = 0.95
 """Of the margins, the central ones: those that a polynomial is fitted to and judged by."""
 
+WIDEST = 1e4
+"""Margin that ``mpo-polynomial`` goes to, in either direction."""
+
 NEAR_ENOUGH, NEGLIGIBLE = 1.1, 0.01
 """A degree will do if its error is below the first times the best degree's, or below the second."""
 
@@ -76,7 +79,7 @@ class Points:
         """
         tail = (1 - SHARE) / 2
         low, high = (float(end) for end in np.quantile(self.margins, [tail, 1 - tail]))
-        low, high = _rounded(min(low, 0.0)), _rounded(max(high, 0.0))
+        low, high = _rounded(max(min(low, 0.0), -WIDEST)), _rounded(min(max(high, 0.0), WIDEST))
         if low == high:
             raise RequestError("both sides of all pairs are equally likely: there are no margins to fit to")
         return low, high

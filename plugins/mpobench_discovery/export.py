@@ -36,6 +36,7 @@ FITNESS = {
     "gain": "gain",
     "gain_95": "95 % interval of the gain",
     "held_out_seeds": "seeds, none of them used by the search",
+    "diverged": "trainings of the start and of the result that diverged, left out above",
 }
 """What a search writes into the provenance of how good its result is, and how a README calls it."""
 

@@ -12,11 +12,11 @@ objective.json            the result (an objective file)
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -34,6 +34,9 @@ from mpobench_discovery.settings import Search
 MEAN = "mean"
 """What the names of the mean's tensors begin with: ``mean.<field>.<part>``."""
 
+PER_MEMBER = ("fitness", "seeds", "evaluation_seeds")
+"""Tensors of a checkpoint with one number for each member."""
+
 EXTENDABLE = {"generations"}
 """What may change of a search that goes on: it may become longer."""
 
@@ -45,22 +48,26 @@ class Generation:
     Attributes:
         number: from 1.
         mean: of the search after it, as the objective has it.
-        state: of the strategy, after it: arrays by name to be written; as the strategy has it when read for that.
+        state: of the strategy after it, as named arrays.
         fitness: ``(population,)``, NaN for members that diverged.
         seeds: ``(population,)`` of training, which the two of an antithetic pair share.
+        evaluation_seeds: ``(population,)``, likewise.
         seconds: of wall time.
         busy: seconds of a core in training and evaluation, over all members.
         steps: of the environment, in evaluation.
+        workers: that it had throughout; 0 if that is unknown, or if it was stopped in between and went on.
     """
 
     number: int
     mean: Numbers
-    state: Any
+    state: dict[str, np.ndarray]
     fitness: NDArray[np.float64]
     seeds: NDArray[np.int64]
+    evaluation_seeds: NDArray[np.int64]
     seconds: float
     busy: float
     steps: int
+    workers: int
 
 
 class Folder:
@@ -79,11 +86,8 @@ class Folder:
     @property
     def name(self) -> str:
         """Of the objective that is found here: the folder's, as far as it can be one."""
-        letters = (
-            letter if letter.isascii() and letter.isalnum() else "-"
-            for letter in self.path.resolve().name.lower()
-        )
-        return "".join(letters).strip("-")[:50] or "found"
+        name = re.sub(r"[^a-z0-9._]", "-", self.path.resolve().name.lower())
+        return name[:50].strip("-._").removesuffix(".json") or "found"
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -105,31 +109,42 @@ class Folder:
         finally:
             lock.release()
 
-    def claim(self, search: Search, key: str) -> None:
+    @property
+    def claimed(self) -> bool:
+        """Whether it holds a search."""
+        return self._search.exists()
+
+    def claim(self, search: Search, key: str, start: str) -> None:
         """Makes the folder this search's, or checks that it is.
 
         Args:
             search: what is asked.
             key: of everything that decides the outcome, but for what may be extended.
+            start: content key of the start.
 
         Raises:
-            RequestError: if it holds another search, or something else.
+            RequestError: if it holds another search, more generations of this one, or something else.
         """
-        asked = {"key": key, "search": search.model_dump(mode="json")}
-        if self._search.exists():
+        asked = {"key": key, "start": start, "search": search.model_dump(mode="json")}
+        if self.claimed:
             before = self._read_search()
             if before["key"] != key:
                 raise RequestError(
                     f"{self.path} holds another search ({_difference(before, asked)}): choose another --output"
                 )
-        elif any(entry.name != ".lock" for entry in self.path.iterdir()):
+            if self.generations() > search.generations:
+                raise RequestError(
+                    f"{self.path} has {self.generations()} generations already: ask for as many or more, or choose "
+                    "another --output"
+                )
+        elif any(not entry.name.startswith(".") for entry in self.path.iterdir()):
             raise RequestError(f"{self.path} is not empty, and holds no search: choose another --output")
         write_atomically(self._search, json.dumps(asked, indent=2) + "\n")
 
     def _read_search(self) -> JsonObject:
         try:
             said = json.loads(self._search.read_bytes())
-            if {"key", "search"} <= said.keys():
+            if {"key", "start", "search"} <= said.keys():
                 return dict(said)
         except (ValueError, AttributeError):
             pass
@@ -150,27 +165,27 @@ class Folder:
         arrays = dict(generation.state)
         for field, parts in generation.mean.items():
             arrays |= {f"{MEAN}.{field}.{part}": np.asarray(array) for part, array in parts.items()}
-        arrays |= {"fitness": generation.fitness, "seeds": generation.seeds}
+        arrays |= {name: getattr(generation, name) for name in PER_MEMBER}
         metadata = {
             "generation": str(generation.number),
             "key": key,
             "seconds": repr(generation.seconds),
             "busy": repr(generation.busy),
             "steps": str(generation.steps),
+            "workers": str(generation.workers),
         }
         contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         write_atomically(self._file(generation.number), save(contiguous, metadata))
         self._journal.unlink(missing_ok=True)
 
-    def load(
-        self, number: int, key: str, unpack: Callable[[dict[str, np.ndarray]], Any] = lambda arrays: arrays
-    ) -> Generation:
+    def load(self, number: int, key: str, like: Numbers, population: int) -> Generation:
         """Reads a checkpoint.
 
         Args:
             number: of the generation.
             key: of the search.
-            unpack: the strategy's, to have its state as it needs it.
+            like: numbers as the mean has them.
+            population: how many members there are.
 
         Raises:
             RequestError: if it is damaged or another search's.
@@ -180,26 +195,37 @@ class Folder:
             with safe_open(file, framework="numpy") as opened:
                 about: dict[str, str] = opened.metadata() or {}
                 arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
-            mean: dict[str, dict[str, np.ndarray]] = {}
-            for name in [name for name in arrays if name.startswith(f"{MEAN}.")]:
-                _, field, part = name.split(".")
-                mean.setdefault(field, {})[part] = arrays.pop(name)
             if about["key"] != key or about["generation"] != str(number):
                 raise RequestError(f"{file} is of another search: choose another --output")
+            mean = {
+                field: {
+                    part: _checked(arrays.pop(f"{MEAN}.{field}.{part}"), first)
+                    for part, first in parts.items()
+                }
+                for field, parts in like.items()
+            }
+            per_member = {name: arrays.pop(name) for name in PER_MEMBER}
+            if any(array.shape != (population,) for array in per_member.values()):
+                raise ValueError("not one number for each member")
             return Generation(
-                number,
-                mean,
-                unpack(arrays),
-                arrays.pop("fitness"),
-                arrays.pop("seeds"),
-                float(about["seconds"]),
-                float(about["busy"]),
-                int(about["steps"]),
+                number=number,
+                mean=mean,
+                state=arrays,
+                **per_member,
+                seconds=float(about["seconds"]),
+                busy=float(about["busy"]),
+                steps=int(about["steps"]),
+                workers=int(about["workers"]),
             )
         except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise RequestError(
-                f"{file} is damaged: delete it and those after it, and the search goes on from generation {number - 1}"
-            ) from error
+            raise self.damage(number) from error
+
+    def damage(self, number: int) -> RequestError:
+        """What to say of a checkpoint that cannot be used."""
+        return RequestError(
+            f"{self._file(number)} is damaged: delete it and those after it, and the search goes on from generation "
+            f"{number - 1}"
+        )
 
     def scores(self, generation: int) -> dict[int, Score]:
         """Scores that the journal has of a generation, by member; a line that was cut short does not count."""
@@ -228,10 +254,18 @@ def _line(score: Score) -> str:
     return json.dumps(vars(score)) + "\n"
 
 
+def _checked(found: np.ndarray, like: np.ndarray) -> np.ndarray:
+    if found.shape != like.shape or not np.isfinite(found).all():
+        raise ValueError(f"{found.shape} where {like.shape} finite numbers belong")
+    return found
+
+
 def _difference(before: JsonObject, asked: JsonObject) -> str:
     """Which field tells two searches apart, in words."""
     for name, value in asked["search"].items():
         other = before["search"].get(name)
-        if name not in EXTENDABLE and other != value:
+        if name not in (*EXTENDABLE, "start") and other != value:
             return f"{name} = {other!r} there, {value!r} here"
+    if before["start"] != asked["start"]:
+        return "it began elsewhere"
     return "the same request, but of other agents, data or versions of components"

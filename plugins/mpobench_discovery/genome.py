@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from mpobench import Objective, RequestError, Tensors
+from mpobench.building import Defaults
 from mpobench.registry import get_registry
 
 Numbers: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -14,6 +17,10 @@ Numbers: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 NETWORK = "_network"
 """What the field of a learnable function is called, after the function."""
+
+
+LARGEST = 80.0
+"""Of the logarithm of a coefficient: e⁸⁰ is a number in single precision."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Genome:
 
         def meant(field: str, part: str, array: Any) -> Any:
             if self._is_factor(field, part):
-                return np.exp(array)
+                return np.exp(np.minimum(array, np.float32(LARGEST)))
             return np.maximum(array, np.float32(0)) if part in self._held else array
 
         return _mapped(meant, numbers)
@@ -83,45 +90,64 @@ def _mapped(change: Callable[[str, str, Any], Any], numbers: Numbers) -> Numbers
     }
 
 
-def genome(family: str | None, learn: tuple[str, ...], start: str | None) -> Genome:
+def genome(
+    family: str | None, learn: tuple[str, ...], start: Path | None, defaults: Defaults | None = None
+) -> Genome:
     """What to search.
 
     Args:
         family: name of a registered objective with a ``start()``; None for that of the objective file.
         learn: functions, ``phi`` for the field ``phi_network``; none means all that the start has as networks.
         start: an objective file; without one the family's own start, where what is not learned has its closed form.
+        defaults: an environment's, below what the file says.
 
     Raises:
         RequestError: for a family without functions to learn, a function that it does not have, or a start that is
             no objective of the family.
     """
-    registry = get_registry()
-    if start is not None:
-        built = registry.build("objective", start)
-        name = built.registered.card.name
-        if family not in (None, name):
-            raise RequestError(f"{start} is a {name!r}, not a {family!r}: leave --family out")
-        family, objective = name, built.component
-    else:
-        family = family or "1s-mpo"
-        begin = getattr(registry.resolve("objective", family), "start", None)
-        if begin is None:
-            raise RequestError(f"objective {family!r} has no functions to learn: choose one of {_families()}")
-        objective = begin()
-    networks = tuple(name for name, value in objective if isinstance(value, Tensors))
+    family, objective = _family_start(family) if start is None else _file_start(family, start, defaults)
+    networks = {name.removesuffix(NETWORK): name for name, value in objective if isinstance(value, Tensors)}
     if not networks:
         raise RequestError(f"{start} has no networks, and so nothing to learn: leave --start out")
-    known = [name.removesuffix(NETWORK) for name in networks]
     for function in learn:
-        if function not in known:
-            raise RequestError(f"{start or family} has no network for {function!r}: learn {', '.join(known)}")
-    wanted = tuple(f"{function}{NETWORK}" for function in learn) or networks
+        if function not in networks:
+            raise RequestError(
+                f"{start or family} has no network for {function!r}: learn {', '.join(networks)}"
+            )
+    fields = tuple(name for function, name in networks.items() if not learn or function in learn)
     if start is None:
-        objective = objective.model_copy(update={name: None for name in networks if name not in wanted})
-    return Genome(family, objective, tuple(name for name in networks if name in wanted))
+        closed = dict.fromkeys(name for name in networks.values() if name not in fields)
+        objective = objective.model_copy(update=closed)
+    return Genome(family, objective, fields)
+
+
+def _family_start(family: str | None) -> tuple[str, Objective]:
+    registry, family = get_registry(), family or "1s-mpo"
+    model = registry.resolve("objective", family)
+    file = registry.file(registry.find("objective", family))
+    if file is not None:
+        raise RequestError(f"objective {family!r} is an objective file: begin with it, --start {file.path}")
+    begin = getattr(model, "start", None)
+    if begin is None:
+        raise RequestError(f"objective {family!r} has no functions to learn: choose one of {_families()}")
+    return family, begin()
+
+
+def _file_start(family: str | None, file: Path, defaults: Defaults | None) -> tuple[str, Objective]:
+    if file.suffix != ".json":
+        raise RequestError(f"--start {file}: objective files end in .json")
+    built = get_registry().build("objective", str(file.absolute()), defaults or {})
+    name = (built.base or built.registered).card.name
+    if family not in (None, name):
+        raise RequestError(f"{file} is a {name!r}, not a {family!r}: leave --family out")
+    return name, built.component
 
 
 def _families() -> str:
-    registry = get_registry()
-    names = [registered.card.name for registered in registry.cards("objective")]
-    return ", ".join(name for name in names if hasattr(registry.resolve("objective", name), "start"))
+    """Those that have a start, but for what is broken."""
+    found = []
+    for registered in get_registry().cards("objective"):
+        with contextlib.suppress(RequestError):
+            if hasattr(get_registry().resolve("objective", registered.card.name), "start"):
+                found.append(registered.card.name)
+    return ", ".join(found)

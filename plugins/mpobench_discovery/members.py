@@ -18,7 +18,7 @@ class Member:
     """What a worker needs to know of one member.
 
     Attributes:
-        generation: from 1; 0 for the comparison of start and result.
+        generation: from 1; −n for the comparison of the start with the result of n generations.
         index: within the generation.
         spec: training of the start, whose objective is replaced: it names environment, dataset and evaluator.
         fields: that are learned.
@@ -61,20 +61,9 @@ def score(member: Member, cache: Path) -> Score:
     """Trains a member and evaluates its policy."""
     began = time.perf_counter()
     training = member.spec.build(get_registry())
-    request = replace(training.request, seed=member.training_seed)
-    if member.numbers is not None:
-        genome = Genome(member.family, training.objective.component, member.fields)
-        request = replace(request, objective=genome.objective(member.numbers))
     (evaluator,) = training.evaluators
-    env, workspace = training.env.component, Workspace(cache)
-    for each in env.prerequisites(request):
-        if not (cache / each.path).exists():
-            env.prepare(each.payload, request, workspace)
     try:
-        trained = env.train(request, workspace)
-        metrics = evaluator.component.evaluate(
-            env, trained.policy, member.evaluation_seed, request.dataset.scale, workspace
-        )
+        metrics = _metrics(member, training, cache)
     except DivergedError:
         metrics = {}
     return Score(
@@ -83,6 +72,22 @@ def score(member: Member, cache: Path) -> Score:
         _fitness(evaluator.component, metrics),
         time.perf_counter() - began,
         _steps(training, metrics),
+    )
+
+
+def _metrics(member: Member, training: Training, cache: Path) -> dict[str, float]:
+    request = replace(training.request, seed=member.training_seed)
+    if member.numbers is not None:
+        genome = Genome(member.family, training.objective.component, member.fields)
+        request = replace(request, objective=genome.objective(member.numbers))
+    env, workspace = training.env.component, Workspace(cache)
+    for each in env.prerequisites(request):
+        if not (cache / each.path).exists():
+            env.prepare(each.payload, request, workspace)
+    trained = env.train(request, workspace)
+    (evaluator,) = training.evaluators
+    return evaluator.component.evaluate(
+        env, trained.policy, member.evaluation_seed, request.dataset.scale, workspace
     )
 
 
@@ -99,4 +104,5 @@ def _steps(training: Training, metrics: dict[str, float]) -> int:
     """Environment steps of an evaluation, where the evaluator tells episodes and their mean length."""
     (evaluator,) = training.evaluators
     config = evaluator.component.config(training.env.component, training.request.dataset.scale)
-    return round(metrics.get("length", 0.0) * float(config.get("episodes", 0)))
+    steps = metrics.get("length", 0.0) * float(config.get("episodes", 0))
+    return round(steps) if math.isfinite(steps) else 0

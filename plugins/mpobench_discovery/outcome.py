@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import stdtrit
 
-from mpobench import save_objective
+from mpobench import Objective, save_objective
+from mpobench.objective_files import ObjectiveFileError, read_objective_file
 from mpobench.progress import Display
 from mpobench.protocols import JsonObject
 from mpobench.records import library_versions
@@ -20,6 +21,10 @@ from mpobench.registry import get_registry
 from mpobench_discovery.folder import Folder, Generation
 from mpobench_discovery.genome import Numbers
 from mpobench_discovery.search import Task, measure
+from mpobench_discovery.table import number
+
+METHOD = "mpobench discover, after Alfano et al., Meta-Learning Objectives for Preference Optimization, §3.1"
+"""What an objective that was found cites."""
 
 HELD_OUT: dict[str, int] = {"smoke": 2, "quick": 12, "paper": 25}
 """Seeds on which start and result are compared, by scale; none of them was used by the search."""
@@ -41,7 +46,7 @@ class Comparison:
         """Means with standard errors, and the paired difference with its 95 % interval (Student's t)."""
         gains = (self.after - self.before)[np.isfinite(self.after - self.before)]
         said: JsonObject = {
-            "held_out_seeds": len(self.before),
+            "held_out_seeds": f"0 to {len(self.before) - 1}",
             "fitness_before": _mean(self.before),
             "fitness_after": _mean(self.after),
             "gain": _mean(gains),
@@ -50,16 +55,21 @@ class Comparison:
             mean, error = gains.mean(), gains.std(ddof=1) / math.sqrt(len(gains))
             reach = float(stdtrit(len(gains) - 1, 0.975)) * error
             said["gain_95"] = [_short(mean - reach), _short(mean + reach)]
-        return said
+        lost = {"before": int(np.isnan(self.before).sum()), "after": int(np.isnan(self.after).sum())}
+        return {**said, "diverged": lost} if any(lost.values()) else said
 
     def __str__(self) -> str:
         said = self.provenance()
         before, after, gain = (_words(said[name]) for name in ("fitness_before", "fitness_after", "gain"))
-        interval = " to ".join(f"{end:.4g}" for end in said.get("gain_95", ()))
+        interval = " to ".join(number(end) for end in said.get("gain_95", ()))
         interval = f", 95 % interval {interval}" if interval else ""
+        lost = said.get("diverged")
+        diverged = (
+            f"; diverged: {lost['before']} of the start's, {lost['after']} of the result's" if lost else ""
+        )
         return (
             f"start {before}, result {after}; paired difference {gain}{interval} "
-            f"({said['held_out_seeds']} seeds that the search did not use)"
+            f"({len(self.before)} seeds that the search did not use{diverged})"
         )
 
 
@@ -78,7 +88,7 @@ def _short(value: float) -> float:
 
 
 def _words(pair: list[float] | None) -> str:
-    return "diverged" if pair is None else f"{pair[0]:.4g} ± {pair[1]:.2g}"
+    return "diverged" if pair is None else f"{number(pair[0])} ± {number(pair[1])}"
 
 
 def averaged(generations: Sequence[Generation], share: float) -> Numbers:
@@ -99,7 +109,7 @@ def compare(task: Task, numbers: Numbers, folder: Folder, executor: Executor, ca
     """Trains start and result on the same held-out seeds."""
     members = [
         replace(
-            task.member(0, 2 * seed + which, each),
+            task.member(-task.search.generations, 2 * seed + which, each),
             spec=replace(task.spec, seed=seed),
             training_seed=seed,
             evaluation_seed=seed,
@@ -129,8 +139,7 @@ class Cost:
         steps: of the environment, in their evaluation.
         core_hours: in training and evaluation.
         hours: of wall time.
-        overhead: share of the workers' time that was neither training nor evaluation; None if nobody knows how many
-            workers there were.
+        overhead: share of the workers' time that was neither training nor evaluation; None if nobody knows.
     """
 
     agents: int
@@ -140,16 +149,18 @@ class Cost:
     overhead: float | None
 
     @classmethod
-    def of(cls, generations: Sequence[Generation], workers: int | None) -> Cost:
-        """The sum over generations."""
+    def of(cls, generations: Sequence[Generation]) -> Cost:
+        """The sum over generations; the overhead is that of those that were not interrupted."""
         busy = math.fsum(each.busy for each in generations) / 3600
         hours = math.fsum(each.seconds for each in generations) / 3600
+        whole = [each for each in generations if each.workers]
+        offered = math.fsum(each.seconds * each.workers for each in whole)
         return cls(
             sum(len(each.fitness) for each in generations),
             sum(each.steps for each in generations),
             busy,
             hours,
-            None if workers is None else 1 - busy / (hours * workers),
+            1 - math.fsum(each.busy for each in whole) / offered if whole else None,
         )
 
     def __str__(self) -> str:
@@ -163,8 +174,8 @@ class Cost:
 
 
 def publish(task: Task, numbers: Numbers, folder: Folder, comparison: Comparison, cost: Cost) -> None:
-    """Writes the result as an objective file."""
-    search = task.search
+    """Writes the result as an objective file, unless it is there."""
+    search, found = task.search, task.genome.objective(numbers)
     env = get_registry().build("env", search.env).component
     provenance: JsonObject = {
         **search.model_dump(mode="json", exclude={"start"}),
@@ -177,11 +188,27 @@ def publish(task: Task, numbers: Numbers, folder: Folder, comparison: Comparison
         "versions": {name: version(name) for name in ("mpobench", "evosax")} | library_versions(env),
         "search": task.key,
     }
+    if _is_there(folder.result, found, task):
+        return
+    taken = {each.card.name for each in get_registry().cards("objective")}
     save_objective(
         folder.result,
-        task.genome.objective(numbers),
+        found,
         task.genome.family,
-        name=folder.name,
+        # If the result of fewer generations has been installed by now, this one is another objective.
+        name=f"{folder.name}-{search.generations}" if folder.name in taken else folder.name,
         summary=f"Evolved on {search.env} {search.corruption} from {provenance['start']}"[:160],
+        citation=METHOD,
         provenance=provenance,
     )
+
+
+def _is_there(file: Path, found: Objective, task: Task) -> bool:
+    """Whether a file is this result: then it stays as it is, with the versions that computed it."""
+    try:
+        before = read_objective_file(file)
+    except ObjectiveFileError:
+        return False
+    same = type(found)(**before.values) == found
+    made = before.card.provenance
+    return same and made.get("search") == task.key and made.get("generations") == task.search.generations

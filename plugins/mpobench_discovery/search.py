@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mpobench import MpobenchError, RequestError, save_objective
 from mpobench.cells import TrainingSpec
 from mpobench.keys import content_key
+from mpobench.loading import one_line
 from mpobench.progress import Display
 from mpobench.protocols import Prerequisite
 from mpobench.registry import get_registry
@@ -29,6 +31,10 @@ from mpobench_discovery.table import Table
 
 SEEDS = 100_000
 """Seeds of a search begin at this multiple of its own (plus one): those below are for comparing what it finds."""
+
+
+VERSION = 1
+"""Raised when the same request would find something else, so that no search goes on as another one."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ def prepare(search: Search, genome: Genome, folder: Folder) -> Task:
             folder holds something else.
     """
     registry = get_registry()
-    if folder.name in {each.card.name for each in registry.cards("objective")}:
+    if not folder.claimed and folder.name in {each.card.name for each in registry.cards("objective")}:
         raise RequestError(f"an objective is named {folder.name!r} already: choose another --output")
     evaluators = (search.evaluator,) if search.evaluator else ()
     spec = TrainingSpec(
@@ -97,15 +103,18 @@ def prepare(search: Search, genome: Genome, folder: Folder) -> Task:
         search.training,
     )
     training = spec.build(registry)
+    start = content_key([genome.family, genome.start.model_dump(mode="json")])
+    resolved = {"start", "learn", "family", "env", "corruption", "training", "evaluator"}
     key = content_key(
         {
-            "search": search.model_dump(mode="json", exclude=EXTENDABLE | {"start"}),
-            "start": genome.start.model_dump(mode="json"),
+            "version": VERSION,
+            "search": search.model_dump(mode="json", exclude=EXTENDABLE | resolved),
+            "start": start,
             "learn": genome.fields,
             "cell": training.cells[0].key,
         }
     )
-    folder.claim(search, key)
+    folder.claim(search, key, start)
     if not folder.start.exists():
         save_objective(
             folder.start,
@@ -122,28 +131,32 @@ def prepare(search: Search, genome: Genome, folder: Folder) -> Task:
     )
 
 
-def evolve(task: Task, folder: Folder, executor: Executor, cache: Path) -> None:
+def evolve(task: Task, folder: Folder, executor: Executor, workers: int, cache: Path) -> list[Generation]:
     """Runs the generations that are missing; each leaves a checkpoint.
 
     Args:
         task: what to search.
         folder: held by this process.
         executor: of the workers.
+        workers: how many there are; 0 if nobody knows.
         cache: the folder that runs share.
 
+    Returns:
+        All generations.
+
     Raises:
-        RequestError: if the last checkpoint is damaged.
-        MpobenchError: if a worker died; what was computed is kept.
+        RequestError: if a checkpoint is damaged.
+        MpobenchError: if a worker died, or a member could not be computed; what was computed is kept.
         KeyboardInterrupt: on Ctrl-C; likewise.
     """
-    search, strategy, done = task.search, Strategy(task.search, task.genome), folder.generations()
-    state = strategy.start() if not done else folder.load(done, task.key, strategy.unpack).state
-    if done >= search.generations:
-        return
+    search, strategy = task.search, Strategy(task.search, task.genome)
+    generations, state = finished(task, folder, strategy)
+    if len(generations) == search.generations:
+        return generations
     make_shared_files(task, executor, cache)
-    with Table(search.generations, done, search.population) as table:
-        for number in range(done + 1, search.generations + 1):
-            began = time.perf_counter()
+    with Table(search.generations, len(generations), search.population) as table:
+        for number in range(len(generations) + 1, search.generations + 1):
+            began, resumed = time.perf_counter(), bool(folder.scores(number))
             numbers = strategy.ask(state, number)
             members = [
                 task.member(number, index, task.genome.decoded(each)) for index, each in enumerate(numbers)
@@ -152,17 +165,36 @@ def evolve(task: Task, folder: Folder, executor: Executor, cache: Path) -> None:
             fitness = np.array([each.fitness for each in scores])
             state, mean = strategy.tell(state, number, numbers, fitness)
             generation = Generation(
-                number,
-                mean,
-                strategy.pack(state),
-                fitness,
-                np.array([member.training_seed for member in members]),
-                time.perf_counter() - began,
-                math.fsum(each.seconds for each in scores),
-                sum(each.steps for each in scores),
+                number=number,
+                mean=mean,
+                state=strategy.pack(state),
+                fitness=fitness,
+                seeds=np.array([member.training_seed for member in members]),
+                evaluation_seeds=np.array([member.evaluation_seed for member in members]),
+                seconds=time.perf_counter() - began,
+                busy=math.fsum(each.seconds for each in scores),
+                steps=sum(each.steps for each in scores),
+                workers=0 if resumed else workers,
             )
             folder.save(generation, task.key)
+            generations.append(generation)
             table.finished(number, fitness, generation.seconds)
+    return generations
+
+
+def finished(task: Task, folder: Folder, strategy: Strategy) -> tuple[list[Generation], Any]:
+    """The generations that are there, and the strategy's state after them.
+
+    Raises:
+        RequestError: if one of them is damaged.
+    """
+    like = task.genome.decoded(strategy.mean(strategy.start()))
+    count = folder.generations()
+    found = [folder.load(number, task.key, like, task.search.population) for number in range(1, count + 1)]
+    try:
+        return found, strategy.unpack(found[-1].state) if found else strategy.start()
+    except (KeyError, ValueError) as error:
+        raise folder.damage(count) from error
 
 
 def measure(
@@ -186,11 +218,22 @@ def measure(
     with workers_alive():
         missing = [executor.submit(score, member, cache) for member in members if member.index not in found]
         for future in as_completed(missing):
-            each = future.result()
+            each = _result(future)
             folder.note(each)
             found[each.index] = each
             report(len(found), 0)
     return [found[member.index] for member in members]
+
+
+def _result(future: Future[Score]) -> Score:
+    try:
+        return future.result()
+    except (MpobenchError, BrokenProcessPool):
+        raise
+    except Exception as error:
+        raise MpobenchError(
+            f"a member cannot be computed: {one_line(error)}; what was computed is kept"
+        ) from error
 
 
 def make_shared_files(task: Task, executor: Executor, cache: Path) -> None:
@@ -218,7 +261,7 @@ def make_shared_files(task: Task, executor: Executor, cache: Path) -> None:
                 futures[executor.submit(make_prerequisite, spec, each, cache)] = missing.pop(key)[0]
             for future in as_completed(futures):
                 failure = future.result()
-                if failure is not None:
+                if failure is not None and failure.status != "diverged":  # then its members diverge, too
                     raise MpobenchError(f"the search cannot begin: {failure.reason}")
                 display.finish(futures[future].key, (futures[future].phase,))
 

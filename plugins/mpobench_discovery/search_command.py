@@ -51,7 +51,7 @@ def discover(
         typer.Option(help="Override the training of the members: epochs=6. Repeatable."),
     ] = None,
     evaluator: Annotated[
-        str | None, typer.Option(help="Whose first metric is the fitness: return:episodes=32.")
+        str | None, typer.Option(help="Whose first metric is the fitness: sampled-return:32.")
     ] = None,
     launcher: Annotated[str, typer.Option(help="Where members train.")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Members at once. Default: one a core.")] = None,
@@ -62,14 +62,17 @@ def discover(
 ) -> None:
     """Evolve an objective: networks for φ⁻¹, ψ and g by OpenAI-ES, fitness the true return of the policies they train.
 
-    A robust one-step loss, in some twenty minutes of two cores:
+    A search takes some twenty minutes of two cores. The same command goes on where it stopped, and with more
+    --generations where it ended. It leaves a folder with an objective file, which every command takes for an objective;
+    mpobench plot discovery FOLDER draws what happened.
 
-        mpobench discover --env tla --corruption noisy:0.3 --family 1s-mpo --learn psi,phi,g
-
-    The same command goes on where it stopped. It leaves an objective file, that any command takes for an objective:
-
-        mpobench run --objectives orpo,discoveries/tla-noisy-0.3-1s-mpo-quick/objective.json --corruptions noisy:0.3
-    """
+    \b
+    Examples:
+      mpobench discover --env tla --corruption noisy:0.3 --family 1s-mpo --learn psi,phi,g
+      mpobench discover --corruption mixed --family tampo --learn schedule --output found
+      mpobench discover --corruption mixed --start found/objective.json --seed 1
+      mpobench run --objectives orpo,./found/objective.json --corruptions mixed
+    """  # noqa: D301  # click's mark for lines that are not to be wrapped
     if context.invoked_subcommand is not None:
         return
     options: dict[str, Any] = {
@@ -85,7 +88,8 @@ def discover(
         "evaluator": evaluator,
     }
     names = tuple(name.strip() for name in (learn or "").split(",") if name.strip())
-    wanted = genome(family, names, None if start is None else str(start))
+    defaults = get_registry().build("env", env or "tla").component.objective_defaults
+    wanted = genome(family, names, start, defaults)
     begin = None if start is None else str(start)
     search = Search.of({**options, "family": wanted.family, "learn": names, "start": begin}, _env_defaults)
     _run(search, wanted, output or search.folder, launcher, workers)
@@ -106,17 +110,17 @@ def _run(search: Search, wanted: Any, output: Path, launcher: str, workers: int 
         task = prepare(search, wanted, folder)
         try:
             with place.open(workers, lambda *_: None) as executor:
-                evolve(task, folder, executor, cache)
-                found = [folder.load(number, task.key) for number in range(1, search.generations + 1)]
-                numbers = outcome.averaged(found, search.average)
+                # What concurrent.futures calls it; other executors may not say.
+                count = workers or int(getattr(executor, "_max_workers", 0))
+                generations = evolve(task, folder, executor, count, cache)
+                numbers = outcome.averaged(generations, search.average)
                 comparison = outcome.compare(task, numbers, folder, executor, cache)
-                known = getattr(executor, "_max_workers", None)  # what concurrent.futures calls it, dask too
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"{folder.generations()} of {search.generations} generations are kept in {output}, and the members "
                 "of the next one: the same command goes on from here"
             ) from None
-        cost = outcome.Cost.of(found, workers or known)
+        cost = outcome.Cost.of(generations)
         outcome.publish(task, numbers, folder, comparison, cost)
     typer.echo(comparison)
     typer.echo(cost)

@@ -51,14 +51,14 @@ class Search(BaseModel):
         None, description="objective file to begin with; none means the family's own start"
     )
     scale: Scale = Field("quick", description="how much work")
-    seed: int = Field(0, ge=0, le=20_000, description="of the search")
+    seed: int = Field(0, ge=0, le=400, description="of the search")
     population: int = Field(ge=2, description="members of a generation")
     generations: int = Field(ge=1, description="how many")
-    sigma: float = Field(0.03, gt=0, description="spread of the population")
+    sigma: float = Field(0.03, gt=0, le=1, description="spread of the population")
     sigma_decay: float = Field(0.999, gt=0, le=1, description="factor on sigma after each generation")
-    learning_rate: float = Field(0.02, gt=0, description="Adam's, on the mean")
+    learning_rate: float = Field(0.02, gt=0, le=1, description="Adam's, on the mean")
     reach: float = Field(
-        1.0, gt=0, description="how much further single coefficients move than arrays of weights"
+        1.0, gt=0, le=100, description="how much further single coefficients move than arrays of weights"
     )
     datasets: int = Field(ge=1, description="datasets that the generations take turns with")
     average: float = Field(

@@ -99,4 +99,9 @@ def summary(fitness: NDArray[np.float64]) -> tuple[str, str, str, str]:
     diverged = str(len(fitness) - len(finite))
     if not len(finite):
         return "–", "–", "–", diverged
-    return f"{finite.max():.4g}", f"{finite.mean():.4g}", f"{finite.std():.3g}", diverged
+    return number(finite.max()), number(finite.mean()), number(finite.std()), diverged
+
+
+def number(value: float) -> str:
+    """A return or a share for people: ``2438``, ``-51.3``, ``0.612``."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -23,7 +23,22 @@ def a_generation(number: int = 1) -> Generation:
     mean = a_genome("1s-mpo", "g").encoded(0.1)
     state = {"state.count": np.int32(number), "state.std": np.float32(0.03)}
     fitness, seeds = np.array([1.5, math.nan, 2.0, -1.0]), np.array([7, 8, 7, 8])
-    return Generation(number, mean, state, fitness, seeds, 1.25, 2.125, 99)
+    return Generation(
+        number=number,
+        mean=mean,
+        state=state,
+        fitness=fitness,
+        seeds=seeds,
+        evaluation_seeds=seeds + 1,
+        seconds=1.25,
+        busy=2.125,
+        steps=99,
+        workers=2,
+    )
+
+
+def read(folder: Folder, number: int, key: str = KEY) -> Generation:
+    return folder.load(number, key, a_generation().mean, 4)
 
 
 @pytest.fixture
@@ -36,33 +51,62 @@ def test_a_checkpoint_reads_as_it_was_written(folder: Folder) -> None:
     for number in (1, 2):
         folder.save(a_generation(number), KEY)
     assert folder.generations() == 2
-    read, written = folder.load(2, KEY), a_generation(2)
-    assert (read.number, read.seconds, read.busy, read.steps) == (2, 1.25, 2.125, 99)
-    np.testing.assert_array_equal(read.fitness, written.fitness)
-    np.testing.assert_array_equal(read.seeds, written.seeds)
-    assert {name: (array.shape, array.dtype) for name, array in read.state.items()} == {
+    found, written = read(folder, 2), a_generation(2)
+    assert (found.number, found.seconds, found.busy, found.steps, found.workers) == (2, 1.25, 2.125, 99, 2)
+    for name in ("fitness", "seeds", "evaluation_seeds"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(written, name))
+    assert {name: (array.shape, array.dtype) for name, array in found.state.items()} == {
         name: (array.shape, array.dtype) for name, array in written.state.items()
     }
     for part, array in written.mean["g_network"].items():
-        assert read.mean["g_network"][part].shape == array.shape
-        np.testing.assert_array_equal(read.mean["g_network"][part], array)
+        assert found.mean["g_network"][part].shape == array.shape
+        np.testing.assert_array_equal(found.mean["g_network"][part], array)
 
 
 def test_a_folder_belongs_to_one_search(folder: Folder) -> None:
-    folder.claim(a_search(corruption="noisy:0.1"), KEY)
-    folder.claim(a_search(corruption="noisy:0.1", generations=50), KEY)  # it may become longer
-    with pytest.raises(
-        RequestError, match=r"corruption = 'noisy:0.1' there, 'base' here\): choose another --output"
+    folder.claim(a_search(corruption="noisy:0.1"), KEY, "start")
+    folder.claim(a_search(corruption="noisy:0.1", generations=50), KEY, "start")  # it may become longer
+    for asked, start, said in (
+        (a_search(), "start", "corruption = 'noisy:0.1' there, 'base' here"),
+        (a_search(corruption="noisy:0.1"), "other", "it began elsewhere"),
+        (a_search(corruption="noisy:0.1"), "start", "other agents, data or versions of components"),
     ):
-        folder.claim(a_search(), "1" * 24)
-    with pytest.raises(RequestError, match="other agents, data or versions"):
-        folder.claim(a_search(corruption="noisy:0.1"), "1" * 24)
+        with pytest.raises(
+            RequestError, match=rf"holds another search \(.*{said}\): choose another --output"
+        ):
+            folder.claim(asked, "1" * 24, start)
+
+
+def test_a_search_does_not_become_shorter(folder: Folder) -> None:
+    folder.claim(a_search(generations=2), KEY, "start")
+    for number in (1, 2):
+        folder.save(a_generation(number), KEY)
+    with pytest.raises(RequestError, match="has 2 generations already: ask for as many or more"):
+        folder.claim(a_search(generations=1), KEY, "start")
+
+
+def test_what_a_kill_leaves_of_the_first_file_is_in_nobody_s_way(folder: Folder) -> None:
+    (folder.path / ".mpobench-0123456789ab.tmp").write_text("{")
+    folder.claim(a_search(), KEY, "start")
+
+
+@pytest.mark.parametrize(
+    ("folder_name", "name"),
+    [
+        ("tla-noisy-0.3", "tla-noisy-0.3"),
+        ("My Search!", "my-search"),
+        ("._.", "found"),
+        ("x" * 49 + "--y", "x" * 49),
+    ],
+)
+def test_the_result_is_named_after_the_folder(tmp_path: Path, folder_name: str, name: str) -> None:
+    assert Folder(tmp_path / folder_name).name == name
 
 
 def test_a_folder_with_something_else_is_left_alone(folder: Folder) -> None:
     (folder.path / "thesis.tex").write_text("mine")
     with pytest.raises(RequestError, match="is not empty, and holds no search"):
-        folder.claim(a_search(), KEY)
+        folder.claim(a_search(), KEY, "start")
     assert [each.name for each in folder.path.iterdir()] == ["thesis.tex"]
 
 
@@ -79,7 +123,7 @@ def test_two_processes_do_not_share_a_folder(folder: Folder) -> None:
 def test_a_damaged_request(folder: Folder, content: bytes) -> None:
     (folder.path / "search.json").write_bytes(content)
     with pytest.raises(RequestError, match=r"search\.json is damaged"):
-        folder.claim(a_search(), KEY)
+        folder.claim(a_search(), KEY, "start")
 
 
 def test_a_damaged_checkpoint(folder: Folder) -> None:
@@ -89,19 +133,22 @@ def test_a_damaged_checkpoint(folder: Folder) -> None:
     for content in (b"", whole[:100], whole[:-1], b"x" * 200):
         file.write_bytes(content)
         with pytest.raises(RequestError, match=r"0001\.safetensors is damaged: .* goes on from generation 0"):
-            folder.load(1, KEY)
+            read(folder, 1)
 
 
 def test_a_checkpoint_of_another_search(folder: Folder) -> None:
     folder.save(a_generation(), KEY)
     with pytest.raises(RequestError, match="is of another search"):
-        folder.load(1, "1" * 24)
+        read(folder, 1, "1" * 24)
 
 
-def test_a_state_that_does_not_fit_is_damage(folder: Folder) -> None:
+def test_a_mean_or_a_population_of_another_shape_is_damage(folder: Folder) -> None:
     folder.save(a_generation(), KEY)
-    with pytest.raises(RequestError, match="is damaged"):
-        folder.load(1, KEY, lambda arrays: arrays["state.mean"])
+    mean = a_generation().mean
+    short = {"g_network": {**mean["g_network"], "bias": mean["g_network"]["bias"][:-1]}}
+    for like, population in ((short, 4), (mean, 6), ({**mean, "phi_network": mean["g_network"]}, 4)):
+        with pytest.raises(RequestError, match="is damaged"):
+            folder.load(1, KEY, like, population)
 
 
 SCORES = st.builds(

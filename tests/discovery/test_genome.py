@@ -26,11 +26,23 @@ def test_every_network_is_learned_unless_some_are_named() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_not_learned_has_its_closed_form(family: str) -> None:
-    start = a_genome(family, "phi").start
-    assert start.g_network is None
-    assert start.g == "log-sigmoid"
-    xp, margin = np, np.linspace(-3.0, 3.0, 7)
-    np.testing.assert_allclose(start.score(xp, margin), a_genome(family).start.score(xp, margin), rtol=1e-6)
+    networks = a_genome(family).start
+    margin, logp = np.linspace(-3.0, 3.0, 7), np.linspace(-14.0, -8.0, 7)
+    closed = a_genome(family, "phi").start
+    assert closed.g_network is None
+    np.testing.assert_allclose(closed.score(np, margin), networks.score(np, margin), rtol=1e-6)
+    closed = a_genome(family, "g").start
+    assert closed.phi_network is None
+    ours, theirs = (each.inverse_potentials(np, logp)[0] for each in (closed, networks))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
+def test_a_one_step_search_begins_at_orpo_whatever_it_learns() -> None:
+    start = a_genome("1s-mpo", "psi").start
+    logp = np.log([0.3, 0.6, 0.9])
+    expected = np.log([0.3, 0.6, 0.9]) - np.log1p(-np.array([0.3, 0.6, 0.9]))
+    np.testing.assert_allclose(start.inverse_potentials(np, logp)[0], expected, rtol=1e-6)
+    assert start.lam == 1
 
 
 def test_no_number_makes_a_function_fall() -> None:
@@ -43,9 +55,9 @@ def test_no_number_makes_a_function_fall() -> None:
     np.testing.assert_array_equal(weights["bias"], below["g_network"]["bias"])
 
 
-def a_file(path: Path, objective: mpobench.Objective, registered: str) -> str:
+def a_file(path: Path, objective: mpobench.Objective, registered: str) -> Path:
     save_objective(path, objective, registered, name="mine", summary="Mine")
-    return str(path)
+    return path
 
 
 def test_a_search_begins_with_an_objective_file(tmp_path: Path) -> None:
@@ -62,6 +74,7 @@ def test_a_search_begins_with_an_objective_file(tmp_path: Path) -> None:
         ("1s-mp", (), "unknown objective '1s-mp'"),
         ("2s-mpo", ("psi",), "2s-mpo has no network for 'psi': learn phi, g"),
         ("tampo", ("h",), "learn phi, g, psi, schedule"),
+        ("1s-mpo", ("phi_network",), "no network for 'phi_network'"),
     ],
 )
 def test_what_cannot_be_searched(family: str, learn: tuple[str, ...], error: str) -> None:
@@ -78,3 +91,5 @@ def test_a_start_that_does_not_fit(tmp_path: Path) -> None:
     closed = a_file(tmp_path / "closed.json", mpobench.objective("dpo"), "dpo")
     with pytest.raises(RequestError, match="has no networks, and so nothing to learn"):
         genome(None, (), closed)
+    with pytest.raises(RequestError, match=r"--start dpo: objective files end in \.json"):
+        genome(None, (), Path("dpo"))

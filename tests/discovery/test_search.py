@@ -57,6 +57,7 @@ def test_it_improves_on_its_start_and_says_so(family: str, discover: Run, tmp_pa
     assert provenance["corruption"] == "noisy:0.1"
     assert provenance["agents"] == 96
     assert provenance["versions"].keys() >= {"mpobench", "evosax", "numpy"}
+    assert provenance["held_out_seeds"] == "0 to 1"
     assert provenance["fitness_after"][0] >= provenance["fitness_before"][0]
     mpobench.objective(str(folder / "objective.json"))
 
@@ -147,6 +148,13 @@ def test_a_bad_request_is_one_line_and_leaves_nothing(
     assert error in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "search" / "search.json").exists()
+
+
+def test_a_member_that_cannot_be_computed_is_one_line(discover: Run, tmp_path: Path) -> None:
+    done = discover(tmp_path / "search", "--training", "pause=-1")
+    assert done.returncode == 1
+    assert "a member cannot be computed: ValueError: sleep length" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_folder_of_another_run(discover: Run, tmp_path: Path) -> None:

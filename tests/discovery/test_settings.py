@@ -21,6 +21,7 @@ from mpobench_discovery.settings import Search
         ({"population": 0}, "population=0"),
         ({"generations": 0}, "generations=0"),
         ({"sigma": 0.0}, "sigma=0.0"),
+        ({"sigma": 1e30}, "sigma=1e"),
         ({"learning_rate": float("nan")}, "learning_rate=nan"),
         ({"scale": "huge"}, "scale='huge': choose one of smoke, quick, paper"),
         ({"seed": -1}, "seed=-1"),

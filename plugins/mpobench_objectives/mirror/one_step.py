@@ -31,7 +31,7 @@ class OneStepMPO(CloningMirrorObjective):
     @classmethod
     def start(cls) -> OneStepMPO:
         """Where a search begins: three networks that are exactly ORPO with λ = 1."""
-        return cls(psi_network=added_term(), phi_network=added_term(), g_network=ready_units())
+        return cls(phi="logit", psi_network=added_term(), phi_network=added_term(), g_network=ready_units())
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.
