@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mpobench import CommandCard, hookimpl
+from mpobench import CommandCard, ObjectiveCard, hookimpl
+
+FOUND = {"NOISY_01": "noisy:0.1", "NOISY_03": "noisy:0.3", "MIXED": "mixed"}
+
+
+@hookimpl
+def mpobench_objectives() -> Iterable[ObjectiveCard]:
+    """What searches with this plugin have found."""
+    for constant, corruption in FOUND.items():
+        yield ObjectiveCard(
+            name=f"1s-mpo-{corruption.replace(':', '-')}",
+            summary=f"One-step MPO with φ⁻¹, ψ and g evolved on tla, {corruption}",
+            target=f"mpobench_discovery.found:{constant}",
+            citation="mpobench discover, after Alfano et al., Meta-Learning Objectives for Preference Optimization, §3.1",
+            origin="discovered",
+        )
 
 
 @hookimpl
