@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mpobench import CommandCard, ObjectiveCard, hookimpl
+from mpobench_discovery import METHOD
 
 FOUND = {"NOISY_01": "noisy:0.1", "NOISY_03": "noisy:0.3", "MIXED": "mixed"}
 
@@ -17,7 +18,7 @@ def mpobench_objectives() -> Iterable[ObjectiveCard]:
             name=f"1s-mpo-{corruption.replace(':', '-')}",
             summary=f"One-step MPO with φ⁻¹, ψ and g evolved on tla, {corruption}",
             target=f"mpobench_discovery.found:{constant}",
-            citation="mpobench discover, after Alfano et al., Meta-Learning Objectives for Preference Optimization, §3.1",
+            citation=METHOD,
             origin="discovered",
         )
 

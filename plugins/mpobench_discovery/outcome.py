@@ -18,13 +18,11 @@ from mpobench.progress import Display
 from mpobench.protocols import JsonObject
 from mpobench.records import library_versions
 from mpobench.registry import get_registry
+from mpobench_discovery import METHOD
 from mpobench_discovery.folder import Folder, Generation
 from mpobench_discovery.genome import Numbers
 from mpobench_discovery.search import Task, measure
 from mpobench_discovery.table import number
-
-METHOD = "mpobench discover, after Alfano et al., Meta-Learning Objectives for Preference Optimization, §3.1"
-"""What an objective that was found cites."""
 
 HELD_OUT: dict[str, int] = {"smoke": 2, "quick": 12, "paper": 25}
 """Seeds on which start and result are compared, by scale; none of them was used by the search."""
