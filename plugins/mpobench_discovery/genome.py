@@ -144,10 +144,11 @@ def _file_start(family: str | None, file: Path, defaults: Defaults | None) -> tu
 
 
 def _families() -> str:
-    """Those that have a start, but for what is broken."""
-    found = []
-    for registered in get_registry().cards("objective"):
+    """Classes that have a start, but for what is broken."""
+    registry, found = get_registry(), []
+    for registered in registry.cards("objective"):
         with contextlib.suppress(RequestError):
-            if hasattr(get_registry().resolve("objective", registered.card.name), "start"):
+            model = registry.resolve("objective", registered.card.name)
+            if hasattr(model, "start") and registry.file(registered) is None:
                 found.append(registered.card.name)
     return ", ".join(found)

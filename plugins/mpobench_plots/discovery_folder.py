@@ -126,7 +126,7 @@ def _objective_at(start: Objective, learned: frozenset[str], stored: _Stored) ->
         raise RequestError(f"generation file {stored.file} does not fit {START}: {misfit}")
     try:
         update = {
-            field: Tensors({part: _value(start, part, stored.mean[f"{field}.{part}"]) for part in parts})
+            field: Tensors({part: stored.mean[f"{field}.{part}"] for part in parts})
             for field, parts in networks.items()
         }
     except ValueError as error:
@@ -144,10 +144,3 @@ def _misfit(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[i
         if found[name] != expected[name]:
             return f"the mean of {name} has shape {found[name]}, not {expected[name]}"
     return ""
-
-
-def _value(start: Objective, part: str, mean: NDArray[np.generic]) -> NDArray[np.float32]:
-    """What the objective has for a part where the search stands: the search itself knows no bounds."""
-    with np.errstate(over="ignore"):
-        value = mean.astype(np.float32)
-    return np.maximum(value, 0) if part in getattr(start, "non_negative", ()) else value
