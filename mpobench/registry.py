@@ -216,8 +216,11 @@ class Registry:
         if path is None:
             return Named(registered, base, model)
         with blamed(registered):
-            card = read_objective_card(path)
-            file = read_objective_file(path) if tensors else ObjectiveFile(path, card, card.fields)
+            if tensors:
+                file = read_objective_file(path)
+            else:
+                card = read_objective_card(path)
+                file = ObjectiveFile(path, card, card.fields)
         return Named(registered, base, model, file)
 
     def _by_path(self, path: str) -> Named:

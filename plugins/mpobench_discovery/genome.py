@@ -72,7 +72,7 @@ class Genome:
 
     def objective(self, decoded: Numbers) -> Objective:
         """The start with other numbers in its learned fields."""
-        return self.start.model_copy(update={field: Tensors(parts) for field, parts in decoded.items()})
+        return with_numbers(self.start, decoded)
 
     @property
     def _held(self) -> tuple[str, ...]:
@@ -81,6 +81,11 @@ class Genome:
     def _is_factor(self, field: str, part: str) -> bool:
         first = getattr(self.start, field)[part]
         return part in self._held and first.ndim == 0 and bool(first > 0)
+
+
+def with_numbers(objective: Objective, decoded: Numbers) -> Objective:
+    """An objective with other numbers in some of its fields."""
+    return objective.model_copy(update={field: Tensors(parts) for field, parts in decoded.items()})
 
 
 def _mapped(change: Callable[[str, str, Any], Any], numbers: Numbers) -> Numbers:

@@ -10,7 +10,7 @@ from pathlib import Path
 from mpobench import DivergedError, Evaluator, Workspace
 from mpobench.cells import Training, TrainingSpec
 from mpobench.registry import get_registry
-from mpobench_discovery.genome import Genome, Numbers
+from mpobench_discovery.genome import Numbers, with_numbers
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,6 @@ class Member:
         generation: from 1; −n for the comparison of the start with the result of n generations.
         index: within the generation.
         spec: training of the start, whose objective is replaced: it names environment, dataset and evaluator.
-        fields: that are learned.
-        family: name of the objective's class.
         numbers: of the learned fields, as the objective has them; None for the objective that ``spec`` names.
         training_seed: of the training.
         evaluation_seed: of the score.
@@ -31,8 +29,6 @@ class Member:
     generation: int
     index: int
     spec: TrainingSpec
-    family: str
-    fields: tuple[str, ...]
     numbers: Numbers | None
     training_seed: int
     evaluation_seed: int
@@ -78,8 +74,7 @@ def score(member: Member, cache: Path) -> Score:
 def _metrics(member: Member, training: Training, cache: Path) -> dict[str, float]:
     request = replace(training.request, seed=member.training_seed)
     if member.numbers is not None:
-        genome = Genome(member.family, training.objective.component, member.fields)
-        request = replace(request, objective=genome.objective(member.numbers))
+        request = replace(request, objective=with_numbers(request.objective, member.numbers))
     env, workspace = training.env.component, Workspace(cache)
     for each in env.prerequisites(request):
         if not (cache / each.path).exists():

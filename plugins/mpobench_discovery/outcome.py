@@ -119,6 +119,7 @@ def compare(task: Task, numbers: Numbers, folder: Folder, executor: Executor, ca
         display.update("all", "comparison", 0.0)
         scores = measure(
             members,
+            folder.scores(members[0].generation),
             folder,
             executor,
             cache,

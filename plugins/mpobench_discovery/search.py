@@ -59,8 +59,6 @@ class Task:
             generation,
             index,
             replace(self.spec, seed=self.dataset_seed(generation)),
-            self.genome.family,
-            self.genome.fields,
             numbers,
             self.training_seed(generation, index),
             self.member_seed(generation, index),
@@ -156,12 +154,12 @@ def evolve(task: Task, folder: Folder, executor: Executor, workers: int, cache: 
     make_shared_files(task, executor, cache)
     with Table(search.generations, len(generations), search.population) as table:
         for number in range(len(generations) + 1, search.generations + 1):
-            began, resumed = time.perf_counter(), bool(folder.scores(number))
+            began, known = time.perf_counter(), folder.scores(number)
             numbers = strategy.ask(state, number)
             members = [
                 task.member(number, index, task.genome.decoded(each)) for index, each in enumerate(numbers)
             ]
-            scores = measure(members, folder, executor, cache, table.scored)
+            scores = measure(members, known, folder, executor, cache, table.scored)
             fitness = np.array([each.fitness for each in scores])
             state, mean = strategy.tell(state, number, numbers, fitness)
             generation = Generation(
@@ -174,7 +172,7 @@ def evolve(task: Task, folder: Folder, executor: Executor, workers: int, cache: 
                 seconds=time.perf_counter() - began,
                 busy=math.fsum(each.seconds for each in scores),
                 steps=sum(each.steps for each in scores),
-                workers=0 if resumed else workers,
+                workers=0 if known else workers,
             )
             folder.save(generation, task.key)
             generations.append(generation)
@@ -199,21 +197,23 @@ def finished(task: Task, folder: Folder, strategy: Strategy) -> tuple[list[Gener
 
 def measure(
     members: list[Member],
+    known: dict[int, Score],
     folder: Folder,
     executor: Executor,
     cache: Path,
     report: Callable[[int, int], None],
 ) -> list[Score]:
-    """The score of each member: from the journal, or measured and noted there.
+    """The score of each member: the known one, or measured and noted in the journal.
 
     Args:
         members: of one generation.
+        known: what the journal has of it, by member.
         folder: with the journal.
         executor: of the workers.
         cache: the folder that runs share.
         report: called with how many have their score, and how many of these had it before.
     """
-    found = folder.scores(members[0].generation)
+    found = dict(known)
     report(len(found), len(found))
     with workers_alive():
         missing = [executor.submit(score, member, cache) for member in members if member.index not in found]
