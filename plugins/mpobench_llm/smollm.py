@@ -65,12 +65,12 @@ def _write(gguf: Path, folder: Path) -> None:
     hush()
     options: dict[str, Any] = {"gguf_file": gguf.name}
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **options)
-    quantized = AutoModelForCausalLM.from_pretrained(gguf.parent, **options, dtype=torch.bfloat16)
-    # A model that was read from a GGUF refuses to be saved: its weights, already dequantized, move to a fresh one.
-    model = AutoModelForCausalLM.from_config(
-        AutoConfig.from_pretrained(gguf.parent, **options), dtype=torch.bfloat16
-    )
-    model.load_state_dict(quantized.state_dict())
-    model.config._name_or_path = HUB_NAME
+    config = AutoConfig.from_pretrained(gguf.parent, **options)
+    weights = AutoModelForCausalLM.from_pretrained(gguf.parent, config=config, dtype=torch.bfloat16, **options)
+    # What was read from a GGUF refuses to be saved: its weights, already dequantized, move to a model that was not.
+    config._name_or_path = HUB_NAME
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.load_state_dict(weights.state_dict(), assign=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
