@@ -66,7 +66,9 @@ def _write(gguf: Path, folder: Path) -> None:
     options: dict[str, Any] = {"gguf_file": gguf.name}
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **options)
     config = AutoConfig.from_pretrained(gguf.parent, **options)
-    weights = AutoModelForCausalLM.from_pretrained(gguf.parent, config=config, dtype=torch.bfloat16, **options)
+    weights = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, config=config, dtype=torch.bfloat16, **options
+    )
     # What was read from a GGUF refuses to be saved: its weights, already dequantized, move to a model that was not.
     config._name_or_path = HUB_NAME
     with torch.device("meta"):

@@ -8,6 +8,7 @@ would splice a new episode into the old one).
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,6 @@ def _reset(env: PipelineEnv, keys: jax.Array) -> State:
     return jax.vmap(env.reset, out_axes=physics.batch_axis(env))(keys)
 
 
-@functools.partial(jax.jit, static_argnames=("env", "steps", "std"), compiler_options=xla.WHOLE_VECTORS)
 def _roll_out(
     env: PipelineEnv,
     steps: int,
@@ -78,6 +78,13 @@ def _roll_out(
     )
 
 
+@functools.cache
+def _program(in_lanes: bool) -> Callable[..., tuple[jax.Array, ...]]:
+    """Whole vectors are twice as fast where environments lie side by side, and a third slower where they do not."""
+    options = xla.WHOLE_VECTORS if in_lanes else None
+    return jax.jit(_roll_out, static_argnames=("env", "steps", "std"), compiler_options=options)
+
+
 def roll_out(
     env: PipelineEnv, policy: Policy, std: float, steps: int, start_keys: jax.Array, noise_keys: jax.Array
 ) -> Rollouts:
@@ -93,7 +100,7 @@ def roll_out(
     """
     statistics = {name: policy[name] for name in ("obs_mean", "obs_std")}
     with xla.first_call(f"{type(env).__name__}-{env.backend}-{std}-{len(start_keys)}x{steps}"):
-        observations, actions, returns, lengths = _roll_out(
+        observations, actions, returns, lengths = _program(physics.batch_axis(env) == -1)(
             env, steps, std, weights_of(policy), statistics, _reset(env, start_keys), noise_keys
         )
     return Rollouts(
