@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from mpobench.protocols import Launcher as Launcher
     from mpobench.protocols import Metric as Metric
     from mpobench.protocols import Objective as Objective
-    from mpobench.protocols import Prerequisite as Prerequisite
-    from mpobench.protocols import Sample as Sample
     from mpobench.protocols import Trained as Trained
     from mpobench.protocols import TrainingRequest as TrainingRequest
-    from mpobench.protocols import Workspace as Workspace
     from mpobench.saving import save_objective as save_objective
     from mpobench.tensors import Tensors as Tensors
+    from mpobench.workspace import Prerequisite as Prerequisite
+    from mpobench.workspace import Sample as Sample
+    from mpobench.workspace import Workspace as Workspace
 
 _HOME = {
     "objective": "api",
@@ -68,12 +68,12 @@ _HOME = {
     "Launcher": "protocols",
     "Metric": "protocols",
     "Objective": "protocols",
-    "Prerequisite": "protocols",
-    "Sample": "protocols",
     "Trained": "protocols",
     "TrainingRequest": "protocols",
-    "Workspace": "protocols",
     "Tensors": "tensors",
+    "Prerequisite": "workspace",
+    "Sample": "workspace",
+    "Workspace": "workspace",
 }
 
 

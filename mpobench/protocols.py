@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mpobench.preferences import Array, PreferenceBatch, SequenceLogps
+    from mpobench.workspace import Prerequisite, Workspace
 
 Scale: TypeAlias = Literal["smoke", "quick", "paper"]
 """How much work a run spends: seconds (``smoke``), minutes (``quick``), or what the paper spent."""
@@ -144,37 +145,6 @@ class DatasetCorruption(Component):
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Something that a policy did, for a reader to look at.
-
-    Attributes:
-        prompt: what it was asked.
-        answer: what it answered.
-        score: what that earned.
-    """
-
-    prompt: str
-    answer: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """Where a component may keep files, how it reports progress, and how an evaluator shows what it saw.
-
-    Attributes:
-        cache: a folder for content-keyed files that any run may share (rollouts, SFT stages). Every
-            file in it can be deleted at any time between runs.
-        report: called with (phase, fraction of this task's phase that is done in [0, 1]).
-        show: keeps a sample with the result of an evaluation; leaderboards print the first ones.
-    """
-
-    cache: Path
-    report: Callable[[str, float], None] = lambda phase, fraction: None
-    show: Callable[[Sample], None] = lambda sample: None
-
-
-@dataclass(frozen=True)
 class DatasetRequest:
     """Which preference dataset to build: the first link of the key chain.
 
@@ -210,27 +180,6 @@ class TrainingRequest:
     seed: int
     overrides: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""
-
-
-@dataclass(frozen=True)
-class Prerequisite:
-    """A shared file that trainings wait for: a block of rollouts, an SFT stage.
-
-    Attributes:
-        key: content key, unique per file.
-        path: of the file or folder, relative to the workspace's cache: it exists once this is made.
-        phase: what the progress display calls it.
-        payload: what :meth:`Env.prepare` needs to make it, as JSON.
-        needs: keys of the prerequisites that this one waits for.
-        cost: expected work relative to others of its phase, for the ETA.
-    """
-
-    key: str
-    path: str
-    phase: str
-    payload: JsonObject
-    needs: tuple[str, ...] = ()
-    cost: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -306,6 +255,18 @@ class Env(Component, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} declares prerequisites but cannot prepare them")
 
+    def prepare_together(
+        self, payloads: Sequence[JsonObject], requests: Sequence[TrainingRequest], workspace: Workspace
+    ) -> None:
+        """Makes the files of several alike prerequisites at once; those that cannot be made are left out.
+
+        Args:
+            payloads: the prerequisites'.
+            requests: of each, a training that needs it.
+            workspace: where to put them.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has alike prerequisites but prepares each alone")
+
     @abstractmethod
     def train(self, request: TrainingRequest, workspace: Workspace) -> Trained:
         """Trains one policy.
@@ -313,6 +274,31 @@ class Env(Component, ABC):
         Raises:
             DivergedError: when the loss or the weights leave the finite numbers.
         """
+
+    def alike(self, request: TrainingRequest) -> str:
+        """What trainings that can be carried out at once have in common (pure, cheap).
+
+        Returns:
+            any text; empty, the default, if this training is always carried out alone.
+        """
+        return ""
+
+    def at_once(self) -> int:
+        """How many alike trainings the device of this process, a worker, carries out best at once.
+
+        1, the default, where workers in parallel are as fast.
+        """
+        return 1
+
+    def train_together(
+        self, requests: Sequence[TrainingRequest], workspace: Workspace
+    ) -> Sequence[Trained | None]:
+        """Trains the policies of several alike requests at once: up to rounding, what :meth:`train` does.
+
+        Returns:
+            one for each, with its share of the seconds; None where a training diverged.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has alike trainings but carries each out alone")
 
     def search_defaults(self, scale: Scale) -> JsonObject:
         """This environment's own settings for the discovery of objectives, such as how members train.

@@ -9,9 +9,10 @@ from typing import Any
 from mpobench.building import Configured
 from mpobench.cards import ObjectiveCard
 from mpobench.cells import Cell, Training
-from mpobench.protocols import Env, Evaluator, Objective, Sample
+from mpobench.protocols import Env, Evaluator, Objective
 from mpobench.results import CellResult, Origin, Status
 from mpobench.suite import Plan
+from mpobench.workspace import Sample
 
 
 def measured(

@@ -26,7 +26,8 @@ from pydantic import (
 
 from mpobench.atomic import write_atomically
 from mpobench.errors import RequestError
-from mpobench.protocols import JsonObject, Sample, Scale
+from mpobench.protocols import JsonObject, Scale
+from mpobench.workspace import Sample
 
 Status: TypeAlias = Literal["ok", "skipped", "diverged", "error"]
 """How a cell ended: finished, refused beforehand, left the finite numbers, or raised."""

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import secrets
-import shutil
-import time
-import traceback
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mpobench import progress
-from mpobench.atomic import write_atomically
-from mpobench.cells import Cell, Training, TrainingSpec
-from mpobench.errors import DivergedError, MpobenchError
-from mpobench.loading import one_line
-from mpobench.protocols import JsonObject, Launcher, Prerequisite, Sample, Trained, Workspace
-from mpobench.records import measured, refused, unfinished
-from mpobench.registry import get_registry
-from mpobench.results import CellResult, ResultFileError, ResultStore, Status
+from mpobench import progress, tasks
+from mpobench.cells import Cell, Training
+from mpobench.errors import MpobenchError
+from mpobench.protocols import Launcher
+from mpobench.records import refused, unfinished
+from mpobench.results import CellResult, ResultFileError, ResultStore
 from mpobench.suite import Plan, Rerun
+from mpobench.tasks import Finished, Together
+from mpobench.workspace import Prerequisite
 
 
 def cache_folder() -> Path:
@@ -34,16 +27,6 @@ def cache_folder() -> Path:
         return Path(chosen).expanduser().resolve()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser().resolve() / "mpobench"
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a worker says of one cell; the result itself is already on disk."""
-
-    key: str
-    status: Status
-    reason: str = ""
-    trace: str = ""
 
 
 @dataclass
@@ -55,6 +38,7 @@ class Outcome:
         reused: cells whose results were there before.
         ran: status counts of the cells of this run.
         replaced: a line for each results file that was truncated or not ours, and counted as missing.
+        alone: a line for each group of tasks that could have been carried out at once, but were not.
         failures: a line for each cell that failed or diverged, in this run or in an earlier one.
         traces: their tracebacks, for ``--debug``.
     """
@@ -63,6 +47,7 @@ class Outcome:
     reused: int = 0
     ran: Counter[str] = field(default_factory=Counter)
     replaced: list[str] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
 
@@ -144,22 +129,27 @@ class _Schedule:
         self._store, self._cache, self._retrain, self._outcome = store, cache, retrain, outcome
         self._jobs = {training.key: (training, cells) for training, cells in jobs}
         self._prerequisites: dict[str, tuple[Prerequisite, Training]] = {}
+        self._groups: dict[str, list[str]] = {}
+        self._trained: set[str] = set()
         self._waits: dict[str, set[str]] = {}
         for training, _ in jobs:
             try:
                 own = {each.key: each for each in self._missing(training)}
             except Exception as error:  # noqa: BLE001  # a corruption may be asked here, and may be a stranger's
-                self._fail(training.key, _failed(training.key, error))
+                self._fail(training.key, tasks.failed(training.key, error))
                 continue
             self._prerequisites |= {key: (each, training) for key, each in own.items()}
             self._waits |= {key: set(each.needs) & own.keys() for key, each in own.items()}
             self._waits[training.key] = set(own)
 
     def _missing(self, training: Training) -> list[Prerequisite]:
-        if _policy_folder(self._store, training.key).exists() and not self._retrain:
+        if self._has_policy(training):
             return []
         needed = training.env.component.prerequisites(training.request)
         return [each for each in needed if not (self._cache / each.path).exists()]
+
+    def _has_policy(self, training: Training) -> bool:
+        return tasks.policy_folder(self._store, training.key).exists() and not self._retrain
 
     def _phases(self) -> dict[str, dict[str, float]]:
         phases: dict[str, dict[str, float]] = {}
@@ -183,24 +173,31 @@ class _Schedule:
                 ) from error
 
     def _loop(self, executor: Executor, display: progress.Display) -> None:
+        self._form_groups(executor)
         running: dict[Future[Any], str] = {}
         while self._waits or running:
             for task in sorted((task for task, needs in self._waits.items() if not needs), key=self._dataset):
                 del self._waits[task]
-                phase = "training" if task in self._jobs else self._prerequisites[task][0].phase
-                display.update(task, phase, 0.0)
+                members = self._members(task)
+                if task in self._groups and len(members) < 2:  # the others have failed
+                    self._release(task, None)
+                    continue
+                for each in members:
+                    display.update(each, self._phase(each), 0.0)
                 running[self._submit(executor, task)] = task
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 task = running.pop(future)
-                if task in self._jobs:
+                if task in self._groups:
+                    self._came_of(task, future.result())
+                elif task in self._jobs:
                     display.finish(task, ("training", "evaluation"))
                     try:
                         finished = future.result()
                     except (
                         MpobenchError
                     ) as error:  # it could not be built again: its objective file has gone, say
-                        self._fail(task, _failed(task, error))
+                        self._fail(task, tasks.failed(task, error))
                     else:
                         self._note(task, finished)
                 else:
@@ -212,27 +209,83 @@ class _Schedule:
                     else:
                         self._release(task, failure)
 
+    def _form_groups(self, executor: Executor) -> None:
+        """Puts a task before those that a device carries out at once, which does so; they find their work done."""
+        alike: dict[tuple[str, str, str], list[str]] = {}
+        for task in self._waits:
+            if value := self._alike(task):
+                kind = self._phase(task), self._training(task).env.text, value
+                alike.setdefault(kind, []).append(task)
+        widths: dict[str, int] = {}
+        for (_, env, _), found in alike.items():
+            if len(found) > 1 and env not in widths:
+                widths[env] = executor.submit(tasks.at_once, self._training(found[0]).spec).result()
+            width = widths.get(env, 1)
+            parts = (found[first : first + width] for first in range(0, len(found), width))
+            self._groups |= {f"{len(part)} with {part[0]}": part for part in parts if len(part) > 1}
+        for group, members in self._groups.items():
+            self._waits[group] = set().union(*(self._waits[task] for task in members))
+        for group, members in self._groups.items():
+            for task in members:
+                self._waits[task] = self._waits[task] | {group}
+
+    def _alike(self, task: str) -> str:
+        if task in self._prerequisites:
+            return self._prerequisites[task][0].alike
+        training = self._training(task)
+        return "" if self._has_policy(training) else training.env.component.alike(training.request)
+
+    def _came_of(self, group: str, found: Together) -> None:
+        """Members go on: what could not be done at once is done alone, and says itself what is wrong."""
+        self._trained |= found.made
+        if found.problem:
+            count = len(self._groups[group])
+            self._outcome.alone.append(f"{count} tasks could not be carried out at once: {found.problem}")
+        self._release(group, None)
+
+    def _members(self, task: str) -> list[str]:
+        """The tasks of a group that have not failed, or the task itself."""
+        return (
+            [each for each in self._groups[task] if each in self._waits] if task in self._groups else [task]
+        )
+
+    def _training(self, task: str) -> Training:
+        """The training that a task is, belongs to or begins with."""
+        task = self._groups[task][0] if task in self._groups else task
+        return self._jobs[task][0] if task in self._jobs else self._prerequisites[task][1]
+
+    def _phase(self, task: str) -> str:
+        return "training" if task in self._jobs else self._prerequisites[task][0].phase
+
     def _dataset(self, task: str) -> str:
         """What a task works on: tasks of one dataset follow each other, so that a worker need not load it again."""
-        training = self._jobs[task][0] if task in self._jobs else self._prerequisites[task][1]
-        return training.request.dataset.key
+        return self._training(task).request.dataset.key
 
     def _submit(self, executor: Executor, task: str) -> Future[Any]:
+        if task in self._groups:
+            return self._submit_group(executor, self._members(task))
+        spec = self._training(task).spec
         if task in self._jobs:
-            training, cells = self._jobs[task]
-            evaluators = tuple(cell.evaluator for cell in cells)
+            evaluators = tuple(cell.evaluator for cell in self._jobs[task][1])
+            retrain = self._retrain and task not in self._trained
             return executor.submit(
-                run_training, training.spec, evaluators, self._store.folder, self._cache, self._retrain
+                tasks.run_training, spec, evaluators, self._store.folder, self._cache, retrain
             )
-        prerequisite, training = self._prerequisites[task]
-        return executor.submit(make_prerequisite, training.spec, prerequisite, self._cache)
+        return executor.submit(tasks.make_prerequisite, spec, self._prerequisites[task][0], self._cache)
+
+    def _submit_group(self, executor: Executor, members: list[str]) -> Future[Together]:
+        specs = [self._training(task).spec for task in members]
+        if all(task in self._jobs for task in members):
+            return executor.submit(tasks.train_together, specs, self._store.folder, self._cache)
+        files = [self._prerequisites[task][0] for task in members]
+        return executor.submit(tasks.make_together, specs, files, self._cache)
 
     def _release(self, task: str, failure: Finished | None) -> None:
         """A prerequisite is made: whoever waited for it may go on, or fails with it."""
         for waiting, needs in list(self._waits.items()):
             if task not in needs or waiting not in self._waits:  # the latter: failed already, by another way
                 continue
-            if failure is None:
+            if failure is None or waiting in self._groups:
                 needs.discard(task)
                 continue
             del self._waits[waiting]
@@ -246,7 +299,7 @@ class _Schedule:
         prerequisite, training = self._prerequisites[task]
         if training.key in self._waits:
             del self._waits[training.key]
-            self._fail(training.key, _failed(task, error))
+            self._fail(training.key, tasks.failed(task, error))
         for job, needs in self._waits.items():
             if job in self._jobs and task in needs:
                 self._prerequisites[task] = (prerequisite, self._jobs[job][0])
@@ -268,99 +321,3 @@ class _Schedule:
                 self._outcome.failures.append(f"{describe(cell)} {outcome.status}: {outcome.reason}")
             if outcome.trace:
                 self._outcome.traces.append(outcome.trace)
-
-
-def make_prerequisite(spec: TrainingSpec, prerequisite: Prerequisite, cache: Path) -> Finished | None:
-    """In a worker: makes a shared file. Returns None, or how it failed."""
-    training = spec.build(get_registry())
-    try:
-        workspace = Workspace(cache, progress.reporter(prerequisite.key))
-        training.env.component.prepare(prerequisite.payload, training.request, workspace)
-    except Exception as error:  # noqa: BLE001  # whatever a component raises belongs to its cells alone
-        return _failed(prerequisite.key, error)
-    return None
-
-
-def run_training(
-    spec: TrainingSpec, evaluators: tuple[str, ...], results: Path, cache: Path, retrain: bool
-) -> list[Finished]:
-    """In a worker: trains a policy, or takes the one that is there, and writes a result per evaluator."""
-    training, store = spec.build(get_registry()), ResultStore(results)
-    cells = [cell for cell in training.cells if cell.evaluator in evaluators]
-    workspace = Workspace(cache, progress.reporter(training.key))
-    try:
-        trained = _trained(training, store, workspace, retrain)
-    except Exception as error:  # noqa: BLE001  # as above
-        failure = _failed(training.key, error)
-        for cell in cells:
-            store.save(unfinished(training, cell, failure.status, failure.reason))
-        return [failure] * len(cells)
-    workspace.report("training", 1.0)
-    workspace.report("evaluation", 0.0)
-    return [_evaluate(training, cell, trained, store, workspace) for cell in cells]
-
-
-def _trained(training: Training, store: ResultStore, workspace: Workspace, retrain: bool) -> Trained:
-    env, folder = training.env.component, _policy_folder(store, training.key)
-    record = folder / "training.json"
-    if record.exists() and not retrain:
-        return Trained(env.load_policy(folder), **read_record(record))
-    trained = env.train(training.request, workspace)
-    temporary = folder.with_name(f".partial-{secrets.token_hex(4)}")
-    temporary.mkdir(parents=True)
-    try:
-        env.save_policy(trained.policy, temporary)
-        write_record(temporary / record.name, trained)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return trained
-
-
-def _evaluate(
-    training: Training, cell: Cell, trained: Trained, store: ResultStore, workspace: Workspace
-) -> Finished:
-    evaluator = next(each for each in training.evaluators if each.text == cell.evaluator)
-    began = time.perf_counter()
-    samples: list[Sample] = []
-    try:
-        metrics = evaluator.component.evaluate(
-            training.env.component,
-            trained.policy,
-            cell.seed,
-            cell.scale,
-            replace(workspace, show=samples.append),
-        )
-        wild = [name for name, value in metrics.items() if not math.isfinite(value)]
-        if wild:
-            raise DivergedError(f"the policy's {wild[0]} is not finite")
-        seconds = trained.seconds | {"evaluate": time.perf_counter() - began}
-        result = measured(training, cell, evaluator, metrics, trained.curves, seconds, samples)
-        finished = Finished(cell.key, "ok")
-    except Exception as error:  # noqa: BLE001  # as above
-        finished = _failed(cell.key, error)
-        result = unfinished(training, cell, finished.status, finished.reason, trained.curves)
-    store.save(result)
-    return finished
-
-
-def _failed(key: str, error: Exception) -> Finished:
-    if isinstance(error, DivergedError):
-        return Finished(key, "diverged", " ".join(str(error).split()) or "training diverged")
-    return Finished(key, "error", one_line(error), traceback.format_exc())
-
-
-def _policy_folder(store: ResultStore, training_key: str) -> Path:
-    return store.folder / "policies" / training_key
-
-
-def write_record(file: Path, trained: Trained) -> None:
-    """Keeps a training's curves and seconds beside its policy, for evaluators that come later."""
-    write_atomically(file, json.dumps({"curves": trained.curves, "seconds": trained.seconds}))
-
-
-def read_record(file: Path) -> JsonObject:
-    """Reads what :func:`write_record` wrote."""
-    record: JsonObject = json.loads(file.read_bytes())
-    return record

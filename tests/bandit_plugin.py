@@ -7,8 +7,10 @@ objectives is one that waits for them, as in the MuJoCo environments.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,7 +47,9 @@ class Bandit(Env):
 
     default_evaluators: ClassVar[tuple[str, ...]] = ("payoff",)
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"device"})
 
+    device: int = Field(1, ge=1, description="trainings that the device carries out at once")
     noise: float = Field(0.5, gt=0, description="standard deviation of a payoff")
 
     def dataset_config(self, scale: str) -> dict[str, Any]:
@@ -63,18 +67,35 @@ class Bandit(Env):
         pulls = Prerequisite(*self._file("pulls", request), "pulls", {"make": "pulls"})
         if not request.objective.two_stage:
             return [pulls]
-        return [
-            pulls,
-            Prerequisite(*self._file("sft", request), "SFT stages", {"make": "sft"}, needs=(pulls.key,)),
-        ]
+        sft = Prerequisite(
+            *self._file("sft", request), "SFT stages", {"make": "sft"}, needs=(pulls.key,), alike="sft"
+        )
+        return [pulls, sft]
+
+    def alike(self, request: TrainingRequest) -> str:
+        return content_key([request.objective.two_stage, self.training_config(request)])
+
+    def at_once(self) -> int:
+        return self.device
 
     def _file(self, make: str, request: TrainingRequest) -> tuple[str, str]:
         config = self.training_config(request) if make == "sft" else None
-        key = content_key([make, self.model_dump(), request.dataset.key, request.seed, config])
+        key = content_key([make, self.noise, request.dataset.key, request.seed, config])
         return key, f"{make}-{key}.npy"
 
     def prepare(self, payload: dict[str, Any], request: TrainingRequest, workspace: Workspace) -> None:
         log(workspace, f"{payload['make']} {request.seed}")
+        self._make(payload, request, workspace)
+
+    def prepare_together(
+        self, payloads: Sequence[dict[str, Any]], requests: Sequence[TrainingRequest], workspace: Workspace
+    ) -> None:
+        log(workspace, f"{len(payloads)} SFT stages together")
+        for payload, request in zip(payloads, requests, strict=True):
+            with contextlib.suppress(DivergedError):
+                self._make(payload, request, workspace)
+
+    def _make(self, payload: dict[str, Any], request: TrainingRequest, workspace: Workspace) -> None:
         made = (
             self._pull(request.dataset)
             if payload["make"] == "pulls"
@@ -116,6 +137,22 @@ class Bandit(Env):
 
     def train(self, request: TrainingRequest, workspace: Workspace) -> Trained:
         log(workspace, f"train {request.objective_name} {request.seed}")
+        return self._train(request, workspace)
+
+    def train_together(
+        self, requests: Sequence[TrainingRequest], workspace: Workspace
+    ) -> list[Trained | None]:
+        log(workspace, f"{len(requests)} trainings together")
+
+        def one(request: TrainingRequest) -> Trained | None:
+            try:
+                return self._train(request, workspace)
+            except DivergedError:
+                return None
+
+        return [one(request) for request in requests]
+
+    def _train(self, request: TrainingRequest, workspace: Workspace) -> Trained:
         theta = THETA[0]
         if request.objective.two_stage:
             theta = float(np.load(workspace.cache / self._file("sft", request)[1]))

@@ -11,6 +11,7 @@ import faulty_plugin
 import hypothesis
 import pytest
 import toy_plugin
+from lab import Lab
 from objective_file_samples import one_step
 from processes import Install, Run, environment, program, write_distribution
 
@@ -18,6 +19,9 @@ import mpobench_corruptions.hooks
 import mpobench_objectives.hooks
 from mpobench import save_objective
 from mpobench.registry import Registry, get_registry
+
+# Tests run in as many processes as there are cores: OpenMP's threads of each would wait for those of the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("mpobench", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("mpobench")
@@ -40,6 +44,13 @@ def bandits() -> Registry:
     """A benchmark that learns in milliseconds, faults of all kinds, and the published objectives and corruptions."""
     modules = (bandit_plugin, faulty_plugin, mpobench_objectives.hooks, mpobench_corruptions.hooks)
     return Registry.of_modules([(module, module.__name__, "1.0") for module in modules])
+
+
+@pytest.fixture
+def lab(tmp_path: Path, bandits: Registry, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    # Tasks look their components up in the process that they run in, which is this one.
+    monkeypatch.setattr("mpobench.tasks.get_registry", lambda: bandits)
+    return Lab(tmp_path, bandits)
 
 
 @pytest.fixture(scope="session")

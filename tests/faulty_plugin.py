@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +38,12 @@ class JammedBandit(Bandit):
         if payload["make"] == self.stage:
             raise RuntimeError("the lever\nis stuck")
         super().prepare(payload, request, workspace)
+
+    def prepare_together(
+        self, payloads: Sequence[dict[str, Any]], requests: Sequence[TrainingRequest], workspace: Workspace
+    ) -> None:
+        for payload, request in zip(payloads, requests, strict=True):
+            self.prepare(payload, request, workspace)
 
 
 class Raises(Objective):

@@ -3,63 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from lab import Here, Lab
 
 import mpobench
-from mpobench.protocols import Launcher
-from mpobench.registry import Registry
-from mpobench.results import ResultStore
-from mpobench.runner import Outcome, execute
+from mpobench.runner import execute
 from mpobench.suite import Suite, plan
-
-
-class Here(Launcher):
-    """Tasks run in a thread of this process, one after the other."""
-
-    @contextmanager
-    def open(self, workers: int | None, report: Callable[[str, str, float], None]) -> Iterator[Executor]:
-        with ThreadPoolExecutor(1) as executor:
-            yield executor
-
-
-class Lab:
-    """A results folder and a cache, and runs of suites on them."""
-
-    def __init__(self, folder: Path, registry: Registry) -> None:
-        self.store, self.cache, self.registry = ResultStore(folder / "results"), folder / "cache", registry
-
-    def run(self, objectives: str = "sft,dpo", **fields: Any) -> Outcome:
-        fields = {"envs": "bandit", "scale": "smoke", "objectives": objectives, **fields}
-        suite = Suite.of(fields)
-        return execute(plan(suite, self.registry), self.store, Here(), 1, suite.rerun, self.cache)
-
-    def work(self) -> Counter[str]:
-        """How often each piece of work was done since the last call: ``train dpo 0``."""
-        log = self.cache / "work.log"
-        lines = log.read_text().splitlines() if log.exists() else []
-        log.unlink(missing_ok=True)
-        return Counter(lines)
-
-    def status(self) -> dict[str, str]:
-        return {result.objective: result.status for result in self.store.load_all()}
-
-    def cell(self, objective: str) -> Path:
-        (key,) = (result.key for result in self.store.load_all() if result.objective == objective)
-        return self.store.path(key)
-
-
-@pytest.fixture
-def lab(tmp_path: Path, bandits: Registry, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    # Tasks look their components up in the process that they run in, which is this one.
-    monkeypatch.setattr("mpobench.runner.get_registry", lambda: bandits)
-    return Lab(tmp_path, bandits)
 
 
 def test_a_run_learns_and_shares_what_trainings_have_in_common(lab: Lab) -> None:

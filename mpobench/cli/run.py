@@ -113,7 +113,7 @@ def _run(suite: Suite, debug: bool) -> int:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished cells are kept, the same command goes on from here") from None
     typer.echo(render_terminal(done.results), nl=False)
-    for warning in (*done.outcome.replaced, *done.damaged):
+    for warning in (*done.outcome.replaced, *done.outcome.alone, *done.damaged):
         typer.echo(f"mpobench: warning: {warning}", err=True)
     for line in dict.fromkeys(done.outcome.failures):  # once, however many evaluators wait for a training
         typer.echo(f"mpobench: {line}", err=True)

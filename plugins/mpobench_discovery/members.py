@@ -1,13 +1,15 @@
-"""In a worker: one member of a generation, trained and scored like any objective of the leaderboard."""
+"""In a worker: members of a generation, trained and scored like any objective of the leaderboard."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mpobench import DivergedError, Evaluator, Workspace
+from mpobench import DivergedError, Env, Evaluator, Trained, TrainingRequest, Workspace
 from mpobench.cells import Training, TrainingSpec
 from mpobench.registry import get_registry
 from mpobench_discovery.genome import Numbers, with_numbers
@@ -53,36 +55,75 @@ class Score:
     steps: int
 
 
-def score(member: Member, cache: Path) -> Score:
-    """Trains a member and evaluates its policy."""
+def scores(members: Sequence[Member], cache: Path) -> list[Score]:
+    """Trains members, several at once if there are several, and evaluates their policies.
+
+    Args:
+        members: with one spec.
+        cache: the folder that runs share.
+    """
     began = time.perf_counter()
-    training = member.spec.build(get_registry())
-    (evaluator,) = training.evaluators
+    training, workspace = members[0].spec.build(get_registry()), Workspace(cache)
+    requests = [_request(member, training.request) for member in members]
+    policies = _train(training.env.component, requests, workspace)
+    share = (time.perf_counter() - began) / len(members)
+    return [
+        _scored(member, training, trained, share, workspace)
+        for member, trained in zip(members, policies, strict=True)
+    ]
+
+
+def _request(member: Member, start: TrainingRequest) -> TrainingRequest:
+    request = replace(start, seed=member.training_seed)
+    if member.numbers is None:
+        return request
+    return replace(request, objective=with_numbers(request.objective, member.numbers))
+
+
+def _train(env: Env, requests: Sequence[TrainingRequest], workspace: Workspace) -> Sequence[Trained | None]:
+    """A policy for each request; None where training diverged."""
     try:
-        metrics = _metrics(member, training, cache)
-    except DivergedError:
-        metrics = {}
+        for request in requests:
+            for each in env.prerequisites(request):
+                if not (workspace.cache / each.path).exists():
+                    env.prepare(each.payload, request, workspace)
+        if len(requests) > 1:
+            return env.train_together(requests, workspace)
+        return [env.train(requests[0], workspace)]
+    except DivergedError:  # the SFT stage, which members of a generation share, or the only training
+        return [None] * len(requests)
+
+
+def _scored(
+    member: Member, training: Training, trained: Trained | None, share: float, workspace: Workspace
+) -> Score:
+    """Evaluates a member's policy.
+
+    Args:
+        member: whose.
+        training: with the evaluator.
+        trained: the policy, if its training did not diverge.
+        share: seconds that the training took of the member's worker.
+        workspace: for the evaluator.
+    """
+    began = time.perf_counter()
+    (evaluator,) = training.evaluators
+    metrics: dict[str, float] = {}
+    if trained is not None:
+        with contextlib.suppress(DivergedError):
+            metrics = evaluator.component.evaluate(
+                training.env.component,
+                trained.policy,
+                member.evaluation_seed,
+                training.request.dataset.scale,
+                workspace,
+            )
     return Score(
         member.generation,
         member.index,
         _fitness(evaluator.component, metrics),
-        time.perf_counter() - began,
+        share + time.perf_counter() - began,
         _steps(training, metrics),
-    )
-
-
-def _metrics(member: Member, training: Training, cache: Path) -> dict[str, float]:
-    request = replace(training.request, seed=member.training_seed)
-    if member.numbers is not None:
-        request = replace(request, objective=with_numbers(request.objective, member.numbers))
-    env, workspace = training.env.component, Workspace(cache)
-    for each in env.prerequisites(request):
-        if not (cache / each.path).exists():
-            env.prepare(each.payload, request, workspace)
-    trained = env.train(request, workspace)
-    (evaluator,) = training.evaluators
-    return evaluator.component.evaluate(
-        env, trained.policy, member.evaluation_seed, request.dataset.scale, workspace
     )
 
 

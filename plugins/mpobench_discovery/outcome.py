@@ -103,7 +103,9 @@ def averaged(generations: Sequence[Generation], share: float) -> Numbers:
     }
 
 
-def compare(task: Task, numbers: Numbers, folder: Folder, executor: Executor, cache: Path) -> Comparison:
+def compare(
+    task: Task, numbers: Numbers, folder: Folder, executor: Executor, workers: int, cache: Path
+) -> Comparison:
     """Trains start and result on the same held-out seeds."""
     members = [
         replace(
@@ -122,6 +124,7 @@ def compare(task: Task, numbers: Numbers, folder: Folder, executor: Executor, ca
             folder.scores(members[0].generation),
             folder,
             executor,
+            workers,
             cache,
             lambda done, before: display.update("all", "comparison", done / len(members)),
         )

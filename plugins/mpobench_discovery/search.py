@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -14,17 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from mpobench import MpobenchError, RequestError, save_objective
+from mpobench import MpobenchError, Prerequisite, RequestError, save_objective
 from mpobench.cells import TrainingSpec
 from mpobench.keys import content_key
 from mpobench.loading import one_line
 from mpobench.progress import Display
-from mpobench.protocols import Prerequisite
 from mpobench.registry import get_registry
-from mpobench.runner import make_prerequisite
+from mpobench.tasks import at_once, make_prerequisite
 from mpobench_discovery.folder import EXTENDABLE, Folder, Generation
 from mpobench_discovery.genome import Genome, Numbers
-from mpobench_discovery.members import Member, Score, score
+from mpobench_discovery.members import Member, Score, scores
 from mpobench_discovery.settings import Search
 from mpobench_discovery.strategy import Strategy
 from mpobench_discovery.table import Table
@@ -159,8 +159,8 @@ def evolve(task: Task, folder: Folder, executor: Executor, workers: int, cache: 
             members = [
                 task.member(number, index, task.genome.decoded(each)) for index, each in enumerate(numbers)
             ]
-            scores = measure(members, known, folder, executor, cache, table.scored)
-            fitness = np.array([each.fitness for each in scores])
+            found = measure(members, known, folder, executor, workers, cache, table.scored)
+            fitness = np.array([each.fitness for each in found])
             state, mean = strategy.tell(state, number, numbers, fitness)
             generation = Generation(
                 number=number,
@@ -170,8 +170,8 @@ def evolve(task: Task, folder: Folder, executor: Executor, workers: int, cache: 
                 seeds=np.array([member.training_seed for member in members]),
                 evaluation_seeds=np.array([member.evaluation_seed for member in members]),
                 seconds=time.perf_counter() - began,
-                busy=math.fsum(each.seconds for each in scores),
-                steps=sum(each.steps for each in scores),
+                busy=math.fsum(each.seconds for each in found),
+                steps=sum(each.steps for each in found),
                 workers=0 if known else workers,
             )
             folder.save(generation, task.key)
@@ -200,6 +200,7 @@ def measure(
     known: dict[int, Score],
     folder: Folder,
     executor: Executor,
+    workers: int,
     cache: Path,
     report: Callable[[int, int], None],
 ) -> list[Score]:
@@ -210,22 +211,33 @@ def measure(
         known: what the journal has of it, by member.
         folder: with the journal.
         executor: of the workers.
+        workers: how many there are; 0 if nobody knows.
         cache: the folder that runs share.
         report: called with how many have their score, and how many of these had it before.
     """
     found = dict(known)
     report(len(found), len(found))
+    missing = [member for member in members if member.index not in found]
     with workers_alive():
-        missing = [executor.submit(score, member, cache) for member in members if member.index not in found]
-        for future in as_completed(missing):
-            each = _result(future)
-            folder.note(each)
-            found[each.index] = each
+        parts = [executor.submit(scores, part, cache) for part in _parts(missing, executor, workers)]
+        for future in as_completed(parts):
+            for each in _result(future):
+                folder.note(each)
+                found[each.index] = each
             report(len(found), 0)
     return [found[member.index] for member in members]
 
 
-def _result(future: Future[Score]) -> Score:
+def _parts(members: list[Member], executor: Executor, workers: int) -> Iterator[list[Member]]:
+    """Members that a worker trains at once: as many as its device carries out, but every worker has its part."""
+    for spec, alike in itertools.groupby(members, lambda member: member.spec):
+        together = list(alike)
+        share = -(-len(together) // max(workers, 1))
+        size = min(executor.submit(at_once, spec).result(), share)
+        yield from (together[first : first + size] for first in range(0, len(together), size))
+
+
+def _result(future: Future[list[Score]]) -> list[Score]:
     try:
         return future.result()
     except (MpobenchError, BrokenProcessPool):

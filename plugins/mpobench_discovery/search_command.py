@@ -114,7 +114,7 @@ def _run(search: Search, wanted: Any, output: Path, launcher: str, workers: int 
                 count = workers or int(getattr(executor, "_max_workers", 0))
                 generations = evolve(task, folder, executor, count, cache)
                 numbers = outcome.averaged(generations, search.average)
-                comparison = outcome.compare(task, numbers, folder, executor, cache)
+                comparison = outcome.compare(task, numbers, folder, executor, count, cache)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"{folder.generations()} of {search.generations} generations are kept in {output}, and the members "

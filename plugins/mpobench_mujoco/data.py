@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from mpobench import DatasetRequest, Workspace, locks
 from mpobench.keys import content_key
@@ -17,7 +18,6 @@ from mpobench_mujoco.learner import Trajectories
 
 if TYPE_CHECKING:
     from brax.envs.base import PipelineEnv
-    from numpy.typing import NDArray
 
     from mpobench.protocols import JsonObject
     from mpobench_mujoco.env import MujocoEnv
@@ -75,13 +75,16 @@ def make_block(env: MujocoEnv, payload: JsonObject, workspace: Workspace) -> rol
     return pool.read_block(folder)
 
 
-_last: dict[tuple[str, int, Path], PreferenceData] = {}
+_last: dict[tuple[str, int, Path], tuple[Trajectories, NDArray[np.float64]]] = {}
 
 
 def load_dataset(
     env: MujocoEnv, request: DatasetRequest, workspace: Workspace, stride: int = 1
 ) -> PreferenceData:
-    """A dataset, not to be changed: the last one stays in memory, because trainings on the same follow each other.
+    """A dataset, not to be changed.
+
+    The last trajectories stay in memory, because trainings on the same follow each other: those of other objectives,
+    and of other seeds and corruptions that only label them differently.
 
     Args:
         env: whose dataset.
@@ -89,21 +92,34 @@ def load_dataset(
         workspace: with the pool of rollouts.
         stride: of every so many steps, one is there (see :class:`~mpobench_mujoco.settings.TrainingSettings`).
     """
-    key = (request.key, stride, workspace.cache)
+    pairs = env.dataset_settings(request.scale).pairs
+    sources = draw_sources(request.corruption, pairs, request.seed)
+    key = (env.trajectories_key(request), stride, workspace.cache)
     if key not in _last:
         _last.clear()  # first, so that there is never more than one
-        _last[key] = _build(env, request, workspace, stride)
-    return _last[key]
+        _last[key] = _pick(env, request, sources, workspace, stride)
+    trajectories, returns = _last[key]
+    labels = label(request.corruption, sources, returns, request.seed)
+    pair = np.arange(pairs, dtype=np.int32)
+    first_chosen = labels.chosen == 0
+    return PreferenceData(
+        trajectories,
+        labels,
+        returns,
+        np.where(first_chosen, pair, pairs + pair),
+        np.where(first_chosen, pairs + pair, pair),
+    )
 
 
-def _build(env: MujocoEnv, request: DatasetRequest, workspace: Workspace, stride: int) -> PreferenceData:
-    """Picks from the pool: sources, judge, flips."""
+def _pick(
+    env: MujocoEnv, request: DatasetRequest, sources: NDArray[np.int8], workspace: Workspace, stride: int
+) -> tuple[Trajectories, NDArray[np.float64]]:
+    """Trajectories from the pool, and their returns by pair, ``(pairs, 2)``."""
     xla.configure(workspace.cache)
-    settings = env.dataset_settings(request.scale)
-    sources = draw_sources(request.corruption, settings.pairs, request.seed)
+    pairs = len(sources)
     original = agent_policy(env, "original")
     steps = len(range(0, env.settings.task.steps, stride))
-    n = 2 * settings.pairs
+    n = 2 * pairs
     observations = np.empty((n, original["obs_mean"].size, steps), np.float32)
     actions = np.empty((n, original["b3"].size, steps), np.float32)
     returns, lengths = np.empty(n), np.empty(n, np.int32)
@@ -111,24 +127,15 @@ def _build(env: MujocoEnv, request: DatasetRequest, workspace: Workspace, stride
         block = make_block(env, payload, workspace)
         first, side = payload["first"], payload["draw"]
         wanted = sources[first : first + payload["episodes"], side] == agents.ROLES.index(payload["role"])
-        rows = side * settings.pairs + first + np.flatnonzero(wanted)
+        rows = side * pairs + first + np.flatnonzero(wanted)
         observations[rows] = block.observations[wanted, :, ::stride]
         actions[rows] = block.actions[wanted, :, ::stride]
         returns[rows] = block.returns[wanted]
         lengths[rows] = -(-block.lengths[wanted] // stride)
     observations -= original["obs_mean"][:, None]
     observations /= original["obs_std"][:, None]
-    by_pair = returns.reshape(2, settings.pairs).T
-    labels = label(request.corruption, sources, by_pair, request.seed)
-    pair = np.arange(settings.pairs, dtype=np.int32)
-    first_chosen = labels.chosen == 0
-    return PreferenceData(
-        Trajectories(jnp.asarray(observations), jnp.asarray(actions), jnp.asarray(lengths)),
-        labels,
-        by_pair,
-        np.where(first_chosen, pair, settings.pairs + pair),
-        np.where(first_chosen, settings.pairs + pair, pair),
-    )
+    trajectories = Trajectories(jnp.asarray(observations), jnp.asarray(actions), jnp.asarray(lengths))
+    return trajectories, returns.reshape(2, pairs).T
 
 
 def evaluation_returns(

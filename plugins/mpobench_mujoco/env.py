@@ -5,6 +5,7 @@ Free of jax at import: planning a run asks for configurations and keys only.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -155,6 +156,30 @@ class MujocoEnv(Env):
             for first in range(0, settings.pairs, settings.block)
         ]
 
+    def trajectories_key(self, request: DatasetRequest) -> str:
+        """Content key of a dataset's trajectories, whatever their labels: seeds and corruptions may share them."""
+        from mpobench.labels import draw_sources
+
+        pairs = self.dataset_settings(request.scale).pairs
+        sources = draw_sources(request.corruption, pairs, request.seed)
+        return content_key([self.blocks(request), hashlib.sha256(sources.tobytes()).hexdigest()])
+
+    def alike(self, request: TrainingRequest) -> str:
+        """Trainings on the same trajectories by as many updates of the same size; the objectives may differ."""
+        training = self.training_settings(request)
+        epochs = training.po_epochs if request.objective.two_stage else training.epochs
+        return self._program(request, training, epochs)
+
+    def _program(self, request: TrainingRequest, training: TrainingSettings, epochs: int) -> str:
+        shape = training.model_dump(include={"pairs_per_update", "max_grad_norm", "stride"})
+        return content_key([self.trajectories_key(request.dataset), epochs, shape])
+
+    def at_once(self) -> int:
+        """See :func:`mpobench_mujoco.xla.at_once`."""
+        from mpobench_mujoco import xla
+
+        return xla.at_once()
+
     def prerequisites(self, request: TrainingRequest) -> Sequence[Prerequisite]:
         """Blocks of rollouts, and the SFT stage that all two-stage objectives share."""
         blocks = [
@@ -167,7 +192,10 @@ class MujocoEnv(Env):
             return blocks
         key = content_key(payload := self.sft_payload(request))
         needs = tuple(block.key for block in blocks)
-        return [*blocks, Prerequisite(key, f"sft/{key}.safetensors", "SFT stages", payload, needs)]
+        training = self.training_settings(request)
+        alike = self._program(request, training, training.sft_epochs)
+        sft = Prerequisite(key, f"sft/{key}.safetensors", "SFT stages", payload, needs, alike=alike)
+        return [*blocks, sft]
 
     def prepare(self, payload: JsonObject, request: TrainingRequest, workspace: Workspace) -> None:
         """Makes a block of rollouts or an SFT stage."""
@@ -177,6 +205,22 @@ class MujocoEnv(Env):
             data.make_block(self, payload, workspace)
         else:
             training.sft_stage(self, request, workspace)
+
+    def prepare_together(
+        self, payloads: Sequence[JsonObject], requests: Sequence[TrainingRequest], workspace: Workspace
+    ) -> None:
+        """Makes several SFT stages in one program."""
+        from mpobench_mujoco import training
+
+        training.sft_stages(self, requests, workspace)
+
+    def train_together(
+        self, requests: Sequence[TrainingRequest], workspace: Workspace
+    ) -> Sequence[Trained | None]:
+        """Trains several policies in one program."""
+        from mpobench_mujoco import training
+
+        return training.train_together(self, requests, workspace)
 
     def train(self, request: TrainingRequest, workspace: Workspace) -> Trained:
         """Trains a policy from the original agent, one epoch a program call."""

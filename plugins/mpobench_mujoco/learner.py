@@ -86,6 +86,13 @@ class Program:
         """Adam behind a global-norm clip; the learning rate is applied by the program."""
         return optax.chain(optax.clip_by_global_norm(self.max_grad_norm), optax.scale_by_adam())
 
+    def descend(
+        self, weights: Weights, optimizer_state: Any, gradient: Weights, learning_rate: jax.Array
+    ) -> tuple[Weights, Any]:
+        """One step of the optimizer: new weights and its new state."""
+        direction, optimizer_state = self.optimizer.update(gradient, optimizer_state)
+        return jax.tree.map(lambda w, d: w - learning_rate * d, weights, direction), optimizer_state
+
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def total_logps(weights: Weights, trajectories: Trajectories, members: jax.Array, std: float) -> jax.Array:
@@ -136,33 +143,20 @@ def trajectory_logps(
     return SequenceLogps(totals, trajectories.lengths[members].astype(totals.dtype))
 
 
-def pair_losses(
-    weights: Weights,
-    objective: Objective,
-    std: float,
-    trajectories: Trajectories,
-    members: jax.Array,
-    reference: jax.Array,
-    progress: jax.Array,
-) -> tuple[jax.Array, PreferenceBatch]:
-    """Losses of a minibatch, and what the objective saw.
+def mean_loss(
+    objective: Objective, logps: SequenceLogps, reference: jax.Array, progress: jax.Array
+) -> tuple[jax.Array, EpochCurves]:
+    """The mean loss of a minibatch, and the quantities to watch.
 
     Args:
-        weights: of the policy.
         objective: with its leaves in place.
-        std: the environment's action noise.
-        trajectories: all of the dataset's.
-        members: ``(2 pairs,)`` indices: the chosen ones, then the rejected ones.
+        logps: of the chosen trajectories, then of the rejected ones, ``(2 pairs,)`` each.
         reference: ``(2 pairs,)`` log π_ref of the same.
         progress: share of training done.
 
-    Returns:
-        ``(pairs,)`` losses and the batch.
-
     Raises:
-        ValueError: if the loss has another shape.
+        ValueError: if the objective's losses have another shape than ``(pairs,)``.
     """
-    logps = trajectory_logps(weights, trajectories, members, std)
     pairs = logps.total.shape[0] // 2
 
     def side(part: slice, total: jax.Array) -> SequenceLogps:
@@ -182,7 +176,15 @@ def pair_losses(
             f"{type(objective).__name__}.loss returned shape {getattr(losses, 'shape', None)}, "
             f"where one loss per pair, ({pairs},), is needed"
         )
-    return losses, batch
+    margin = batch.chosen.mean - batch.rejected.mean
+    curves = EpochCurves(
+        jnp.mean(losses),
+        jnp.mean(margin),
+        jnp.mean(margin > 0),
+        jnp.mean(batch.chosen.mean),
+        jnp.mean(batch.rejected.mean),
+    )
+    return curves.loss, curves
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=(2, 3))
@@ -215,37 +217,18 @@ def run_epoch(
     """
     objective = program.objective.model_copy(update=leaves)
 
-    def mean_loss(weights: Weights, rows: jax.Array, progress: jax.Array) -> tuple[jax.Array, EpochCurves]:
+    def loss(weights: Weights, rows: jax.Array, progress: jax.Array) -> tuple[jax.Array, EpochCurves]:
         members = jnp.concatenate([pairs.chosen[rows], pairs.rejected[rows]])
-        losses, batch = pair_losses(
-            weights,
-            objective,
-            program.std,
-            trajectories,
-            members,
-            pairs.reference[members],
-            progress,
-        )
-        loss = jnp.mean(losses)
-        margin = batch.chosen.mean - batch.rejected.mean
-        curves = EpochCurves(
-            loss,
-            jnp.mean(margin),
-            jnp.mean(margin > 0),
-            jnp.mean(batch.chosen.mean),
-            jnp.mean(batch.rejected.mean),
-        )
-        return loss, curves
+        logps = trajectory_logps(weights, trajectories, members, program.std)
+        return mean_loss(objective, logps, pairs.reference[members], progress)
 
     def update(
         carry: tuple[Weights, Any], this: tuple[jax.Array, jax.Array]
     ) -> tuple[tuple[Weights, Any], EpochCurves]:
         weights, optimizer_state = carry
         rows, progress = this
-        gradient, curves = jax.grad(mean_loss, has_aux=True)(weights, rows, progress)
-        direction, optimizer_state = program.optimizer.update(gradient, optimizer_state)
-        weights = jax.tree.map(lambda w, d: w - learning_rate * d, weights, direction)
-        return (weights, optimizer_state), curves
+        gradient, curves = jax.grad(loss, has_aux=True)(weights, rows, progress)
+        return program.descend(weights, optimizer_state, gradient, learning_rate), curves
 
     (weights, optimizer_state), curves = jax.lax.scan(update, (weights, optimizer_state), (order, progress))
     return weights, optimizer_state, EpochCurves(*(jnp.mean(curve) for curve in curves))

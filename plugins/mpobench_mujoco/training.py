@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -13,7 +16,6 @@ from safetensors.numpy import load_file, save_file
 from mpobench import (
     DatasetRequest,
     DivergedError,
-    Objective,
     SequenceLogps,
     Trained,
     TrainingRequest,
@@ -21,87 +23,12 @@ from mpobench import (
     locks,
 )
 from mpobench.keys import content_key
-from mpobench_mujoco import data, learner, policy, xla
+from mpobench_mujoco import data, learner, policy
+from mpobench_mujoco.epochs import Trainee, run_stage
 
 if TYPE_CHECKING:
     from mpobench_mujoco.env import MujocoEnv
     from mpobench_mujoco.settings import TrainingSettings
-
-Curves = dict[str, list[Any]]
-
-
-class Stage:
-    """Epochs of one objective on one dataset, with the optimizer's state carried along.
-
-    Args:
-        std: the environment's action noise.
-        dataset: to train on.
-        training: settings.
-        seed: of the minibatch order.
-    """
-
-    def __init__(
-        self, std: float, dataset: data.PreferenceData, training: TrainingSettings, seed: int
-    ) -> None:
-        self._std, self._dataset, self._training, self._seed = std, dataset, training, seed
-        self.curves: Curves = {name: [] for name in ("stage", *learner.EpochCurves._fields)}
-
-    def run(
-        self,
-        name: str,
-        objective: Objective,
-        weights: policy.Weights,
-        optimizer_state: Any | None,
-        epochs: int,
-        learning_rate: float,
-        reference: jax.Array,
-        workspace: Workspace,
-        phase: str,
-    ) -> tuple[policy.Weights, Any]:
-        """Runs some epochs.
-
-        Raises:
-            DivergedError: when the loss or the weights leave the finite numbers.
-        """
-        program = learner.Program(objective.skeleton, self._std, self._training.max_grad_norm)
-        leaves = jax.tree.map(jnp.asarray, objective.leaves)
-        state = program.optimizer.init(weights) if optimizer_state is None else optimizer_state
-        pairs = learner.Pairs(
-            jnp.asarray(self._dataset.chosen), jnp.asarray(self._dataset.rejected), reference
-        )
-        updates = len(self._dataset.chosen) // self._training.pairs_per_update
-        progress = np.linspace(0.0, 1.0, epochs * updates, dtype=np.float32).reshape(epochs, updates)
-        done = len(self.curves["stage"])
-        shape = "x".join(map(str, self._dataset.trajectories.observations.shape))
-        for epoch in range(epochs):
-            order = learner.epoch_order(
-                self._seed, done + epoch, len(self._dataset.chosen), self._training.pairs_per_update
-            )
-            with xla.first_call(f"{type(objective).__name__}-{shape}-{order.shape[1]}"):
-                weights, state, means = learner.run_epoch(
-                    program,
-                    leaves,
-                    weights,
-                    state,
-                    self._dataset.trajectories,
-                    pairs,
-                    jnp.asarray(order),
-                    jnp.asarray(progress[epoch]),
-                    jnp.asarray(learning_rate, jnp.float32),
-                )
-            self._record(name, epoch, weights, means)
-            workspace.report(phase, (epoch + 1) / epochs)
-        return weights, state
-
-    def _record(self, name: str, epoch: int, weights: policy.Weights, means: learner.EpochCurves) -> None:
-        self.curves["stage"].append(name)
-        for quantity, value in zip(means._fields, means, strict=True):
-            self.curves[quantity].append(float(value))
-        finite = np.isfinite(self.curves["loss"][-1]) and all(
-            np.isfinite(np.asarray(array)).all() for array in weights.values()
-        )
-        if not finite:
-            raise DivergedError(f"loss or weights are not finite after epoch {epoch + 1} of the {name} stage")
 
 
 def initial_weights(env: MujocoEnv, training: TrainingSettings, seed: int) -> policy.Weights:
@@ -115,61 +42,81 @@ def _no_reference(dataset: data.PreferenceData) -> jax.Array:
     return jnp.zeros(dataset.trajectories.lengths.shape)
 
 
-def _copy(weights: policy.Weights) -> policy.Weights:
-    """Fresh buffers: a program takes its weights' own (donation)."""
-    return {name: jnp.array(value) for name, value in weights.items()}
-
-
-def sft_stage(
-    env: MujocoEnv,
-    request: TrainingRequest,
-    workspace: Workspace,
-    dataset: data.PreferenceData | None = None,
-) -> dict[str, np.ndarray]:
+def sft_stage(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> dict[str, np.ndarray]:
     """The SFT stage of a (dataset, seed), which all two-stage objectives share: cached, or made and kept.
 
     Returns:
         ``weights.*``, Adam's ``mu.*``, ``nu.*`` and ``count``, log π_ref(τ) of all trajectories as
         ``reference``, and ``curves.*``.
+
+    Raises:
+        DivergedError: when the loss or the weights leave the finite numbers.
     """
-    file = workspace.cache / "sft" / f"{content_key(env.sft_payload(request))}.safetensors"
-    locks.once(file, lambda: _write(file, _clone(env, request, workspace, dataset)))
+    file = _sft_file(env, request, workspace)
+
+    def make() -> None:
+        (trainee,) = _clone(env, [request], workspace)
+        if trainee.diverged:
+            raise DivergedError(trainee.diverged)
+        _write_sft(file, env, trainee)
+
+    locks.once(file, make)
     loaded: dict[str, np.ndarray] = load_file(file)
     return loaded
 
 
-def _write(file: Any, tensors: dict[str, np.ndarray]) -> None:
-    temporary = file.with_suffix(".partial")
-    save_file(tensors, temporary)
-    temporary.replace(file)
+def sft_stages(env: MujocoEnv, requests: Sequence[TrainingRequest], workspace: Workspace) -> None:
+    """Makes several SFT stages on the same trajectories in one program, but for those that diverge."""
+    files = [_sft_file(env, request, workspace) for request in requests]
+    missing = [(file, request) for file, request in zip(files, requests, strict=True) if not file.exists()]
+    if not missing:
+        return
+    trainees = _clone(env, [request for _, request in missing], workspace)
+    for (file, _), trainee in zip(missing, trainees, strict=True):
+        if not trainee.diverged:
+            _write_sft(file, env, trainee)
 
 
-def _clone(
-    env: MujocoEnv, request: TrainingRequest, workspace: Workspace, dataset: data.PreferenceData | None
-) -> dict[str, np.ndarray]:
-    training, std = env.training_settings(request), env.settings.task.action_std
-    dataset = dataset or data.load_dataset(env, request.dataset, workspace, training.stride)
-    stage = Stage(std, dataset, training, request.seed)
-    weights, state = stage.run(
-        "sft",
-        learner.Cloning(),
-        initial_weights(env, training, request.seed),
-        None,
-        training.sft_epochs,
-        training.learning_rate,
-        _no_reference(dataset),
-        workspace,
-        "SFT stages",
-    )
-    adam = state[1]
-    return {
+def _sft_file(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Path:
+    return workspace.cache / "sft" / f"{content_key(env.sft_payload(request))}.safetensors"
+
+
+def _clone(env: MujocoEnv, requests: Sequence[TrainingRequest], workspace: Workspace) -> list[Trainee]:
+    training = env.training_settings(requests[0])
+    datasets = [data.load_dataset(env, each.dataset, workspace, training.stride) for each in requests]
+    trainees = [
+        Trainee(
+            learner.Cloning(),
+            dataset,
+            request.seed,
+            initial_weights(env, env.training_settings(request), request.seed),
+            _no_reference(dataset),
+            env.training_settings(request).learning_rate,
+        )
+        for request, dataset in zip(requests, datasets, strict=True)
+    ]
+    std = env.settings.task.action_std
+    run_stage("sft", trainees, training, std, training.sft_epochs, workspace, "SFT stages")
+    return trainees
+
+
+def _write_sft(file: Path, env: MujocoEnv, trainee: Trainee) -> None:
+    adam, weights = trainee.optimizer_state[1], trainee.weights
+    reference = learner.all_logps(weights, trainee.dataset.trajectories, env.settings.task.action_std)
+    tensors = {
         **{f"weights.{name}": np.asarray(value) for name, value in weights.items()},
         **{f"mu.{name}": np.asarray(value) for name, value in adam.mu.items()},
         **{f"nu.{name}": np.asarray(value) for name, value in adam.nu.items()},
         "count": np.asarray(adam.count),
-        "reference": np.asarray(learner.all_logps(weights, dataset.trajectories, std)),
-        **{f"curves.{name}": np.asarray(values) for name, values in stage.curves.items() if name != "stage"},
+        "reference": np.asarray(reference),
+        **{
+            f"curves.{name}": np.asarray(values) for name, values in trainee.curves.items() if name != "stage"
+        },
     }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(f".{secrets.token_hex(4)}.partial")
+    save_file(tensors, temporary)
+    temporary.replace(file)
 
 
 def train(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Trained:
@@ -178,32 +125,73 @@ def train(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Tra
     Raises:
         DivergedError: when the loss or the weights leave the finite numbers.
     """
+    ((trainee, seconds),) = _train(env, [request], workspace)
+    if trainee.diverged:
+        raise DivergedError(trainee.diverged)
+    return _trained(env, trainee, seconds)
+
+
+def train_together(
+    env: MujocoEnv, requests: Sequence[TrainingRequest], workspace: Workspace
+) -> list[Trained | None]:
+    """Trains several policies on the same trajectories in one program; None for those that diverge."""
+    found = _train(env, requests, workspace)
+    return [None if trainee.diverged else _trained(env, trainee, seconds) for trainee, seconds in found]
+
+
+def _train(
+    env: MujocoEnv, requests: Sequence[TrainingRequest], workspace: Workspace
+) -> list[tuple[Trainee, dict[str, float]]]:
+    """Trainees at the end of their training, and the share of the time that each took."""
     began = time.perf_counter()
-    training, std = env.training_settings(request), env.settings.task.action_std
-    dataset = data.load_dataset(env, request.dataset, workspace, training.stride)
+    first = env.training_settings(requests[0])
+    datasets = [data.load_dataset(env, each.dataset, workspace, first.stride) for each in requests]
     loaded = time.perf_counter()
-    original = data.agent_policy(env, "original")
-    stage = Stage(std, dataset, training, request.seed)
-    if request.objective.two_stage:
-        sft = sft_stage(env, request, workspace, dataset)
-        stage.curves["stage"] += ["sft"] * training.sft_epochs
-        for name in learner.EpochCurves._fields:
-            stage.curves[name] += sft[f"curves.{name}"].tolist()
-        weights = _part(sft, "weights")
-        state = _adam_state(sft, weights, training) if training.keep_optimizer_state else None
-        reference, epochs, rate = (
-            jnp.asarray(sft["reference"]),
-            training.po_epochs,
-            training.po_learning_rate,
-        )
-    else:
-        weights, state = initial_weights(env, training, request.seed), None
-        reference, epochs, rate = _no_reference(dataset), training.epochs, training.learning_rate
-    weights, _ = stage.run(
-        "po", request.objective, _copy(weights), state, epochs, rate, reference, workspace, "training"
-    )
+    if len(requests) > 1:
+        sft_stages(env, [each for each in requests if each.objective.two_stage], workspace)
+    trainees = [
+        _begin(env, each, dataset, workspace) for each, dataset in zip(requests, datasets, strict=True)
+    ]
+    epochs = first.po_epochs if requests[0].objective.two_stage else first.epochs
+    run_stage("po", trainees, first, env.settings.task.action_std, epochs, workspace, "training")
     seconds = {"load": loaded - began, "train": time.perf_counter() - loaded}
-    return Trained(policy.with_weights(original, weights), stage.curves, seconds)
+    share = {name: value / len(requests) for name, value in seconds.items()}
+    return [(trainee, share) for trainee in trainees]
+
+
+def _begin(
+    env: MujocoEnv, request: TrainingRequest, dataset: data.PreferenceData, workspace: Workspace
+) -> Trainee:
+    """A policy before the stage that its objective rules."""
+    training = env.training_settings(request)
+    if not request.objective.two_stage:
+        weights = initial_weights(env, training, request.seed)
+        return Trainee(
+            request.objective,
+            dataset,
+            request.seed,
+            weights,
+            _no_reference(dataset),
+            training.learning_rate,
+        )
+    sft = sft_stage(env, request, workspace)
+    weights = _part(sft, "weights")
+    curves = {name: sft[f"curves.{name}"].tolist() for name in learner.EpochCurves._fields}
+    return Trainee(
+        request.objective,
+        dataset,
+        request.seed,
+        weights,
+        jnp.asarray(sft["reference"]),
+        training.po_learning_rate,
+        _adam_state(sft, weights, training) if training.keep_optimizer_state else None,
+        {"stage": ["sft"] * training.sft_epochs, **curves},
+    )
+
+
+def _trained(env: MujocoEnv, trainee: Trainee, seconds: dict[str, float]) -> Trained:
+    original = data.agent_policy(env, "original")
+    return Trained(policy.with_weights(original, trainee.weights), trainee.curves, seconds)
 
 
 def pair_logps(
@@ -212,7 +200,7 @@ def pair_logps(
     """Log π(τ) of both sides of a dataset's pairs under the policy at the end of the SFT stage."""
     dataset = data.load_dataset(env, request, workspace)
     wanted = TrainingRequest(request, "", learner.Cloning(), request.seed)
-    totals = sft_stage(env, wanted, workspace, dataset)["reference"]
+    totals = sft_stage(env, wanted, workspace)["reference"]
     lengths = np.asarray(dataset.trajectories.lengths)
     return (
         SequenceLogps(totals[dataset.chosen], lengths[dataset.chosen]),

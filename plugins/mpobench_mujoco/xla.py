@@ -6,6 +6,8 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterator
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 from mpobench.locks import lock
@@ -31,11 +33,29 @@ def configure(cache: Path) -> None:
         cache: the folder that runs share.
     """
     os.environ.setdefault("PJRT_NPROC", "1")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share an accelerator's memory
     import jax
 
     jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+TOGETHER = 256
+"""Policies that an accelerator trains in one program: each takes up to 2 MB for the activations of a trajectory."""
+
+
+def at_once() -> int:
+    """How many policies this process best trains in one program.
+
+    On a processor one alone, because worker processes in parallel use all cores; an accelerator would idle with a
+    64×64 network of one policy.
+    """
+    if not entry_points(group="jax_plugins") and find_spec("libtpu") is None:
+        return 1  # without importing jax
+    import jax
+
+    return 1 if jax.default_backend() == "cpu" else TOGETHER
 
 
 _called: set[str] = set()

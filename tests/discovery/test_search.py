@@ -79,6 +79,18 @@ def test_a_finished_search_goes_on_when_it_is_given_more(discover: Run, tmp_path
     assert_same_search(tmp_path / "by-steps", tmp_path / "at-once")
 
 
+def test_members_that_a_device_trains_at_once_are_the_same(discover: Run, tmp_path: Path) -> None:
+    assert discover(tmp_path / "alone").returncode == 0
+    log = tmp_path / "cache" / "work.log"
+    log.unlink()
+    done = discover(tmp_path / "at-once", "--env", "bandit:device=3")
+    assert done.returncode == 0, done.stderr
+    work = log.read_text()
+    assert work.count("2 trainings together") == 2 * 2, "of each generation, each worker takes half"
+    assert work.count("train ") == 2 * 2, "start and result, on two held-out seeds: one for each worker"
+    assert_same_search(tmp_path / "alone", tmp_path / "at-once")
+
+
 def assert_same_search(one: Path, other: Path) -> None:
     """To the bit: every mean, every state, every fitness, and the objective."""
     for mine, theirs in zip(generations(one), generations(other), strict=True):

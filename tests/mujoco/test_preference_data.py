@@ -138,14 +138,19 @@ def test_labels_of_one_seed_repeat_and_of_two_seeds_differ():
         assert (one != other).any()
 
 
-def test_the_last_dataset_stays_in_memory_and_no_other(tla, invented):
-    dataset, other = (request(tla, corruption="base", seed=seed).dataset for seed in (0, 1))
-    invent_pool(tla, dataset, invented)
-    invent_pool(tla, other, invented)
-    first = data.load_dataset(tla, dataset, invented)
-    assert data.load_dataset(tla, dataset, invented) is first
-    data.load_dataset(tla, other, invented)
+def test_the_last_trajectories_stay_in_memory_and_no_others(tla, invented):
+    def of(corruption, seed):
+        dataset = request(tla, corruption=corruption, seed=seed).dataset
+        invent_pool(tla, dataset, invented)
+        return data.load_dataset(tla, dataset, invented)
+
+    first = of("base", 0)
+    noisy, other = of("noisy:0.5", 0), of("base", 1)
+    assert noisy.trajectories is other.trajectories is first.trajectories, "labels alone differ"
+    assert (noisy.chosen != first.chosen).any()
+    mixed = of("mixed", 0)
+    assert mixed.trajectories is not first.trajectories
     assert len(data._last) == 1
-    again = data.load_dataset(tla, dataset, invented)
-    assert again is not first
+    again = of("base", 0)
+    assert again.trajectories is not first.trajectories
     np.testing.assert_array_equal(again.trajectories.observations, first.trajectories.observations)
