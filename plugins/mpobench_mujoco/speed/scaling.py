@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
 import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 
 from mpobench.launchers import Local
 from mpobench_mujoco import xla
 
-ROUNDS = 20
+ROUNDS, UPDATES = 9, 10
+"""Turns of each, and rounds of the compiled update in a task."""
 
 
 def train_for_a_while(cache: Path, rounds: int) -> tuple[float, float]:
@@ -26,20 +30,33 @@ def train_for_a_while(cache: Path, rounds: int) -> tuple[float, float]:
 def throughput(cache: Path, workers: int) -> tuple[float, float]:
     """How often several warm workers do the work of one, and the least share of a core that any of them got.
 
+    One and several take turns, so that a machine whose speed drifts slows both alike: the median counts.
+
     Args:
         cache: for compiled programs.
         workers: processes at once.
     """
+    with Local().open(1, lambda *_: None) as one, Local().open(workers, lambda *_: None) as many:
+        for executor, processes in ((one, 1), (many, workers)):
+            _together(executor, cache, processes, 1)  # compiles
+        rounds = [
+            (_together(one, cache, workers, UPDATES), _together(many, cache, workers, UPDATES))
+            for _ in range(ROUNDS)
+        ]
+    gains = [alone.seconds / together.seconds for alone, together in rounds]
+    return statistics.median(gains), min(each.share for turn in rounds for each in turn)
 
-    def seconds(processes: int) -> tuple[float, float]:
-        with Local().open(processes, lambda *_: None) as executor:
-            warm = [executor.submit(train_for_a_while, cache, 1) for _ in range(processes)]
-            for each in warm:
-                each.result()
-            began = time.perf_counter()
-            tasks = [executor.submit(train_for_a_while, cache, ROUNDS) for _ in range(workers)]
-            shares = [cpu / wall for wall, cpu in (task.result() for task in tasks)]
-            return time.perf_counter() - began, min(shares)
 
-    (one, alone), (many, together) = seconds(1), seconds(workers)
-    return one / many, min(alone, together)
+@dataclass(frozen=True)
+class _Turn:
+    """Seconds on the wall clock, and the least share of a core that a worker got."""
+
+    seconds: float
+    share: float
+
+
+def _together(executor: Executor, cache: Path, tasks: int, rounds: int) -> _Turn:
+    began = time.perf_counter()
+    futures = [executor.submit(train_for_a_while, cache, rounds) for _ in range(tasks)]
+    shares = [cpu / wall for wall, cpu in (future.result() for future in futures)]
+    return _Turn(time.perf_counter() - began, min(shares))
