@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from mpobench_mujoco.policy import Policy
 
 
-PHYSICS = 2
-"""Raised when rollouts change, if only by rounding. 2: environments side by side in the last axis."""
+PHYSICS = 3
+"""Raised when rollouts change, if only by rounding. 2: environments side by side in the last axis. 3: where they are
+not, the compiler's own vector width."""
 
 
 class MujocoEnv(Env):
