@@ -129,16 +129,19 @@ class _Schedule:
         self._store, self._cache, self._retrain, self._outcome = store, cache, retrain, outcome
         self._jobs = {training.key: (training, cells) for training, cells in jobs}
         self._prerequisites: dict[str, tuple[Prerequisite, Training]] = {}
+        self._alike: dict[str, str] = {}
         self._groups: dict[str, list[str]] = {}
         self._trained: set[str] = set()
         self._waits: dict[str, set[str]] = {}
         for training, _ in jobs:
             try:
                 own = {each.key: each for each in self._missing(training)}
+                alike = "" if self._has_policy(training) else training.env.component.alike(training.request)
             except Exception as error:  # noqa: BLE001  # a corruption may be asked here, and may be a stranger's
                 self._fail(training.key, tasks.failed(training.key, error))
                 continue
             self._prerequisites |= {key: (each, training) for key, each in own.items()}
+            self._alike |= {training.key: alike, **{key: each.alike for key, each in own.items()}}
             self._waits |= {key: set(each.needs) & own.keys() for key, each in own.items()}
             self._waits[training.key] = set(own)
 
@@ -213,7 +216,7 @@ class _Schedule:
         """Puts a task before those that a device carries out at once, which does so; they find their work done."""
         alike: dict[tuple[str, str, str], list[str]] = {}
         for task in self._waits:
-            if value := self._alike(task):
+            if value := self._alike[task]:
                 kind = self._phase(task), self._training(task).env.text, value
                 alike.setdefault(kind, []).append(task)
         widths: dict[str, int] = {}
@@ -228,12 +231,6 @@ class _Schedule:
         for group, members in self._groups.items():
             for task in members:
                 self._waits[task] = self._waits[task] | {group}
-
-    def _alike(self, task: str) -> str:
-        if task in self._prerequisites:
-            return self._prerequisites[task][0].alike
-        training = self._training(task)
-        return "" if self._has_policy(training) else training.env.component.alike(training.request)
 
     def _came_of(self, group: str, found: Together) -> None:
         """Members go on: what could not be done at once is done alone, and says itself what is wrong."""
