@@ -179,15 +179,11 @@ class _Schedule:
         self._form_groups(executor)
         running: dict[Future[Any], str] = {}
         while self._waits or running:
-            for task in sorted((task for task, needs in self._waits.items() if not needs), key=self._dataset):
-                del self._waits[task]
-                members = self._members(task)
-                if task in self._groups and len(members) < 2:  # the others have failed
-                    self._release(task, None)
-                    continue
-                for each in members:
-                    display.update(each, self._phase(each), 0.0)
-                running[self._submit(executor, task)] = task
+            while ready := [task for task, needs in self._waits.items() if not needs]:
+                for task in sorted(ready, key=self._dataset):
+                    self._begin(task, executor, display, running)
+            if not running and self._waits:
+                raise MpobenchError(f"prerequisites wait for each other: {', '.join(sorted(self._waits))}")
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 task = running.pop(future)
@@ -212,8 +208,20 @@ class _Schedule:
                     else:
                         self._release(task, failure)
 
+    def _begin(
+        self, task: str, executor: Executor, display: progress.Display, running: dict[Future[Any], str]
+    ) -> None:
+        del self._waits[task]
+        members = self._members(task)
+        if task in self._groups and len(members) < 2:  # the others have failed
+            self._release(task, None)
+            return
+        for each in members:
+            display.update(each, self._phase(each), 0.0)
+        running[self._submit(executor, task)] = task
+
     def _form_groups(self, executor: Executor) -> None:
-        """Puts a task before those that a device carries out at once, which does so; they find their work done."""
+        """Puts a task before those that a device carries out at once, which does so; they find it done."""
         alike: dict[tuple[str, str, str], list[str]] = {}
         for task in self._waits:
             if value := self._alike[task]:
@@ -236,8 +244,7 @@ class _Schedule:
         """Members go on: what could not be done at once is done alone, and says itself what is wrong."""
         self._trained |= found.made
         if found.problem:
-            count = len(self._groups[group])
-            self._outcome.alone.append(f"{count} tasks could not be carried out at once: {found.problem}")
+            self._outcome.alone.append(found.problem)
         self._release(group, None)
 
     def _members(self, task: str) -> list[str]:
@@ -302,6 +309,9 @@ class _Schedule:
                 self._prerequisites[task] = (prerequisite, self._jobs[job][0])
                 self._waits[task] = set()  # what it needs itself is made
                 return
+        self._release(
+            task, tasks.failed(task, error)
+        )  # nobody needs it: what waits for it beside jobs, neither
 
     def _fail(self, job: str, failure: Finished) -> None:
         """A training that cannot begin: its cells fail in its place."""

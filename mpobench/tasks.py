@@ -15,7 +15,7 @@ from pathlib import Path
 from mpobench import progress
 from mpobench.atomic import write_atomically
 from mpobench.cells import Cell, Training, TrainingSpec
-from mpobench.errors import DivergedError, MpobenchError
+from mpobench.errors import DivergedError
 from mpobench.loading import one_line
 from mpobench.protocols import JsonObject, Trained
 from mpobench.records import measured, unfinished
@@ -39,11 +39,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Together:
-    """What came of tasks that were carried out at once; those that are missing are carried out alone.
+    """What came of tasks that were to be carried out at once; those that are missing are carried out alone.
 
     Attributes:
         made: keys of the trainings whose policy is there now.
-        problem: why none was carried out; empty if they were.
+        problem: what went wrong, for the user; empty if nothing did.
     """
 
     made: frozenset[str] = frozenset()
@@ -53,8 +53,8 @@ class Together:
 def at_once(spec: TrainingSpec) -> int:
     """How many trainings like this one the worker's device carries out at once."""
     try:
-        return spec.build(get_registry()).env.component.at_once()
-    except MpobenchError:  # it could not be built again: the training itself will say so
+        return max(1, spec.build(get_registry()).env.component.at_once())
+    except Exception:  # noqa: BLE001  # whatever it is, the training itself meets it again, and says so
         return 1
 
 
@@ -83,25 +83,28 @@ def make_together(
             Workspace(cache, _report_all(each.key for each in prerequisites)),
         )
     except Exception as error:  # noqa: BLE001  # whatever it is, it is met again where each is made alone
-        return Together(problem=one_line(error))
+        return Together(problem=_not_at_once(specs, error))
     return Together()
 
 
 def train_together(specs: Sequence[TrainingSpec], results: Path, cache: Path) -> Together:
     """Trains the policies of alike trainings at once and keeps them where their results will be."""
-    store = ResultStore(results)
+    store, made = ResultStore(results), set[str]()
     try:
         trainings = [spec.build(get_registry()) for spec in specs]
         workspace = Workspace(cache, _report_all(each.key for each in trainings))
         policies = trainings[0].env.component.train_together([each.request for each in trainings], workspace)
-        made = set()
         for training, trained in zip(trainings, policies, strict=True):
             if trained is not None:
                 _keep(training, trained, store)
                 made.add(training.key)
     except Exception as error:  # noqa: BLE001  # as above
-        return Together(problem=one_line(error))
+        return Together(frozenset(made), _not_at_once(specs, error))
     return Together(frozenset(made))
+
+
+def _not_at_once(specs: Sequence[TrainingSpec], error: Exception) -> str:
+    return f"{len(specs)} tasks could not be carried out at once: {one_line(error)}"
 
 
 def _report_all(keys: Iterable[str]) -> Callable[[str, float], None]:

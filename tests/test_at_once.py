@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from lab import Lab
+from bandit_plugin import Bandit
+from lab import Here, Lab
+
+import mpobench
+from mpobench import Prerequisite, TrainingRequest
+from mpobench.runner import execute
+from mpobench.suite import Suite, plan
 
 ALL = "sft,dpo,ipo,orpo"
 
@@ -71,3 +79,67 @@ def test_a_failed_shared_file_fails_what_waits_for_it(lab: Lab, objectives: str)
     assert warning.startswith("2 tasks could not be carried out at once: RuntimeError: the lever is stuck")
     trained = [what for what in lab.work() if "train" in what]
     assert trained == (["4 trainings together"] if "orpo" in objectives else [])
+
+
+@pytest.mark.parametrize("device", [1, 9])
+@pytest.mark.parametrize("formula", ["lpo", "ipo"], ids=["one stage", "two stages"])
+def test_an_objective_file_that_vanishes_fails_its_own_cells(
+    lab: Lab, tmp_path: Path, formula: str, device: int
+) -> None:
+    file = tmp_path / "gone.json"
+    mpobench.save_objective(file, mpobench.objective(formula), formula, name="gone", summary="X")
+    asked = {"envs": f"bandit:device={device}", "scale": "smoke", "objectives": f"{file},sft", "seeds": 2}
+    suite = Suite.of(asked)
+    planned = plan(suite, lab.registry)
+    file.unlink()
+    outcome = execute(planned, lab.store, Here(), 1, suite.rerun, lab.cache)
+    assert outcome.ran == {"ok": 2, "error": 2}
+    assert all(f"cannot read objective file {file}" in line for line in outcome.failures)
+
+
+def test_alone_too(lab: Lab, tmp_path: Path) -> None:
+    """The same with nobody left who needs its shared files."""
+    file = tmp_path / "gone.json"
+    mpobench.save_objective(file, mpobench.objective("ipo"), "ipo", name="gone", summary="X")
+    suite = Suite.of({"envs": "bandit", "scale": "smoke", "objectives": str(file)})
+    planned = plan(suite, lab.registry)
+    file.unlink()
+    assert execute(planned, lab.store, Here(), 1, suite.rerun, lab.cache).ran == {"error": 1}
+
+
+def test_a_device_that_cannot_be_asked_trains_one_by_one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(env: Bandit) -> int:
+        raise RuntimeError("no driver")
+
+    monkeypatch.setattr(Bandit, "at_once", broken)
+    assert lab.run("sft,orpo").ran == {"ok": 2}
+    assert not [what for what in lab.work() if "together" in what]
+
+
+def test_what_was_kept_before_a_failure_is_not_trained_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.run("sft,orpo,cpo")
+    lab.work()
+    kept, save = [], Bandit.save_policy
+
+    def full(env: Bandit, policy: float, folder: Path) -> None:
+        kept.append(folder)
+        if len(kept) == 2:
+            raise OSError("no space left")
+        save(env, policy, folder)
+
+    monkeypatch.setattr(Bandit, "save_policy", full)
+    outcome = lab.run("sft,orpo,cpo", envs="bandit:device=3", rerun="all")
+    assert outcome.ran == {"ok": 3}
+    assert outcome.alone == ["3 tasks could not be carried out at once: OSError: no space left"]
+    assert sum(lab.work().values()) == 1 + 2, "one was kept, two are trained alone"
+
+
+def test_files_that_wait_for_each_other_are_an_error(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def knot(env: Bandit, request: TrainingRequest) -> list[Prerequisite]:
+        return [Prerequisite(one, one, "knots", {}, needs=(other,)) for one, other in ("ab", "ba")]
+
+    monkeypatch.setattr(Bandit, "prerequisites", knot)
+    with pytest.raises(mpobench.MpobenchError, match="prerequisites wait for each other"):
+        lab.run("sft")

@@ -82,16 +82,28 @@ def _request(member: Member, start: TrainingRequest) -> TrainingRequest:
 
 def _train(env: Env, requests: Sequence[TrainingRequest], workspace: Workspace) -> Sequence[Trained | None]:
     """A policy for each request; None where training diverged."""
-    try:
-        for request in requests:
-            for each in env.prerequisites(request):
-                if not (workspace.cache / each.path).exists():
-                    env.prepare(each.payload, request, workspace)
-        if len(requests) > 1:
+    alike = {env.alike(request) for request in requests}
+    if len(requests) > 1 and len(alike) == 1 and alike != {""}:
+        # What fails at once, for want of memory say, may do alone; what else is wrong is met again there.
+        with contextlib.suppress(Exception):
+            for request in requests:
+                _prepare(env, request, workspace)
             return env.train_together(requests, workspace)
-        return [env.train(requests[0], workspace)]
-    except DivergedError:  # the SFT stage, which members of a generation share, or the only training
-        return [None] * len(requests)
+    return [_train_alone(env, request, workspace) for request in requests]
+
+
+def _train_alone(env: Env, request: TrainingRequest, workspace: Workspace) -> Trained | None:
+    try:
+        _prepare(env, request, workspace)
+        return env.train(request, workspace)
+    except DivergedError:
+        return None
+
+
+def _prepare(env: Env, request: TrainingRequest, workspace: Workspace) -> None:
+    for each in env.prerequisites(request):
+        if not (workspace.cache / each.path).exists():
+            env.prepare(each.payload, request, workspace)
 
 
 def _scored(

@@ -228,13 +228,15 @@ def measure(
     return [found[member.index] for member in members]
 
 
-def _parts(members: list[Member], executor: Executor, workers: int) -> Iterator[list[Member]]:
-    """Members that a worker trains at once: as many as its device carries out, but every worker has its part."""
-    for spec, alike in itertools.groupby(members, lambda member: member.spec):
-        together = list(alike)
-        share = -(-len(together) // max(workers, 1))
-        size = min(executor.submit(at_once, spec).result(), share)
-        yield from (together[first : first + size] for first in range(0, len(together), size))
+def _parts(members: list[Member], executor: Executor, workers: int) -> list[list[Member]]:
+    """Members that a worker trains at once: as many as its device carries out, but none while another worker idles."""
+    parts: list[list[Member]] = []
+    width = executor.submit(at_once, members[0].spec).result() if members else 1
+    for _, group in itertools.groupby(members, lambda member: member.spec):
+        together = list(group)
+        size = min(width, -(-len(together) // max(workers, 1)))
+        parts += (together[first : first + size] for first in range(0, len(together), size))
+    return parts
 
 
 def _result(future: Future[list[Score]]) -> list[Score]:

@@ -117,7 +117,7 @@ def _run(search: Search, wanted: Any, output: Path, launcher: str, workers: int 
                 comparison = outcome.compare(task, numbers, folder, executor, count, cache)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
-                f"{folder.generations()} of {search.generations} generations are kept in {output}, and the members "
+                f"{folder.generations()} of {search.generations} generations are kept in {output}, and the scores "
                 "of the next one: the same command goes on from here"
             ) from None
         cost = outcome.Cost.of(generations)

@@ -63,7 +63,10 @@ def _measure(tasks: list[MujocoEnv], batch: int, processes: int, display: Displa
 
     gain, share = throughput(cache, processes)
     display.finish("workers", ["measuring"])
-    return [*rows, (f"{processes} workers", f"{gain:.2f} times one", f"least share of a core: {share:.0%}")]
+    return [
+        *rows,
+        (f"{processes} workers", f"{gain:.2f} times one", f"each on a core of its own: {share:.0%}"),
+    ]
 
 
 def _call(function: str, *arguments: Any) -> Any:

@@ -83,8 +83,8 @@ def load_dataset(
 ) -> PreferenceData:
     """A dataset, not to be changed.
 
-    The last trajectories stay in memory, because trainings on the same follow each other: those of other objectives,
-    and of other seeds and corruptions that only label them differently.
+    The last trajectories stay in memory, because trainings on one dataset follow each other; a dataset that only labels
+    the same trajectories differently (of another seed, or another noise) finds them there, too.
 
     Args:
         env: whose dataset.

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from mpobench_mujoco.policy import Policy
 
 
-PHYSICS = 3
+PHYSICS = {"spring": 2, "positional": 2, "generalized": 3, "mjx": 3}
 """Raised when rollouts change, if only by rounding. 2: environments side by side in the last axis. 3: where they are
 not, the compiler's own vector width."""
 
@@ -121,7 +121,7 @@ class MujocoEnv(Env):
         """What a block of the rollout pool is made from; its content key is its name in the cache."""
         return {
             "make": "rollouts",
-            "physics": PHYSICS,
+            "physics": PHYSICS[self.backend],
             "task": self.settings.task.model_dump(),
             "backend": self.backend,
             "agent": agents.find(self.name, self.backend, role)[1].sha256,
@@ -140,6 +140,7 @@ class MujocoEnv(Env):
         return {
             "make": "sft",
             "dataset": request.dataset.key,
+            "trajectories": self.trajectories_key(request.dataset),
             "training": training.model_dump(include=kept),
             "seed": request.seed,
         }
@@ -163,7 +164,10 @@ class MujocoEnv(Env):
 
         pairs = self.dataset_settings(request.scale).pairs
         sources = draw_sources(request.corruption, pairs, request.seed)
-        return content_key([self.blocks(request), hashlib.sha256(sources.tobytes()).hexdigest()])
+        normalised_by = agents.find(self.name, self.backend, "original")[1].sha256
+        return content_key(
+            [self.blocks(request), normalised_by, hashlib.sha256(sources.tobytes()).hexdigest()]
+        )
 
     def alike(self, request: TrainingRequest) -> str:
         """Trainings on the same trajectories by as many updates of the same size; the objectives may differ."""

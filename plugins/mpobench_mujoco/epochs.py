@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpobench import Objective, Workspace
+from mpobench.keys import content_key
 from mpobench_mujoco import learner, policy, together, xla
 from mpobench_mujoco.data import PreferenceData
 
@@ -116,6 +117,7 @@ class _Together:
         self._programs = tuple(
             (learner.Program(group[0].objective.skeleton, std, max_grad_norm), len(group)) for group in groups
         )
+        self._kind = f"together-{content_key([[repr(program), count] for program, count in self._programs])}"
         self._leaves = tuple(
             _stack([jax.tree.map(jnp.asarray, each.objective.leaves) for each in group]) for group in groups
         )
@@ -126,7 +128,7 @@ class _Together:
 
     def epoch(self, orders: list[np.ndarray], progress: np.ndarray) -> Means:
         trajectories = self._trainees[0].dataset.trajectories
-        with xla.first_call(_name(f"{len(self._trainees)}-together", trajectories, orders)):
+        with xla.first_call(_name(self._kind, trajectories, orders)):
             self.weights, self._states, means = together.run_epoch(
                 self._programs,
                 self._leaves,

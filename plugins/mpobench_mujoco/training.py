@@ -115,8 +115,11 @@ def _write_sft(file: Path, env: MujocoEnv, trainee: Trainee) -> None:
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(f".{secrets.token_hex(4)}.partial")
-    save_file(tensors, temporary)
-    temporary.replace(file)
+    try:
+        save_file(tensors, temporary)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def train(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Trained:
@@ -147,8 +150,6 @@ def _train(
     first = env.training_settings(requests[0])
     datasets = [data.load_dataset(env, each.dataset, workspace, first.stride) for each in requests]
     loaded = time.perf_counter()
-    if len(requests) > 1:
-        sft_stages(env, [each for each in requests if each.objective.two_stage], workspace)
     trainees = [
         _begin(env, each, dataset, workspace) for each, dataset in zip(requests, datasets, strict=True)
     ]

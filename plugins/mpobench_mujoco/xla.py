@@ -32,13 +32,18 @@ def configure(cache: Path) -> None:
     Args:
         cache: the folder that runs share.
     """
-    os.environ.setdefault("PJRT_NPROC", "1")
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share an accelerator's memory
+    _before_jax()
     import jax
 
     jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _before_jax() -> None:
+    """What XLA reads from the environment when its backend starts."""
+    os.environ.setdefault("PJRT_NPROC", "1")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share an accelerator's memory
 
 
 TOGETHER = 256
@@ -53,6 +58,7 @@ def at_once() -> int:
     """
     if not entry_points(group="jax_plugins") and find_spec("libtpu") is None:
         return 1  # without importing jax
+    _before_jax()
     import jax
 
     return 1 if jax.default_backend() == "cpu" else TOGETHER

@@ -23,7 +23,7 @@ def corruption(text):
 def load(env, text, workspace, seed=0, scale="smoke"):
     """A dataset of invented rollouts, and the blocks that it was picked from."""
     dataset = request(env, corruption=text, seed=seed).dataset
-    dataset = replace(dataset, scale=scale, key=content_key([dataset.key, scale]))
+    dataset = replace(dataset, scale=scale)
     blocks = invent_pool(env, dataset, workspace)
     return data.load_dataset(env, dataset, workspace), blocks
 
@@ -52,7 +52,6 @@ def test_every_trajectory_is_the_one_of_its_agent_side_and_row(tla, invented, te
 def test_a_stride_reads_every_so_many_steps(tla, invented, stride):
     whole, _ = load(tla, "noisy:0.3", invented)
     dataset = request(tla, corruption="noisy:0.3").dataset
-    dataset = replace(dataset, key=content_key([dataset.key, "smoke"]))
     part = data.load_dataset(tla, dataset, invented, stride)
     for name in ("observations", "actions"):
         every, some = (getattr(each.trajectories, name) for each in (whole, part))

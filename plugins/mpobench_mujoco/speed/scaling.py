@@ -11,8 +11,8 @@ from pathlib import Path
 from mpobench.launchers import Local
 from mpobench_mujoco import xla
 
-ROUNDS, UPDATES = 9, 10
-"""Turns of each, and rounds of the compiled update in a task."""
+TURNS, ROUNDS = 9, 10
+"""Turns of each, and rounds of fifty updates in a task."""
 
 
 def train_for_a_while(cache: Path, rounds: int) -> tuple[float, float]:
@@ -28,9 +28,9 @@ def train_for_a_while(cache: Path, rounds: int) -> tuple[float, float]:
 
 
 def throughput(cache: Path, workers: int) -> tuple[float, float]:
-    """How often several warm workers do the work of one, and the least share of a core that any of them got.
+    """How often several warm workers do the work of one, and the share of a core that the worst off of them got.
 
-    One and several take turns, so that a machine whose speed drifts slows both alike: the median counts.
+    One and several take turns, so that a machine whose speed drifts slows both alike: medians count.
 
     Args:
         cache: for compiled programs.
@@ -39,17 +39,17 @@ def throughput(cache: Path, workers: int) -> tuple[float, float]:
     with Local().open(1, lambda *_: None) as one, Local().open(workers, lambda *_: None) as many:
         for executor, processes in ((one, 1), (many, workers)):
             _together(executor, cache, processes, 1)  # compiles
-        rounds = [
-            (_together(one, cache, workers, UPDATES), _together(many, cache, workers, UPDATES))
-            for _ in range(ROUNDS)
+        turns = [
+            (_together(one, cache, workers, ROUNDS), _together(many, cache, workers, ROUNDS))
+            for _ in range(TURNS)
         ]
-    gains = [alone.seconds / together.seconds for alone, together in rounds]
-    return statistics.median(gains), min(each.share for turn in rounds for each in turn)
+    gains = [alone.seconds / together.seconds for alone, together in turns]
+    return statistics.median(gains), statistics.median(each.share for turn in turns for each in turn)
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """Seconds on the wall clock, and the least share of a core that a worker got."""
+    """Seconds on the wall clock, and the share of a core that the worst off worker got."""
 
     seconds: float
     share: float
