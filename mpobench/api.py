@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpobench.atomic import write_atomically
-from mpobench.cells import Cell
-from mpobench.leaderboard import TITLE, render_markdown
+from mpobench.files.atomic import write_atomically
+from mpobench.files.cache import cache_folder
+from mpobench.leaderboard.page import TITLE, render_markdown
+from mpobench.planning.cells import Cell
+from mpobench.planning.plan import Plan, plan
+from mpobench.planning.suite import Suite
 from mpobench.protocols import Objective
-from mpobench.registry import get_registry
-from mpobench.results import CellResult, ResultFileError, ResultStore
-from mpobench.runner import Outcome, cache_folder, execute
-from mpobench.suite import Plan, Suite, plan
+from mpobench.registry.registry import get_registry
+from mpobench.results.cell_result import CellResult
+from mpobench.results.store import ResultFileError, ResultStore
+from mpobench.running.outcome import Outcome
+from mpobench.running.runner import execute
 
 
 def objective(spec: str) -> Objective:
@@ -71,7 +75,9 @@ def run_suite(suite: Suite) -> Run:
     expanded = plan(suite, registry)
     launcher = registry.build("launcher", suite.launcher).component
     store = ResultStore(suite.results)
-    outcome = execute(expanded, store, launcher, suite.workers, suite.rerun, cache_folder())
+    outcome = execute(
+        expanded, store, launcher, suite.workers, suite.rerun, cache_folder(), suite.cell_timeout
+    )
     damaged: list[ResultFileError] = []
     results = store.load_all(on_bad=damaged.append)
     page = render_markdown(results, title=suite.title or TITLE)
@@ -84,7 +90,7 @@ def run(suite: str | Path | None = None, **options: Any) -> Run:
 
     Args:
         suite: a TOML file, or None.
-        **options: the fields of :class:`~mpobench.suite.Suite`, above the file's.
+        **options: the fields of :class:`~mpobench.planning.suite.Suite`, above the file's.
 
     Example:
         >>> mpobench.run(objectives="dpo,orpo", corruptions="noisy:0.1", scale="smoke")

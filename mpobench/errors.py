@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 
 class MpobenchError(Exception):
     """Any failure that the user, not the developer, has to mend."""
@@ -21,3 +23,12 @@ class SpecError(RequestError):
 
 class DivergedError(MpobenchError):
     """Training left the finite numbers; the cell is recorded as *diverged*, with this reason."""
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's type and message in one line of at most 300 characters."""
+    if isinstance(error, ValidationError):
+        text = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        return f"invalid {error.title}: {text}"[:300]
+    text = " ".join(str(error).split())
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[:300]

@@ -24,6 +24,7 @@ from mpobench import (
     EnvCard,
     Evaluator,
     EvaluatorCard,
+    GroupTraining,
     Metric,
     Objective,
     PreferenceBatch,
@@ -35,19 +36,19 @@ from mpobench import (
     Workspace,
     hookimpl,
 )
-from mpobench.keys import content_key
+from mpobench.files.keys import content_key
 
 PULLS = 20
 THETA = (-1.0, 1.0)
 PAYOFF = (0.0, 1.0)
 
 
-class Bandit(Env):
+class Bandit(GroupTraining, Env):
     """Learn to pull the arm that pays."""
 
     default_evaluators: ClassVar[tuple[str, ...]] = ("payoff",)
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"device"})
+    not_in_key: ClassVar[frozenset[str]] = frozenset({"device"})
 
     device: int = Field(1, ge=1, description="trainings that the device carries out at once")
     noise: float = Field(0.5, gt=0, description="standard deviation of a payoff")
@@ -64,18 +65,18 @@ class Bandit(Env):
 
     def prerequisites(self, request: TrainingRequest) -> list[Prerequisite]:
         request.dataset.corruption.sources(1, np.random.default_rng(0))  # which agents does it need?
-        pulls = Prerequisite(*self._file("pulls", request), "pulls", {"make": "pulls"})
+        pulls = Prerequisite(*self._file("pulls", request), "pulls", ("pulls", request))
         if not request.objective.two_stage:
             return [pulls]
         sft = Prerequisite(
-            *self._file("sft", request), "SFT stages", {"make": "sft"}, needs=(pulls.key,), alike="sft"
+            *self._file("sft", request), "SFT stages", ("sft", request), needs=(pulls.key,), group_key="sft"
         )
         return [pulls, sft]
 
-    def alike(self, request: TrainingRequest) -> str:
+    def group_key(self, request: TrainingRequest) -> str:
         return content_key([request.objective.two_stage, self.training_config(request)])
 
-    def at_once(self) -> int:
+    def group_size(self) -> int:
         return self.device
 
     def _file(self, make: str, request: TrainingRequest) -> tuple[str, str]:
@@ -83,25 +84,24 @@ class Bandit(Env):
         key = content_key([make, self.noise, request.dataset.key, request.seed, config])
         return key, f"{make}-{key}.npy"
 
-    def prepare(self, payload: dict[str, Any], request: TrainingRequest, workspace: Workspace) -> None:
-        log(workspace, f"{payload['make']} {request.seed}")
-        self._make(payload, request, workspace)
+    def prepare(self, payload: tuple[str, TrainingRequest], workspace: Workspace) -> None:
+        make, request = payload
+        log(workspace, f"{make} {request.seed}")
+        self._make(make, request, workspace)
 
-    def prepare_together(
-        self, payloads: Sequence[dict[str, Any]], requests: Sequence[TrainingRequest], workspace: Workspace
-    ) -> None:
+    def prepare_group(self, payloads: Sequence[tuple[str, TrainingRequest]], workspace: Workspace) -> None:
         log(workspace, f"{len(payloads)} SFT stages together")
-        for payload, request in zip(payloads, requests, strict=True):
+        for make, request in payloads:
             with contextlib.suppress(DivergedError):
-                self._make(payload, request, workspace)
+                self._make(make, request, workspace)
 
-    def _make(self, payload: dict[str, Any], request: TrainingRequest, workspace: Workspace) -> None:
+    def _make(self, make: str, request: TrainingRequest, workspace: Workspace) -> None:
         made = (
             self._pull(request.dataset)
-            if payload["make"] == "pulls"
+            if make == "pulls"
             else np.array(self._descend(request, Cloning(), THETA[0], workspace, "SFT stages")[0])
         )
-        file = workspace.cache / self._file(payload["make"], request)[1]
+        file = workspace.cache / self._file(make, request)[1]
         np.save(partial := file.with_name(f"{file.stem}-{os.getpid()}.npy"), made)
         partial.replace(file)
 
@@ -139,9 +139,7 @@ class Bandit(Env):
         log(workspace, f"train {request.objective_name} {request.seed}")
         return self._train(request, workspace)
 
-    def train_together(
-        self, requests: Sequence[TrainingRequest], workspace: Workspace
-    ) -> list[Trained | None]:
+    def train_group(self, requests: Sequence[TrainingRequest], workspace: Workspace) -> list[Trained | None]:
         log(workspace, f"{len(requests)} trainings together")
 
         def one(request: TrainingRequest) -> Trained | None:

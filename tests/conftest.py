@@ -18,7 +18,7 @@ from processes import Install, Run, environment, program, write_distribution
 import mpobench_corruptions.hooks
 import mpobench_objectives.hooks
 from mpobench import save_objective
-from mpobench.registry import Registry, get_registry
+from mpobench.registry.registry import Registry, get_registry
 
 # Tests run in as many processes as there are cores: OpenMP's threads of each would wait for those of the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -47,9 +47,7 @@ def bandits() -> Registry:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, bandits: Registry, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    # Tasks look their components up in the process that they run in, which is this one.
-    monkeypatch.setattr("mpobench.tasks.get_registry", lambda: bandits)
+def lab(tmp_path: Path, bandits: Registry) -> Lab:
     return Lab(tmp_path, bandits)
 
 

@@ -34,16 +34,14 @@ class JammedBandit(Bandit):
             raise ZeroDivisionError("no lever\nat all")
         return super().dataset_config(scale)
 
-    def prepare(self, payload: dict[str, Any], request: TrainingRequest, workspace: Workspace) -> None:
-        if payload["make"] == self.stage:
+    def prepare(self, payload: tuple[str, TrainingRequest], workspace: Workspace) -> None:
+        if payload[0] == self.stage:
             raise RuntimeError("the lever\nis stuck")
-        super().prepare(payload, request, workspace)
+        super().prepare(payload, workspace)
 
-    def prepare_together(
-        self, payloads: Sequence[dict[str, Any]], requests: Sequence[TrainingRequest], workspace: Workspace
-    ) -> None:
-        for payload, request in zip(payloads, requests, strict=True):
-            self.prepare(payload, request, workspace)
+    def prepare_group(self, payloads: Sequence[tuple[str, TrainingRequest]], workspace: Workspace) -> None:
+        for payload in payloads:
+            self.prepare(payload, workspace)
 
 
 class Raises(Objective):

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mpobench.protocols import Launcher
-from mpobench.registry import Registry
-from mpobench.results import ResultStore
-from mpobench.runner import Outcome, execute
-from mpobench.suite import Suite, plan
+from mpobench.planning.plan import plan
+from mpobench.planning.suite import Suite
+from mpobench.protocols import Launcher, Report, Workers
+from mpobench.registry.registry import Registry
+from mpobench.results.store import ResultStore
+from mpobench.running.outcome import Outcome
+from mpobench.running.runner import execute
 
 
 class Here(Launcher):
     """Tasks run in a thread of this process, one after the other."""
 
     @contextmanager
-    def open(self, workers: int | None, report: Callable[[str, str, float], None]) -> Iterator[Executor]:
+    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
         with ThreadPoolExecutor(1) as executor:
-            yield executor
+            yield Workers(executor, lambda: 1)
 
 
 class Lab:

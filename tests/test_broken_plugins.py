@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mpobench.results import ResultStore
+from mpobench.results.store import ResultStore
 
 OBJECTIVE = """
 from mpobench import Objective, ObjectiveCard, hookimpl

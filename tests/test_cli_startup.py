@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mpobench.cli.lazy import BUILTIN
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
 
 HEAVY = {"jax", "torch", "brax", "numpy", "scipy", "optax", "mujoco", "matplotlib", "rich"}
 LISTINGS = [

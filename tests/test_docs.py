@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from mpobench import hookspecs
-from mpobench.leaderboard import render_markdown
-from mpobench.loading import HOOKS
-from mpobench.registry import Registry
-from mpobench.results import read_results
+from mpobench.leaderboard.page import render_markdown
+from mpobench.registry import hookspecs
+from mpobench.registry.loading import HOOKS
+from mpobench.registry.registry import Registry
+from mpobench.results.store import read_results
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md")

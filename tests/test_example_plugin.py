@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from clean_environment import REPOSITORY, in_environment, lay_out, make_environment, own_tests
 
-from mpobench.results import ResultStore
+from mpobench.results.store import ResultStore
 
 EXAMPLE = REPOSITORY / "plugins" / "example"
 

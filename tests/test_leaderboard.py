@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from mpobench.cli.leaderboard import app
 from mpobench.errors import RequestError
-from mpobench.leaderboard import render_markdown, render_terminal
-from mpobench.results import CellResult, ResultStore, read_results
-from mpobench.standings import natural, standings
+from mpobench.leaderboard.page import render_markdown, render_terminal
+from mpobench.leaderboard.standings import natural, standings
+from mpobench.results.cell_result import CellResult
+from mpobench.results.store import ResultStore, read_results
 
 
 def cell(objective: str, corruption: str = "base", seed: int = 0, **changes: Any) -> CellResult:

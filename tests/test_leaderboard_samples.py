@@ -7,8 +7,8 @@ import random
 from test_leaderboard import cell
 
 from mpobench import Sample
-from mpobench.leaderboard import render_markdown, render_terminal
-from mpobench.results import CellResult
+from mpobench.leaderboard.page import render_markdown, render_terminal
+from mpobench.results.cell_result import CellResult
 
 
 def results() -> list[CellResult]:

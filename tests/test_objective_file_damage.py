@@ -14,8 +14,8 @@ from objective_file_samples import one_step, weights
 from safetensors.numpy import load_file, save, save_file
 
 from mpobench import save_objective
-from mpobench.objective_files import ObjectiveFileError
-from mpobench.registry import Registry
+from mpobench.registry.objective_files import ObjectiveFileError
+from mpobench.registry.registry import Registry
 
 Spoil = Callable[[Path, dict[str, Any], dict[str, Any]], None]
 DAMAGES: dict[str, tuple[Spoil, str]] = {

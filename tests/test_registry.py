@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpobench import CorruptionCard, ObjectiveCard, hookimpl
-from mpobench.cards import Kind
-from mpobench.composition import ComposedCorruption, decisions
 from mpobench.errors import PluginError, SpecError
-from mpobench.keys import content_key
-from mpobench.registry import PROTOCOLS, Registry, get_registry
+from mpobench.files.keys import content_key
+from mpobench.registry.cards import Kind
+from mpobench.registry.corruption_sum import ComposedCorruption, decisions
+from mpobench.registry.registry import PROTOCOLS, Registry, get_registry
 
 KINDS: list[Any] = sorted(PROTOCOLS)
 INSTALLED = [(kind, each.card.name) for kind in KINDS for each in get_registry().cards(kind)]
@@ -88,7 +88,7 @@ def test_defaults_lie_below_explicit_values(toys: Registry) -> None:
     weights=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=3),
 )
 def test_canonical_text_builds_the_same_component(toys: Registry, **fields: Any) -> None:
-    from mpobench.specs import canonical
+    from mpobench.registry.specs import canonical
 
     built = toys.build("objective", canonical("loss", fields))
     again = toys.build("objective", built.text)

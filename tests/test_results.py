@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mpobench.atomic import write_atomically
 from mpobench.errors import RequestError
-from mpobench.results import CellResult, ResultFileError, ResultStore, jsonl, read_results, write_jsonl
+from mpobench.files.atomic import write_atomically
+from mpobench.results.cell_result import CellResult
+from mpobench.results.store import ResultFileError, ResultStore, jsonl, read_results, write_jsonl
 
 
 def result(**changes: Any) -> CellResult:
@@ -257,7 +258,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_alone(tmp_path: Path) -
     path.write_text("old")
     program = (
         "import pathlib, resource, sys\n"
-        "from mpobench.atomic import write_atomically\n"
+        "from mpobench.files.atomic import write_atomically\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "write_atomically(pathlib.Path(sys.argv[1]), b'x' * 100_000)\n"
     )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpobench.errors import SpecError
-from mpobench.specs import Spec, canonical, format_value, parse, read_value, split_list, split_sum
+from mpobench.registry.specs import Spec, canonical, format_value, parse, read_value, split_list, split_sum
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True)
 KEYS = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpobench.errors import RequestError
-from mpobench.statistics import (
+from mpobench.leaderboard.statistics import (
     Interval,
     interquartile_mean,
     interquartile_mean_interval,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import pickle
 import time
 from pathlib import Path
@@ -11,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpobench.errors import RequestError, SpecError
-from mpobench.registry import Registry
-from mpobench.suite import SEEDS, Plan, Suite, plan
+from mpobench.planning.env_plan import plan_training
+from mpobench.planning.plan import Plan, plan
+from mpobench.planning.suite import SEEDS, Suite
+from mpobench.registry.registry import Registry
 
 
 def toy_suite(**fields: Any) -> Suite:
@@ -119,7 +120,7 @@ def test_a_plan_is_a_product(toys: Registry) -> None:
     )
     assert len(made.cells) == len({cell.key for cell in made.cells}) == len(made.trainings) == 2 * 3 * 2 * 2
     assert len({cell.dataset_key for cell in made.cells}) == 2 * 3 * 2
-    assert {cell.evaluator for cell in made.cells} == set(made.evaluators) == {"length"}
+    assert {cell.evaluator for cell in made.cells} == {"length"}
     assert [cell.seed for cell in made.cells[:3]] == [0, 1, 0]
 
 
@@ -193,7 +194,7 @@ def test_more_seeds_keep_the_keys_of_the_first(toys: Registry) -> None:
     seed=st.integers(0, 2),
     epochs=st.integers(1, 5),
 )
-def test_a_worker_rebuilds_a_training_from_plain_strings(
+def test_a_training_is_carried_to_a_worker_as_it_is(
     toys: Registry, gravity: float, rate: float, beta: float, label: str, seed: int, epochs: int
 ) -> None:
     suite = toy_suite(
@@ -204,10 +205,23 @@ def test_a_worker_rebuilds_a_training_from_plain_strings(
         training={"epochs": epochs},
     )
     training = plan(suite, toys).trainings[seed]
-    spec = pickle.loads(pickle.dumps(training.spec))
-    rebuilt = spec.build(toys)
-    assert dataclasses.asdict(rebuilt.request) == dataclasses.asdict(training.request)
-    assert rebuilt == training
+    assert pickle.loads(pickle.dumps(training)) == training
+    lone = plan_training(
+        toys,
+        suite.envs[0],
+        suite.corruptions[0],
+        suite.objectives[0],
+        seed,
+        suite.scale,
+        evaluators=suite.evaluators,
+        overrides=suite.training,
+    )
+    assert lone == training
+
+
+def test_more_cells_than_fit_into_memory_are_refused_with_their_number(toys: Registry) -> None:
+    with pytest.raises(RequestError, match=r"the suite has 99,999,999,999 cells.*take fewer --seeds"):
+        plan(toy_suite(corruptions="plain", objectives="loss", seeds=99_999_999_999), toys)
 
 
 def test_requests_that_cannot_be_carried_out(toys: Registry) -> None:

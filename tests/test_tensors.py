@@ -16,8 +16,8 @@ from hypothesis.extra import numpy as arrays_of
 from pydantic import Field, ValidationError
 
 from mpobench import Objective, PreferenceBatch, Tensors
-from mpobench.fields import describe, validated
-from mpobench.keys import content_key
+from mpobench.files.keys import content_key
+from mpobench.registry.fields import describe, validated
 
 ARRAYS = st.dictionaries(
     st.text(max_size=5),
@@ -135,13 +135,13 @@ def test_a_field_dumps_as_its_digest_in_json_and_as_itself_in_python() -> None:
 
 def test_leaves_are_what_a_trainer_may_trace_and_the_skeleton_is_the_rest() -> None:
     objective = Weighted(weights={"a": np.ones(3, np.float32)}, beta=2.0)
-    assert list(objective.leaves) == ["weights", "beta"]
-    assert type(objective.leaves["weights"]) is dict
-    assert objective.leaves["beta"] == 2.0
-    assert list(Weighted().leaves) == ["beta"]
+    assert list(objective.params) == ["weights", "beta"]
+    assert type(objective.params["weights"]) is dict
+    assert objective.params["beta"] == 2.0
+    assert list(Weighted().params) == ["beta"]
     alike = Weighted(weights={"a": np.zeros(3, np.float32)}, beta=3.0)
-    assert objective.skeleton == alike.skeleton
-    assert hash(objective.skeleton) == hash(alike.skeleton)
-    assert objective.skeleton != Weighted().skeleton, "without a network it is another program"
-    assert objective.skeleton != Weighted(weights=objective.weights, steps=3).skeleton
-    assert Weighted.model_validate(dict(objective.skeleton.model_copy(update=objective.leaves))) == objective
+    assert objective.static == alike.static
+    assert hash(objective.static) == hash(alike.static)
+    assert objective.static != Weighted().static, "without a network it is another program"
+    assert objective.static != Weighted(weights=objective.weights, steps=3).static
+    assert Weighted.model_validate(dict(objective.static.model_copy(update=objective.params))) == objective

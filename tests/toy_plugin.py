@@ -32,7 +32,7 @@ class Task(Env):
     default_evaluators: ClassVar[tuple[str, ...]] = ("length",)
     gravity: float = 9.8
 
-    def refuses(self, corruption: DatasetCorruption) -> str | None:
+    def skip_reason(self, corruption: DatasetCorruption) -> str | None:
         return "has only one agent" if isinstance(corruption, Swap) else None
 
     def objective_defaults(self, name: str, fields: frozenset[str]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Lengthwise(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (Metric("length", "steps"),)
     only: float | None = None
 
-    def refuses(self, env: Env) -> str | None:
+    def skip_reason(self, env: Env) -> str | None:
         return "wants another gravity" if self.only not in (None, getattr(env, "gravity", None)) else None
 
     def config(self, env: Env, scale: str) -> dict[str, Any]:

@@ -11,17 +11,16 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from mpobench.building import Configured
 from mpobench.cli.plugins import row
-from mpobench.cli.tables import print_table
+from mpobench.display.tables import print_table
 from mpobench.errors import RequestError, SpecError
-from mpobench.fields import FieldDoc, describe
-from mpobench.loading import Registered
-from mpobench.objective_files import ObjectiveFile, ObjectiveFileCard, read_objective_file
-from mpobench.protocols import Objective
-from mpobench.registry import get_registry
-from mpobench.specs import format_value, is_file, parse
-from mpobench.tensors import Tensors
+from mpobench.protocols import Objective, Tensors
+from mpobench.registry.build import Configured
+from mpobench.registry.fields import FieldDoc, describe
+from mpobench.registry.loading import Registered
+from mpobench.registry.objective_files import ObjectiveFile, ObjectiveFileCard, read_objective_file
+from mpobench.registry.registry import get_registry
+from mpobench.registry.specs import format_value, is_file, parse
 
 _Kind: TypeAlias = Literal["env", "corruption", "objective", "evaluator", "launcher"]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
@@ -77,7 +76,7 @@ def _about(registered: Registered) -> dict[str, Any]:
     needs: dict[str, bool | None] = {"two_stage": None, "needs_reference": None}
     # A broken plugin, or a field that has no default, is listed all the same.
     with contextlib.suppress(RequestError):
-        objective = get_registry().outline(registered.card.name)
+        objective = get_registry().without_tensors(registered.card.name)
         needs = {"two_stage": objective.two_stage, "needs_reference": objective.needs_reference}
     return {**row(registered), **needs}
 

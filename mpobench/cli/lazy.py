@@ -9,10 +9,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from mpobench.errors import MpobenchError, PluginError
-from mpobench.loading import one_line
-from mpobench.registry import get_registry, import_target
-from mpobench.suggestions import suggest
+from mpobench.errors import MpobenchError, PluginError, one_line
+from mpobench.registry.registry import get_registry, import_target
+from mpobench.registry.suggestions import suggest
 
 BUILTIN: dict[str, tuple[str, str]] = {
     "run": ("mpobench.cli.run:app", "Run a suite and print its leaderboard."),

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from mpobench.atomic import write_atomically
 from mpobench.errors import RequestError
-from mpobench.leaderboard import TITLE, render_markdown
-from mpobench.results import ResultFileError, jsonl, read_results
+from mpobench.files.atomic import write_atomically
+from mpobench.leaderboard.page import TITLE, render_markdown
+from mpobench.results.store import ResultFileError, jsonl, read_results
 
 _DIFF_LINES = 40
 

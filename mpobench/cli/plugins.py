@@ -7,11 +7,11 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from mpobench.cards import Kind
 from mpobench.cli.lazy import BUILTIN
-from mpobench.cli.tables import print_table
-from mpobench.loading import Registered
-from mpobench.registry import Registry, get_registry
+from mpobench.display.tables import print_table
+from mpobench.registry.cards import Kind
+from mpobench.registry.loading import Registered
+from mpobench.registry.registry import Registry, get_registry
 
 
 def plugins(

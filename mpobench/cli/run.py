@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from mpobench.cli.overrides import overrides
 from mpobench.errors import RequestError
-from mpobench.suite import Suite
+from mpobench.planning.overrides import overrides
+from mpobench.planning.suite import Suite
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -40,6 +40,10 @@ def run(
     launcher: Annotated[str | None, typer.Option(help="Where cells run. Default: local.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Tasks at once. Default: what the launcher offers.")
+    ] = None,
+    cell_timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds that a task may take; then its cells fail. Default: no limit."),
     ] = None,
     rerun: Annotated[
         str | None,
@@ -76,6 +80,7 @@ def run(
         "results": results,
         "launcher": launcher,
         "workers": workers,
+        "cell_timeout": cell_timeout,
         "rerun": rerun,
         "title": title,
     }
@@ -106,14 +111,14 @@ def _show_plan(suite: Suite) -> None:
 
 def _run(suite: Suite, debug: bool) -> int:
     from mpobench.api import run_suite
-    from mpobench.leaderboard import render_terminal
+    from mpobench.leaderboard.page import render_terminal
 
     try:
         done = run_suite(suite)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished cells are kept, the same command goes on from here") from None
     typer.echo(render_terminal(done.results), nl=False)
-    for warning in (*done.outcome.replaced, *done.outcome.alone, *done.damaged):
+    for warning in (*done.outcome.replaced, *done.outcome.ungrouped, *done.damaged):
         typer.echo(f"mpobench: warning: {warning}", err=True)
     for line in dict.fromkeys(done.outcome.failures):  # once, however many evaluators wait for a training
         typer.echo(f"mpobench: {line}", err=True)

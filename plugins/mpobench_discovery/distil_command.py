@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from mpobench import Objective, ObjectiveCard, RequestError, Workspace, __version__, save_objective
-from mpobench.building import Configured
-from mpobench.cells import Training, TrainingSpec
-from mpobench.cli.tables import print_table
-from mpobench.errors import PluginError
-from mpobench.fields import validated
-from mpobench.keys import content_key
-from mpobench.loading import one_line
-from mpobench.objective_files import ObjectiveFileCard
+from mpobench.display.tables import print_table
+from mpobench.env_kit.pair_logps import HasPairLogps
+from mpobench.errors import PluginError, one_line
+from mpobench.files.cache import cache_folder
+from mpobench.files.keys import content_key
+from mpobench.planning.cells import Training
+from mpobench.planning.env_plan import plan_training
 from mpobench.protocols import JsonObject, Scale
-from mpobench.registry import get_registry
-from mpobench.runner import cache_folder
+from mpobench.registry.build import Configured
+from mpobench.registry.fields import validated
+from mpobench.registry.objective_files import ObjectiveFileCard
+from mpobench.registry.registry import get_registry
 
 if TYPE_CHECKING:
     from mpobench_discovery.distil import Distilled, Points
@@ -84,23 +85,24 @@ def distil(
       mpobench run --objectives orpo,./orpo-distilled.json --corruptions noisy:0.3
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
     stated = {"env": env, "corruption": corruption, "scale": scale}
-    training = _training(objective, stated, seed)
-    source = training.objective
+    training, source = _training(objective, stated, seed)
     name = name or _slug(source.text)
     output = output or Path(f"{name}.json")
     _check_stages(source)
     _check_output(output, name)
     with _blamed(source):
         _check_moment(source, progress)
-    points, where = _points(training)
+    points, where = _points(training, source)
     with _blamed(source):
         found = _distilled(source, points, degree, progress)
-    _save(output, name, training, found, {"points": where, "progress": progress})
+    _save(output, name, training, source, found, {"points": where, "progress": progress})
     print_table((source.text, "distilled"), _rows(found, where))
     typer.echo(f"\n{found.polynomial.formula}\n{output}")
 
 
-def _training(objective: str, stated: dict[str, str | None], seed: int) -> Training:
+def _training(
+    objective: str, stated: dict[str, str | None], seed: int
+) -> tuple[Training, Configured[Objective]]:
     """Any training on the dataset: what is stated of it, what the objective file's provenance says, or the usual.
 
     Raises:
@@ -118,8 +120,10 @@ def _training(objective: str, stated: dict[str, str | None], seed: int) -> Train
             f"{file}: its provenance has scale {data['scale']!r}: give --scale {'|'.join(scales)}"
         )
     # The objective as it was given: what a spec leaves out depends on the environment's defaults.
-    spec = TrainingSpec(data["env"], data["corruption"], objective, (), seed, scales[data["scale"]])
-    return spec.build(registry)
+    training = plan_training(
+        registry, data["env"], data["corruption"], objective, seed, scales[data["scale"]]
+    )
+    return training, registry.build("objective", objective, training.env.objective_defaults)
 
 
 def _slug(text: str) -> str:
@@ -188,7 +192,7 @@ def _reduction(objective: Objective) -> str:
     return getattr(objective, "reduction", "mean")
 
 
-def _points(training: Training) -> tuple[Points, str]:
+def _points(training: Training, source: Configured[Objective]) -> tuple[Points, str]:
     """Where to look at the objective, and what that is in words.
 
     Raises:
@@ -198,15 +202,15 @@ def _points(training: Training) -> tuple[Points, str]:
 
     from mpobench_discovery.distil import Points, grid
 
-    env, corruption, dataset = training.env.text, training.corruption.text, training.request.dataset
-    words = f"{env}, {corruption}, seed {dataset.seed}, {dataset.scale}"
+    cell = training.cells[0]
+    words = f"{cell.env}, {cell.corruption}, seed {cell.seed}, {cell.scale}"
     typer.echo(f"pairs of {words}: found in {cache_folder()}, or made", err=True)
-    sums = _reduction(training.objective.component) == "sum"
-    sides = training.env.component.pair_logps(dataset, Workspace(cache_folder()))
-    if sides is None:
+    sums = _reduction(source.component) == "sum"
+    if not isinstance(training.env, HasPairLogps):
         if sums:
-            raise RequestError(f"{env} cannot tell log-probabilities of its pairs: state reduction=mean")
+            raise RequestError(f"{cell.env} cannot tell log-probabilities of its pairs: state reduction=mean")
         return grid(*PAPER_SPAN), f"a grid from {PAPER_SPAN[0]:g} to {PAPER_SPAN[1]:g} nats per step"
+    sides = training.env.pair_logps(training.request.dataset, Workspace(cache_folder()))
     chosen, rejected = (np.asarray(side.total if sums else side.mean, np.float64) for side in sides)
     return Points(chosen, rejected).spread(), f"{len(chosen)} pairs ({words})"
 
@@ -220,10 +224,15 @@ def _distilled(
 
 
 def _save(
-    file: Path, name: str, training: Training, found: Distilled, circumstances: dict[str, str | float | None]
+    file: Path,
+    name: str,
+    training: Training,
+    source: Configured[Objective],
+    found: Distilled,
+    circumstances: dict[str, str | float | None],
 ) -> None:
     """Writes the polynomial, and how it was made."""
-    source, dataset = training.objective, training.request.dataset
+    cell = training.cells[0]
     model = get_registry().resolve("objective", POLYNOMIAL)
     fields = {**found.polynomial.fields, "reduction": _reduction(source.component)}
     polynomial = validated(model, fields, f"{source.text}, distilled", RequestError)
@@ -232,10 +241,10 @@ def _save(
     provenance: JsonObject = {
         "distilled_from": source.text,
         "digest": content_key(source.identity),
-        "env": training.env.text,
-        "corruption": training.corruption.text,
-        "seed": dataset.seed,
-        "scale": dataset.scale,
+        "env": cell.env,
+        "corruption": cell.corruption,
+        "seed": cell.seed,
+        "scale": cell.scale,
         **{key: value for key, value in circumstances.items() if value is not None},
         "degree": found.degree,
         **{key: float(f"{value:.4g}") for key, value in asdict(found.accuracy).items()},

@@ -15,13 +15,12 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from mpobench import Objective, PreferenceBatch, RequestError, SequenceLogps, Tensors
-from mpobench.atomic import write_atomically
-from mpobench.building import Configured
-from mpobench.errors import PluginError
-from mpobench.loading import one_line
-from mpobench.objective_files import ObjectiveFile, StoredTensors, read_objective_file
+from mpobench.errors import PluginError, one_line
+from mpobench.files.atomic import write_atomically
 from mpobench.protocols import JsonObject
-from mpobench.registry import Registry, get_registry
+from mpobench.registry.build import Configured
+from mpobench.registry.objective_files import ObjectiveFile, StoredTensors, read_objective_file
+from mpobench.registry.registry import Registry, get_registry
 
 if TYPE_CHECKING:
     import numpy as np

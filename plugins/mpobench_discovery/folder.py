@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from mpobench import RequestError
-from mpobench.atomic import write_atomically
+from mpobench.files.atomic import write_atomically
 from mpobench.protocols import JsonObject
 from mpobench_discovery.genome import Numbers
 from mpobench_discovery.members import Score

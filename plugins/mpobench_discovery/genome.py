@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mpobench import Objective, RequestError, Tensors
-from mpobench.building import Defaults
-from mpobench.registry import get_registry
+from mpobench.registry.build import Defaults
+from mpobench.registry.registry import get_registry
 
 Numbers: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Arrays by field and part of the objective, ``{"g_network": {"bias": (9, 14), ...}, ...}``; a pytree."""

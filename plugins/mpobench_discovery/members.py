@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mpobench import DivergedError, Env, Evaluator, Trained, TrainingRequest, Workspace
-from mpobench.cells import Training, TrainingSpec
-from mpobench.registry import get_registry
+from mpobench import DivergedError, Env, Evaluator, GroupTraining, Trained, TrainingRequest, Workspace
+from mpobench.planning.cells import Training
 from mpobench_discovery.genome import Numbers, with_numbers
 
 
@@ -22,15 +21,15 @@ class Member:
     Attributes:
         generation: from 1; −n for the comparison of the start with the result of n generations.
         index: within the generation.
-        spec: training of the start, whose objective is replaced: it names environment, dataset and evaluator.
-        numbers: of the learned fields, as the objective has them; None for the objective that ``spec`` names.
+        training: of the start, whose objective is replaced: it has environment, dataset and evaluator.
+        numbers: of the learned fields, as the objective has them; None for the start itself.
         training_seed: of the training.
         evaluation_seed: of the score.
     """
 
     generation: int
     index: int
-    spec: TrainingSpec
+    training: Training
     numbers: Numbers | None
     training_seed: int
     evaluation_seed: int
@@ -59,13 +58,13 @@ def scores(members: Sequence[Member], cache: Path) -> list[Score]:
     """Trains members, several at once if there are several, and evaluates their policies.
 
     Args:
-        members: with one spec.
+        members: of one training.
         cache: the folder that runs share.
     """
     began = time.perf_counter()
-    training, workspace = members[0].spec.build(get_registry()), Workspace(cache)
+    training, workspace = members[0].training, Workspace(cache)
     requests = [_request(member, training.request) for member in members]
-    policies = _train(training.env.component, requests, workspace)
+    policies = _train(training.env, requests, workspace)
     share = (time.perf_counter() - began) / len(members)
     return [
         _scored(member, training, trained, share, workspace)
@@ -82,28 +81,20 @@ def _request(member: Member, start: TrainingRequest) -> TrainingRequest:
 
 def _train(env: Env, requests: Sequence[TrainingRequest], workspace: Workspace) -> Sequence[Trained | None]:
     """A policy for each request; None where training diverged."""
-    alike = {env.alike(request) for request in requests}
-    if len(requests) > 1 and len(alike) == 1 and alike != {""}:
-        # What fails at once, for want of memory say, may do alone; what else is wrong is met again there.
-        with contextlib.suppress(Exception):
-            for request in requests:
-                _prepare(env, request, workspace)
-            return env.train_together(requests, workspace)
+    if len(requests) > 1 and isinstance(env, GroupTraining):
+        group_keys = {env.group_key(request) for request in requests}
+        if len(group_keys) == 1 and group_keys != {""}:
+            # A group that fails, for want of memory say, may train one by one; other faults are met again there.
+            with contextlib.suppress(Exception):
+                return env.train_group(requests, workspace)
     return [_train_alone(env, request, workspace) for request in requests]
 
 
 def _train_alone(env: Env, request: TrainingRequest, workspace: Workspace) -> Trained | None:
     try:
-        _prepare(env, request, workspace)
         return env.train(request, workspace)
     except DivergedError:
         return None
-
-
-def _prepare(env: Env, request: TrainingRequest, workspace: Workspace) -> None:
-    for each in env.prerequisites(request):
-        if not (workspace.cache / each.path).exists():
-            env.prepare(each.payload, request, workspace)
 
 
 def _scored(
@@ -119,12 +110,12 @@ def _scored(
         workspace: for the evaluator.
     """
     began = time.perf_counter()
-    (evaluator,) = training.evaluators
+    planned = training.evaluators[0]
     metrics: dict[str, float] = {}
     if trained is not None:
         with contextlib.suppress(DivergedError):
-            metrics = evaluator.component.evaluate(
-                training.env.component,
+            metrics = planned.evaluator.evaluate(
+                training.env,
                 trained.policy,
                 member.evaluation_seed,
                 training.request.dataset.scale,
@@ -133,7 +124,7 @@ def _scored(
     return Score(
         member.generation,
         member.index,
-        _fitness(evaluator.component, metrics),
+        _fitness(planned.evaluator, metrics),
         share + time.perf_counter() - began,
         _steps(training, metrics),
     )
@@ -150,7 +141,6 @@ def _fitness(evaluator: Evaluator, metrics: dict[str, float]) -> float:
 
 def _steps(training: Training, metrics: dict[str, float]) -> int:
     """Environment steps of an evaluation, where the evaluator tells episodes and their mean length."""
-    (evaluator,) = training.evaluators
-    config = evaluator.component.config(training.env.component, training.request.dataset.scale)
-    steps = metrics.get("length", 0.0) * float(config.get("episodes", 0))
+    episodes = training.evaluators[0].config.get("episodes", 0)
+    steps = metrics.get("length", 0.0) * float(episodes)
     return round(steps) if math.isfinite(steps) else 0

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from scipy.special import stdtrit
 
-from mpobench import Objective, save_objective
-from mpobench.objective_files import ObjectiveFileError, read_objective_file
-from mpobench.progress import Display
+from mpobench import Objective, Workers, save_objective
+from mpobench.display.progress import Display
+from mpobench.env_kit.versions import library_versions
 from mpobench.protocols import JsonObject
-from mpobench.records import library_versions
-from mpobench.registry import get_registry
+from mpobench.registry.objective_files import ObjectiveFileError, read_objective_file
+from mpobench.registry.registry import get_registry
+from mpobench.running.prerequisites import make_prerequisites
 from mpobench_discovery import METHOD
 from mpobench_discovery.folder import Folder, Generation
 from mpobench_discovery.genome import Numbers
-from mpobench_discovery.search import Task, measure
+from mpobench_discovery.members import Member
+from mpobench_discovery.search import SearchPlan, measure, plan_trainings
 from mpobench_discovery.table import number
 
 HELD_OUT: dict[str, int] = {"smoke": 2, "quick": 12, "paper": 25}
@@ -103,31 +104,31 @@ def averaged(generations: Sequence[Generation], share: float) -> Numbers:
     }
 
 
-def compare(
-    task: Task, numbers: Numbers, folder: Folder, executor: Executor, workers: int, cache: Path
-) -> Comparison:
+class _Progress:
+    """Progress of the comparison."""
+
+    def __init__(self, display: Display, members: int) -> None:
+        self._display, self._members = display, members
+        self.note = display.note
+
+    def scored(self, members: int, resumed: int = 0) -> None:
+        self._display.update("all", "comparison", members / self._members)
+
+
+def compare(plan: SearchPlan, numbers: Numbers, folder: Folder, workers: Workers, cache: Path) -> Comparison:
     """Trains start and result on the same held-out seeds."""
+    trainings = plan_trainings(plan.search, plan.genome, range(HELD_OUT[plan.search.scale]))
+    generation = -plan.search.generations
     members = [
-        replace(
-            task.member(-task.search.generations, 2 * seed + which, each),
-            spec=replace(task.spec, seed=seed),
-            training_seed=seed,
-            evaluation_seed=seed,
-        )
-        for seed in range(HELD_OUT[task.search.scale])
+        Member(generation, 2 * seed + which, training, each, seed, seed)
+        for seed, training in trainings.items()
         for which, each in enumerate((None, numbers))
     ]
+    make_prerequisites(trainings.values(), workers, cache)
     with Display({"comparison": {"all": 1.0}}) as display:
         display.update("all", "comparison", 0.0)
-        scores = measure(
-            members,
-            folder.scores(members[0].generation),
-            folder,
-            executor,
-            workers,
-            cache,
-            lambda done, before: display.update("all", "comparison", done / len(members)),
-        )
+        report = _Progress(display, len(members))
+        scores = measure(members, folder.scores(generation), folder, workers, cache, report)
     fitness = np.array([each.fitness for each in scores])
     return Comparison(fitness[::2], fitness[1::2])
 
@@ -175,28 +176,28 @@ class Cost:
         )
 
 
-def publish(task: Task, numbers: Numbers, folder: Folder, comparison: Comparison, cost: Cost) -> None:
+def publish(plan: SearchPlan, numbers: Numbers, folder: Folder, comparison: Comparison, cost: Cost) -> None:
     """Writes the result as an objective file, unless it is there."""
-    search, found = task.search, task.genome.objective(numbers)
+    search, found = plan.search, plan.genome.objective(numbers)
     env = get_registry().build("env", search.env).component
     provenance: JsonObject = {
         **search.model_dump(mode="json", exclude={"start"}),
-        "learn": [field.removesuffix("_network") for field in task.genome.fields],
-        "start": Path(search.start).name if search.start else f"{task.genome.family}'s own",
+        "learn": [field.removesuffix("_network") for field in plan.genome.fields],
+        "start": Path(search.start).name if search.start else f"{plan.genome.family}'s own",
         **comparison.provenance(),
         "agents": cost.agents,
         "environment_steps": cost.steps,
         "core_hours": round(cost.core_hours, 3),
-        "versions": {name: version(name) for name in ("mpobench", "evosax")} | library_versions(env),
-        "search": task.key,
+        "versions": library_versions(env) | {"evosax": version("evosax")},
+        "search": plan.key,
     }
-    if _is_there(folder.result, found, task):
+    if _is_there(folder.result, found, plan):
         return
     taken = {each.card.name for each in get_registry().cards("objective")}
     save_objective(
         folder.result,
         found,
-        task.genome.family,
+        plan.genome.family,
         # If the result of fewer generations has been installed by now, this one is another objective.
         name=f"{folder.name}-{search.generations}" if folder.name in taken else folder.name,
         summary=f"Evolved on {search.env} {search.corruption} from {provenance['start']}"[:160],
@@ -205,7 +206,7 @@ def publish(task: Task, numbers: Numbers, folder: Folder, comparison: Comparison
     )
 
 
-def _is_there(file: Path, found: Objective, task: Task) -> bool:
+def _is_there(file: Path, found: Objective, plan: SearchPlan) -> bool:
     """Whether a file is this result: then it stays as it is, with the versions that computed it."""
     try:
         before = read_objective_file(file)
@@ -213,4 +214,4 @@ def _is_there(file: Path, found: Objective, task: Task) -> bool:
         return False
     same = type(found)(**before.values) == found
     made = before.card.provenance
-    return same and made.get("search") == task.key and made.get("generations") == task.search.generations
+    return same and made.get("search") == plan.key and made.get("generations") == plan.search.generations

@@ -5,23 +5,22 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from mpobench import MpobenchError, Prerequisite, RequestError, save_objective
-from mpobench.cells import TrainingSpec
-from mpobench.keys import content_key
-from mpobench.loading import one_line
-from mpobench.progress import Display
-from mpobench.registry import get_registry
-from mpobench.tasks import at_once, make_prerequisite
+from mpobench import MpobenchError, RequestError, Workers, save_objective
+from mpobench.files.keys import content_key
+from mpobench.planning.cells import Training
+from mpobench.planning.env_plan import plan_training
+from mpobench.registry.registry import get_registry
+from mpobench.running.prerequisites import make_prerequisites
+from mpobench.running.runner import ask_group_size
+from mpobench.running.scheduler import Scheduler, Task
+from mpobench.running.worker import Failure
 from mpobench_discovery.folder import EXTENDABLE, Folder, Generation
 from mpobench_discovery.genome import Genome, Numbers
 from mpobench_discovery.members import Member, Score, scores
@@ -38,19 +37,19 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Task:
+class SearchPlan:
     """A search and what it was found to mean.
 
     Attributes:
         search: what was asked.
         genome: what it changes.
-        spec: training of the start on the search's first dataset.
+        trainings: of the start, on each of the search's datasets, by seed.
         key: of everything that decides the outcome, but for what may be extended.
     """
 
     search: Search
     genome: Genome
-    spec: TrainingSpec
+    trainings: dict[int, Training]
     key: str
 
     def member(self, generation: int, index: int, numbers: Numbers | None) -> Member:
@@ -58,7 +57,7 @@ class Task:
         return Member(
             generation,
             index,
-            replace(self.spec, seed=self.dataset_seed(generation)),
+            self.trainings[self.dataset_seed(generation)],
             numbers,
             self.training_seed(generation, index),
             self.member_seed(generation, index),
@@ -80,7 +79,7 @@ class Task:
         return self.member_seed(generation, member)
 
 
-def prepare(search: Search, genome: Genome, folder: Folder) -> Task:
+def prepare(search: Search, genome: Genome, folder: Folder) -> SearchPlan:
     """Checks a search down to the training of its start, and claims the folder.
 
     Raises:
@@ -90,17 +89,8 @@ def prepare(search: Search, genome: Genome, folder: Folder) -> Task:
     registry = get_registry()
     if not folder.claimed and folder.name in {each.card.name for each in registry.cards("objective")}:
         raise RequestError(f"an objective is named {folder.name!r} already: choose another --output")
-    evaluators = (search.evaluator,) if search.evaluator else ()
-    spec = TrainingSpec(
-        search.env,
-        search.corruption,
-        genome.family,
-        evaluators,
-        SEEDS * (search.seed + 1),
-        search.scale,
-        search.training,
-    )
-    training = spec.build(registry)
+    seeds = [SEEDS * (search.seed + 1) + number for number in range(search.datasets)]
+    trainings = plan_trainings(search, genome, seeds)
     start = content_key([genome.family, genome.start.model_dump(mode="json")])
     resolved = {"start", "learn", "family", "env", "corruption", "training", "evaluator"}
     key = content_key(
@@ -109,7 +99,7 @@ def prepare(search: Search, genome: Genome, folder: Folder) -> Task:
             "search": search.model_dump(mode="json", exclude=EXTENDABLE | resolved),
             "start": start,
             "learn": genome.fields,
-            "cell": training.cells[0].key,
+            "cell": trainings[seeds[0]].cells[0].key,
         }
     )
     folder.claim(search, key, start)
@@ -123,20 +113,43 @@ def prepare(search: Search, genome: Genome, folder: Folder) -> Task:
         )
     elif registry.build("objective", str(folder.start.absolute())).component != genome.start:
         raise RequestError(f"{folder.start} is not where this search began: choose another --output")
-    evaluator = training.spec.evaluators[:1]
-    return Task(
-        search, genome, replace(spec, objective=str(folder.start.absolute()), evaluators=evaluator), key
-    )
+    return SearchPlan(search, genome, trainings, key)
 
 
-def evolve(task: Task, folder: Folder, executor: Executor, workers: int, cache: Path) -> list[Generation]:
+def plan_trainings(search: Search, genome: Genome, seeds: Iterable[int]) -> dict[int, Training]:
+    """Trainings of a search's start, one for each seed, with the evaluator that gives the fitness.
+
+    Raises:
+        RequestError: if an environment, a corruption, an evaluator or an override is not what it should be.
+    """
+    evaluators = (search.evaluator,) if search.evaluator else ()
+    registry = get_registry()
+    planned = {
+        seed: plan_training(
+            registry,
+            search.env,
+            search.corruption,
+            genome.family,
+            seed,
+            search.scale,
+            evaluators=evaluators,
+            overrides=search.training,
+        )
+        for seed in seeds
+    }
+    return {
+        seed: replace(training, request=replace(training.request, objective=genome.start))
+        for seed, training in planned.items()
+    }
+
+
+def evolve(plan: SearchPlan, folder: Folder, workers: Workers, cache: Path) -> list[Generation]:
     """Runs the generations that are missing; each leaves a checkpoint.
 
     Args:
-        task: what to search.
+        plan: what to search.
         folder: held by this process.
-        executor: of the workers.
-        workers: how many there are; 0 if nobody knows.
+        workers: that train and score members.
         cache: the folder that runs share.
 
     Returns:
@@ -147,19 +160,19 @@ def evolve(task: Task, folder: Folder, executor: Executor, workers: int, cache: 
         MpobenchError: if a worker died, or a member could not be computed; what was computed is kept.
         KeyboardInterrupt: on Ctrl-C; likewise.
     """
-    search, strategy = task.search, Strategy(task.search, task.genome)
-    generations, state = finished(task, folder, strategy)
+    search, strategy = plan.search, Strategy(plan.search, plan.genome)
+    generations, state = finished(plan, folder, strategy)
     if len(generations) == search.generations:
         return generations
-    make_shared_files(task, executor, cache)
+    make_prerequisites(list(plan.trainings.values())[: search.generations], workers, cache)
     with Table(search.generations, len(generations), search.population) as table:
         for number in range(len(generations) + 1, search.generations + 1):
             began, known = time.perf_counter(), folder.scores(number)
             numbers = strategy.ask(state, number)
             members = [
-                task.member(number, index, task.genome.decoded(each)) for index, each in enumerate(numbers)
+                plan.member(number, index, plan.genome.decoded(each)) for index, each in enumerate(numbers)
             ]
-            found = measure(members, known, folder, executor, workers, cache, table.scored)
+            found = measure(members, known, folder, workers, cache, table)
             fitness = np.array([each.fitness for each in found])
             state, mean = strategy.tell(state, number, numbers, fitness)
             generation = Generation(
@@ -172,37 +185,46 @@ def evolve(task: Task, folder: Folder, executor: Executor, workers: int, cache: 
                 seconds=time.perf_counter() - began,
                 busy=math.fsum(each.seconds for each in found),
                 steps=sum(each.steps for each in found),
-                workers=0 if known else workers,
+                workers=0 if known else workers.count(),
             )
-            folder.save(generation, task.key)
+            folder.save(generation, plan.key)
             generations.append(generation)
             table.finished(number, fitness, generation.seconds)
     return generations
 
 
-def finished(task: Task, folder: Folder, strategy: Strategy) -> tuple[list[Generation], Any]:
+def finished(plan: SearchPlan, folder: Folder, strategy: Strategy) -> tuple[list[Generation], Any]:
     """The generations that are there, and the strategy's state after them.
 
     Raises:
         RequestError: if one of them is damaged.
     """
-    like = task.genome.decoded(strategy.mean(strategy.start()))
+    like = plan.genome.decoded(strategy.mean(strategy.start()))
     count = folder.generations()
-    found = [folder.load(number, task.key, like, task.search.population) for number in range(1, count + 1)]
+    found = [folder.load(number, plan.key, like, plan.search.population) for number in range(1, count + 1)]
     try:
         return found, strategy.unpack(found[-1].state) if found else strategy.start()
     except (KeyError, ValueError) as error:
         raise folder.damage(count) from error
 
 
+class Report(Protocol):
+    """A display of the scores that come in."""
+
+    def scored(self, members: int, resumed: int = 0) -> None:
+        """Shows how many members have their score; ``resumed`` of them were scored before this run."""
+
+    def note(self, line: str) -> None:
+        """Shows a line."""
+
+
 def measure(
     members: list[Member],
     known: dict[int, Score],
     folder: Folder,
-    executor: Executor,
-    workers: int,
+    workers: Workers,
     cache: Path,
-    report: Callable[[int, int], None],
+    report: Report,
 ) -> list[Score]:
     """The score of each member: the known one, or measured and noted in the journal.
 
@@ -210,83 +232,40 @@ def measure(
         members: of one generation.
         known: what the journal has of it, by member.
         folder: with the journal.
-        executor: of the workers.
-        workers: how many there are; 0 if nobody knows.
+        workers: that train and score members.
         cache: the folder that runs share.
-        report: called with how many have their score, and how many of these had it before.
+        report: shows progress.
+
+    Raises:
+        MpobenchError: if a member cannot be computed; what was computed is kept.
     """
     found = dict(known)
-    report(len(found), len(found))
-    missing = [member for member in members if member.index not in found]
-    with workers_alive():
-        parts = [executor.submit(scores, part, cache) for part in _parts(missing, executor, workers)]
-        for future in as_completed(parts):
-            for each in _result(future):
-                folder.note(each)
-                found[each.index] = each
-            report(len(found), 0)
+    report.scored(len(found), len(found))
+
+    def finished(key: str, result: Any) -> None:
+        if isinstance(result, Failure):
+            raise MpobenchError(f"a member cannot be computed: {result.reason}; what was computed is kept")
+        for each in result:
+            folder.note(each)
+            found[each.index] = each
+        report.scored(len(found))
+
+    parts = _parts([member for member in members if member.index not in found], workers)
+    Scheduler(workers, finished, report.note).run(_member_task(part, cache) for part in parts)
     return [found[member.index] for member in members]
 
 
-def _parts(members: list[Member], executor: Executor, workers: int) -> list[list[Member]]:
-    """Members that a worker trains at once: as many as its device carries out, but none while another worker idles."""
+def _member_task(part: list[Member], cache: Path) -> Task:
+    call = scores, (part, cache)
+    return Task(f"members from {part[0].index}", lambda: call)
+
+
+def _parts(members: list[Member], workers: Workers) -> list[list[Member]]:
+    """Members that a worker trains in one program: at most its group size, and none while another worker idles."""
     parts: list[list[Member]] = []
-    width = executor.submit(at_once, members[0].spec).result() if members else 1
-    for _, group in itertools.groupby(members, lambda member: member.spec):
-        together = list(group)
-        size = min(width, -(-len(together) // max(workers, 1)))
-        parts += (together[first : first + size] for first in range(0, len(together), size))
+    size = ask_group_size(workers, members[0].training.env) if members else 1
+    for _, same in itertools.groupby(members, lambda member: member.training.key):
+        group = list(same)
+        share = min(size, -(-len(group) // max(workers.count(), 1)))
+        parts += (group[first : first + share] for first in range(0, len(group), share))
     return parts
-
-
-def _result(future: Future[list[Score]]) -> list[Score]:
-    try:
-        return future.result()
-    except (MpobenchError, BrokenProcessPool):
-        raise
-    except Exception as error:
-        raise MpobenchError(
-            f"a member cannot be computed: {one_line(error)}; what was computed is kept"
-        ) from error
-
-
-def make_shared_files(task: Task, executor: Executor, cache: Path) -> None:
-    """Rollouts and SFT stages that members will read: each is made once, as many at a time as there are workers.
-
-    Raises:
-        MpobenchError: if one cannot be made.
-    """
-    missing: dict[str, tuple[Prerequisite, TrainingSpec]] = {}
-    for generation in range(1, min(task.search.datasets, task.search.generations) + 1):
-        spec = task.member(generation, 0, None).spec
-        training = spec.build(get_registry())
-        for each in training.env.component.prerequisites(training.request):
-            if not (cache / each.path).exists():
-                missing[each.key] = (each, spec)
-    phases: dict[str, dict[str, float]] = {}
-    for key, (each, _) in missing.items():
-        phases.setdefault(each.phase, {})[key] = each.cost
-    with Display(phases) as display, workers_alive():
-        while missing:
-            ready = {key: found for key, found in missing.items() if not missing.keys() & set(found[0].needs)}
-            futures = {}
-            for key, (each, spec) in ready.items():
-                display.update(key, each.phase, 0.0)
-                futures[executor.submit(make_prerequisite, spec, each, cache)] = missing.pop(key)[0]
-            for future in as_completed(futures):
-                failure = future.result()
-                if failure is not None and failure.status != "diverged":  # then its members diverge, too
-                    raise MpobenchError(f"the search cannot begin: {failure.reason}")
-                display.finish(futures[future].key, (futures[future].phase,))
-
-
-@contextmanager
-def workers_alive() -> Iterator[None]:
-    """Makes the death of a worker an error that says what to do."""
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise MpobenchError(
-            "a worker process died (out of memory?): what was computed is kept; give the same command again, "
-            "with fewer --workers if it happens again"
-        ) from error

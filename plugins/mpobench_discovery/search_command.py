@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mpobench.cli.overrides import overrides
+from mpobench.files.cache import cache_folder
+from mpobench.planning.overrides import overrides
 from mpobench.protocols import JsonObject, Scale
-from mpobench.registry import get_registry
-from mpobench.runner import cache_folder
+from mpobench.registry.registry import get_registry
 from mpobench_discovery.genome import genome
-from mpobench_discovery.settings import Search
+from mpobench_discovery.settings import HasSearchDefaults, Search
 
 
 def discover(
@@ -96,7 +96,8 @@ def discover(
 
 
 def _env_defaults(env: str, scale: Scale) -> JsonObject:
-    return get_registry().build("env", env).component.search_defaults(scale)
+    component = get_registry().build("env", env).component
+    return component.search_defaults(scale) if isinstance(component, HasSearchDefaults) else {}
 
 
 def _run(search: Search, wanted: Any, output: Path, launcher: str, workers: int | None) -> None:
@@ -107,21 +108,19 @@ def _run(search: Search, wanted: Any, output: Path, launcher: str, workers: int 
     place = get_registry().build("launcher", launcher).component
     folder, cache = Folder(output), cache_folder()
     with folder.held():
-        task = prepare(search, wanted, folder)
+        plan = prepare(search, wanted, folder)
         try:
-            with place.open(workers, lambda *_: None) as executor:
-                # What concurrent.futures calls it; other executors may not say.
-                count = workers or int(getattr(executor, "_max_workers", 0))
-                generations = evolve(task, folder, executor, count, cache)
+            with place.open(workers, lambda *_: None) as opened:
+                generations = evolve(plan, folder, opened, cache)
                 numbers = outcome.averaged(generations, search.average)
-                comparison = outcome.compare(task, numbers, folder, executor, count, cache)
+                comparison = outcome.compare(plan, numbers, folder, opened, cache)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"{folder.generations()} of {search.generations} generations are kept in {output}, and the scores "
                 "of the next one: the same command goes on from here"
             ) from None
         cost = outcome.Cost.of(generations)
-        outcome.publish(task, numbers, folder, comparison, cost)
+        outcome.publish(plan, numbers, folder, comparison, cost)
     typer.echo(comparison)
     typer.echo(cost)
     typer.echo(folder.result)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mpobench import RequestError
-from mpobench.fields import validated
 from mpobench.protocols import JsonObject, Scale
+from mpobench.registry.fields import validated
 
 SCALES: dict[Scale, JsonObject] = {
     "smoke": {"population": 4, "generations": 2, "learning_rate": 0.03, "reach": 5.0, "datasets": 1},
@@ -22,6 +22,14 @@ SCALES: dict[Scale, JsonObject] = {
 }
 """What each scale spends; an environment may have other values of its own (``Env.search_defaults``). ``paper`` is
 Table 8; the others have few generations, and so take larger steps with the coefficients."""
+
+
+@runtime_checkable
+class HasSearchDefaults(Protocol):
+    """An environment with settings of its own for the discovery of objectives."""
+
+    def search_defaults(self, scale: Scale) -> JsonObject:
+        """Values of fields of :class:`Search`, such as how members train; fields without one have general defaults."""
 
 
 class Search(BaseModel):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mpobench.progress import duration
+from mpobench.display.progress import duration
 
 if TYPE_CHECKING:
     from rich.table import Table as Grid
@@ -58,6 +58,13 @@ class Table:
         self._resumed += resumed
         if self._live:
             self._display.update(self._render())
+
+    def note(self, line: str) -> None:
+        """Prints a line on stderr, above the table."""
+        if self._live:
+            self._display.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
     def finished(self, generation: int, fitness: NDArray[np.float64], seconds: float) -> None:
         """Notes a generation."""

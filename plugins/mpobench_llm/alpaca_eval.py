@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpobench import RequestError
-from mpobench.atomic import write_atomically
+from mpobench.files.atomic import write_atomically
 from mpobench_llm.answers import Answer
 from mpobench_llm.judge.files import field, read_objects
 

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from mpobench import RequestError, Workspace
-from mpobench.progress import Display
+from mpobench.display.progress import Display
+from mpobench.files.cache import cache_folder
 from mpobench.protocols import Scale
-from mpobench.registry import get_registry
-from mpobench.results import CellResult, read_results
-from mpobench.runner import cache_folder
+from mpobench.registry.registry import get_registry
+from mpobench.results.cell_result import CellResult
+from mpobench.results.store import read_results
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 

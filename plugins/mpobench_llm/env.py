@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpobench import Env, Prerequisite, RequestError, SequenceLogps, Trained, TrainingRequest, Workspace
-from mpobench.keys import content_key
+from mpobench.files.keys import content_key
 from mpobench_llm.settings import (
     UNKEYED,
     EnvSettings,
@@ -48,7 +48,7 @@ class LanguageEnv(Env):
         """Where the untrained model is; :meth:`preparations` have made it."""
 
     @abstractmethod
-    def preparations(self, request: DatasetRequest) -> list[Prerequisite]:
+    def preparations(self, request: TrainingRequest) -> list[Prerequisite]:
         """What has to be made before a dataset can be read."""
 
     @abstractmethod
@@ -105,18 +105,20 @@ class LanguageEnv(Env):
         """The model, the data, and the SFT stage that all two-stage objectives share."""
         from mpobench_llm.stages import sft_payload
 
-        made = self.preparations(request.dataset)
+        made = self.preparations(request)
         if not request.objective.two_stage:
             return made
-        key = content_key(payload := sft_payload(self, request))
+        key = content_key(sft_payload(self, request))
         needs = tuple(each.key for each in made)
-        return [*made, Prerequisite(key, f"sft/{key}", "SFT stages", payload, needs)]
+        return [*made, Prerequisite(key, f"sft/{key}", "SFT stages", request, needs)]
 
-    def prepare(self, payload: JsonObject, request: TrainingRequest, workspace: Workspace) -> None:
-        """Makes an SFT stage; a subclass makes what :meth:`preparations` names."""
+    def prepare(self, payload: JsonObject | TrainingRequest, workspace: Workspace) -> None:
+        """Makes the SFT stage of a training; a subclass makes what :meth:`preparations` names."""
+        if not isinstance(payload, TrainingRequest):
+            raise TypeError(f"{type(self).__name__} cannot make {payload['make']!r}")
         from mpobench_llm import training
 
-        training.sft_stage(self, request, workspace)
+        training.sft_stage(self, payload, workspace)
 
     def train(self, request: TrainingRequest, workspace: Workspace) -> Trained:
         """Trains an adapter with transformers' Trainer; a stopped training goes on from its last checkpoint."""

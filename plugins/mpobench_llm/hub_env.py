@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from mpobench import DatasetCorruption, DatasetRequest, Prerequisite, RequestError, TrainingRequest, Workspace
-from mpobench.composition import decisions
-from mpobench.keys import content_key
-from mpobench.labels import draw_flips
+from mpobench import DatasetCorruption, Prerequisite, RequestError, TrainingRequest, Workspace
+from mpobench.env_kit.pair_labels import draw_flips
+from mpobench.files.keys import content_key
+from mpobench.registry.corruption_sum import decisions
 from mpobench_llm.digests import file_digest
 from mpobench_llm.env import LanguageEnv
 from mpobench_llm.settings import EnvSettings, load_toml
@@ -68,7 +68,7 @@ class HubEnv(LanguageEnv):
         """What ``hub.toml`` says."""
         return EnvSettings.model_validate(load_toml("hub.toml"))
 
-    def refuses(self, corruption: DatasetCorruption) -> str | None:
+    def skip_reason(self, corruption: DatasetCorruption) -> str | None:
         """Whoever made the pairs, and judged them, did it before us."""
         others = decisions(corruption) - {"flip"}
         if not others:
@@ -87,22 +87,24 @@ class HubEnv(LanguageEnv):
         path = Path(self.model_name).expanduser()
         return Source(str(path) if path.exists() else self.model_name, self.model_name, precision)
 
-    def preparations(self, request: DatasetRequest) -> list[Prerequisite]:
+    def preparations(self, request: TrainingRequest) -> list[Prerequisite]:
         """A download of model and dataset, so that workers do not do it side by side."""
         names = {"model": identity(self.model_name), "dataset": identity(self.dataset_name)}
-        payload: JsonObject = {"make": "download", **names}
-        return [Prerequisite(key := content_key(payload), f"downloads/{key}", "download", payload)]
+        key = content_key({"make": "download", **names})
+        path, precision = f"downloads/{key}", self.training_settings(request).precision
+        payload: JsonObject = {"make": "download", "path": path, "precision": precision}
+        return [Prerequisite(key, path, "download", payload)]
 
-    def prepare(self, payload: JsonObject, request: TrainingRequest, workspace: Workspace) -> None:
+    def prepare(self, payload: JsonObject | TrainingRequest, workspace: Workspace) -> None:
         """Downloads, or makes an SFT stage."""
-        if payload["make"] != "download":
-            super().prepare(payload, request, workspace)
+        if isinstance(payload, TrainingRequest):
+            super().prepare(payload, workspace)
             return
         from mpobench_llm import models
 
         self._pairs("train")
-        models.base(self.source(workspace, self.training_settings(request).precision))
-        done = workspace.cache / "downloads" / content_key(payload)
+        models.base(self.source(workspace, payload["precision"]))
+        done = workspace.cache / payload["path"]
         done.parent.mkdir(parents=True, exist_ok=True)
         done.touch()
 
@@ -191,7 +193,7 @@ class MistralDpoMix(Named):
 class AnyModel(HubEnv):
     """Any causal language model on any preference dataset."""
 
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"model", "dataset"})  # see dataset_config
+    not_in_key: ClassVar[frozenset[str]] = frozenset({"model", "dataset"})  # see dataset_config
 
     model: str = Field(min_length=1, description="hub id of a model, or its folder")
     dataset: str = Field(min_length=1, description="hub id of a dataset, or a folder or file of it")

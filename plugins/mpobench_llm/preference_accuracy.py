@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mpobench import Env, Evaluator, Metric, Workspace
+from mpobench import Evaluator, Metric, Workspace
 from mpobench_llm.env import LanguageEnv
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class PreferenceAccuracy(Evaluator):
     """The share of held-out pairs whose chosen answer is more probable, per token and in all (RewardBench's way)."""
 
+    env_type: ClassVar[type] = LanguageEnv
+    requires: ClassVar[str] = "held-out pairs"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("accuracy", "%", summary="pairs whose chosen answer has the higher mean log-probability"),
         Metric("accuracy_total", "%", summary="the same of the summed log-probability"),
@@ -21,24 +23,19 @@ class PreferenceAccuracy(Evaluator):
         Metric("pairs", "pairs", summary="how many were compared"),
     )
 
-    def refuses(self, env: Env) -> str | None:
-        """Only language environments hold pairs out."""
-        return None if isinstance(env, LanguageEnv) else f"{type(env).__name__} has no held-out pairs"
-
-    def config(self, env: Env, scale: Scale) -> JsonObject:
+    def config(self, env: LanguageEnv, scale: Scale) -> JsonObject:
         """The number of pairs."""
-        return {"pairs": _language(env).evaluation_settings(scale).pairs}
+        return {"pairs": env.evaluation_settings(scale).pairs}
 
     def evaluate(
-        self, env: Env, policy: Any, seed: int, scale: Scale, workspace: Workspace
+        self, env: LanguageEnv, policy: Any, seed: int, scale: Scale, workspace: Workspace
     ) -> dict[str, float]:
         """Computes log π of all held-out completions."""
         from mpobench_llm import models, trainer
         from mpobench_llm.logps import headless
 
-        language = _language(env)
-        rows = language.held_out_rows(scale, workspace)
-        model, _ = models.base(language.source(workspace))
+        rows = env.held_out_rows(scale, workspace)
+        model, _ = models.base(env.source(workspace))
         with models.acting(model, policy) as speaker, headless(model) as head:
             totals = trainer.all_logps(
                 speaker, head, rows, 8, lambda fraction: workspace.report("evaluation", fraction)
@@ -51,10 +48,3 @@ class PreferenceAccuracy(Evaluator):
             "margin": float((means[:, 0] - means[:, 1]).mean()),
             "pairs": float(len(rows)),
         }
-
-
-def _language(env: Env) -> LanguageEnv:
-    """The environment that :meth:`PreferenceAccuracy.refuses` has let pass."""
-    if not isinstance(env, LanguageEnv):
-        raise TypeError(f"{type(env).__name__} has no held-out pairs")
-    return env

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from mpobench import Workspace, locks
-from mpobench.atomic import write_atomically
-from mpobench.keys import content_key
-from mpobench.settings import Settings
+from mpobench import Workspace
+from mpobench.env_kit.env_file import Settings
+from mpobench.files import locks
+from mpobench.files.atomic import write_atomically
+from mpobench.files.keys import content_key
 from mpobench_llm import models, speaking, style
 from mpobench_llm.models import Policy
 from mpobench_llm.tokens import Row, prompt_ids

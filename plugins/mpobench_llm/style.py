@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mpobench.settings import Settings
+from mpobench.env_kit.env_file import Settings
 from mpobench_llm.pairs import Message
 
 MIN_WORDS = 5

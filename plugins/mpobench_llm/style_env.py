@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from mpobench import ORIGINAL, TARGET, DatasetRequest, Prerequisite, RequestError, TrainingRequest, Workspace
-from mpobench.keys import content_key
-from mpobench.labels import draw_sources, label
+from mpobench.env_kit.pair_labels import draw_sources, label
+from mpobench.files.keys import content_key
 from mpobench_llm import smollm
 from mpobench_llm.env import LanguageEnv
 from mpobench_llm.settings import EnvSettings, load_toml
@@ -122,7 +122,7 @@ class SmolLMStyle(LanguageEnv):
             for first in range(0, pairs, settings.block)
         ]
 
-    def preparations(self, request: DatasetRequest) -> list[Prerequisite]:
+    def preparations(self, request: TrainingRequest) -> list[Prerequisite]:
         """The converted model, then the blocks of answers."""
         model = Prerequisite(key := self._model_key(), f"models/{key}", "model", {"make": "model"})
         blocks = [
@@ -134,20 +134,20 @@ class SmolLMStyle(LanguageEnv):
                 (model.key,),
                 payload["count"],
             )
-            for payload in self.blocks(request)
+            for payload in self.blocks(request.dataset)
         ]
         return [model, *blocks]
 
-    def prepare(self, payload: JsonObject, request: TrainingRequest, workspace: Workspace) -> None:
+    def prepare(self, payload: JsonObject | TrainingRequest, workspace: Workspace) -> None:
         """Converts the model, or makes a block of answers or an SFT stage."""
-        if payload["make"] == "model":
+        if isinstance(payload, TrainingRequest):
+            super().prepare(payload, workspace)
+        elif payload["make"] == "model":
             self.source(workspace)
-        elif payload["make"] == "answers":
+        else:
             from mpobench_llm import rollouts
 
             rollouts.block(self, payload, workspace)
-        else:
-            super().prepare(payload, request, workspace)
 
     def rows(self, request: TrainingRequest, workspace: Workspace) -> list[Row]:
         """Picks from the pool: sources, judge, flips."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mpobench import Env, Evaluator, Metric, Sample, Workspace
+from mpobench import Evaluator, Metric, Sample, Workspace
+from mpobench.protocols import NORMALISED_SCORE
 from mpobench_llm.style_env import SmolLMStyle
 
 if TYPE_CHECKING:
@@ -17,11 +18,13 @@ SHOWN = 3
 class StyleReward(Evaluator):
     """Mean return of sampled answers to held-out prompts, and which rules they keep."""
 
+    env_type: ClassVar[type] = SmolLMStyle
+    requires: ClassVar[str] = "style rules to check"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "return", "return", summary="100 · share of the rules that are kept · fluency, mean over answers"
         ),
-        Metric("normalised_score", "%", summary="100·(J − J_original)/(J_target − J_original)"),
+        Metric(NORMALISED_SCORE, "%", summary="100·(J − J_original)/(J_target − J_original)"),
         Metric("lower_case", "%", summary="answers without a capital letter"),
         Metric("no_commas", "%", summary="answers without a comma"),
         Metric("two_sentences", "%", summary="answers of exactly two sentences"),
@@ -31,24 +34,18 @@ class StyleReward(Evaluator):
         Metric("length", "tokens", summary="mean length of the answers"),
     )
 
-    def refuses(self, env: Env) -> str | None:
-        """Only smollm-style has rules that code can check."""
-        return None if isinstance(env, SmolLMStyle) else f"{type(env).__name__} has no style rules to check"
-
-    def config(self, env: Env, scale: Scale) -> JsonObject:
+    def config(self, env: SmolLMStyle, scale: Scale) -> JsonObject:
         """The number of answers and the two levels that normalise the score."""
-        style = _with_rules(env)
-        return {"answers": style.evaluation_settings(scale).answers, **style.settings.levels}
+        return {"answers": env.evaluation_settings(scale).answers, **env.settings.levels}
 
     def evaluate(
-        self, env: Env, policy: Any, seed: int, scale: Scale, workspace: Workspace
+        self, env: SmolLMStyle, policy: Any, seed: int, scale: Scale, workspace: Workspace
     ) -> dict[str, float]:
         """Lets the policy answer."""
-        style = _with_rules(env)
-        made = style.returns(policy, seed, scale, workspace)
+        made = env.returns(policy, seed, scale, workspace)
         for rollout, score in made[:SHOWN]:
             workspace.show(Sample(rollout.prompt, rollout.text, score.total))
-        levels = style.settings.levels
+        levels = env.settings.levels
 
         def mean(values: list[float]) -> float:
             return sum(values) / len(values)
@@ -56,17 +53,10 @@ class StyleReward(Evaluator):
         total = mean([score.total for _, score in made])
         return {
             "return": total,
-            "normalised_score": 100 * (total - levels["original"]) / (levels["target"] - levels["original"]),
+            NORMALISED_SCORE: 100 * (total - levels["original"]) / (levels["target"] - levels["original"]),
             "lower_case": 100 * mean([score.lower_case for _, score in made]),
             "no_commas": 100 * mean([score.no_commas for _, score in made]),
             "two_sentences": 100 * mean([score.two_sentences for _, score in made]),
             "fluency": 100 * mean([score.fluency for _, score in made]),
             "length": mean([len(rollout.tokens) for rollout, _ in made]),
         }
-
-
-def _with_rules(env: Env) -> SmolLMStyle:
-    """The environment that :meth:`StyleReward.refuses` has let pass."""
-    if not isinstance(env, SmolLMStyle):
-        raise TypeError(f"{type(env).__name__} has no style rules to check")
-    return env

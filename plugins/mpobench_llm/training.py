@@ -23,9 +23,9 @@ from mpobench import (
     Trained,
     TrainingRequest,
     Workspace,
-    locks,
 )
-from mpobench.keys import content_key
+from mpobench.files import locks
+from mpobench.files.keys import content_key
 from mpobench_llm import models, one_stage, processes, trainer
 from mpobench_llm.logps import headless
 from mpobench_llm.models import Policy

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mpobench.atomic import write_atomically
+from mpobench.files.atomic import write_atomically
 from mpobench_mujoco import checkpoint, physics, policy, ppo, rollouts
 from mpobench_mujoco.agents import AgentCard, Level, Role
 from mpobench_mujoco.env import MujocoEnv

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from pydantic import ValidationError
 
 from mpobench import RequestError
-from mpobench.settings import Settings
+from mpobench.env_kit.env_file import Settings
 from mpobench_mujoco.settings import Recipe
 
 Role: TypeAlias = Literal["original", "target"]

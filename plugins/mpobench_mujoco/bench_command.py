@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from mpobench.cli.tables import print_table
-from mpobench.launchers import Local
-from mpobench.progress import Display
-from mpobench.runner import cache_folder
+from mpobench.display.progress import Display
+from mpobench.display.tables import print_table
+from mpobench.files.cache import cache_folder
+from mpobench.running.local import Local
 from mpobench_mujoco.commands import mujoco_env
 from mpobench_mujoco.env import MujocoEnv
 
@@ -49,10 +49,10 @@ def bench(
 
 def _measure(tasks: list[MujocoEnv], batch: int, processes: int, display: Display) -> list[Row]:
     cache = cache_folder()
-    with Local().open(1, display.update) as executor:
+    with Local().open(1, display.update) as opened:
 
         def in_a_worker(function: str, *arguments: Any) -> Any:
-            return executor.submit(_call, function, *arguments).result()
+            return opened.executor.submit(_call, function, *arguments).result()
 
         milliseconds, _ = in_a_worker("updates:milliseconds", cache)
         speeds = [in_a_worker("physics:steps_per_second", task, batch, cache) for task in tasks]

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from mpobench import RequestError
-from mpobench.registry import get_registry
-from mpobench.runner import cache_folder
+from mpobench.files.cache import cache_folder
+from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents
 from mpobench_mujoco.env import MujocoEnv
 

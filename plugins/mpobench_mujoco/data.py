@@ -10,17 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mpobench import DatasetRequest, Workspace, locks
-from mpobench.keys import content_key
-from mpobench.labels import Labels, draw_sources, label
+from mpobench import DatasetRequest, Workspace
+from mpobench.env_kit.pair_labels import Labels, draw_sources, label
+from mpobench.files import locks
 from mpobench_mujoco import agents, physics, policy, pool, rollouts, xla
 from mpobench_mujoco.learner import Trajectories
 
 if TYPE_CHECKING:
     from brax.envs.base import PipelineEnv
 
-    from mpobench.protocols import JsonObject
-    from mpobench_mujoco.env import MujocoEnv
+    from mpobench_mujoco.configuration import Block, MujocoConfiguration
     from mpobench_mujoco.settings import EvaluationSettings
 
 DATA, EVALUATION = 0, 1
@@ -47,28 +46,29 @@ class PreferenceData:
     rejected: NDArray[np.int32]
 
 
-def brax_env(env: MujocoEnv) -> PipelineEnv:
+def brax_env(env: MujocoConfiguration) -> PipelineEnv:
     """The brax environment of a task."""
     task = env.settings.task
     return physics.make(task.task, env.backend, task.leg_penalty)
 
 
-def agent_policy(env: MujocoEnv, role: agents.Role) -> policy.Policy:
+def agent_policy(env: MujocoConfiguration, role: agents.Role) -> policy.Policy:
     """One of the environment's two agents."""
     return policy.load(agents.find(env.name, env.backend, role)[0])
 
 
-def make_block(env: MujocoEnv, payload: JsonObject, workspace: Workspace) -> rollouts.Rollouts:
+def make_block(env: MujocoConfiguration, block: Block, workspace: Workspace) -> rollouts.Rollouts:
     """A block of the pool: read from the cache, or rolled out and kept there."""
-    folder = pool.block_folder(workspace.cache, content_key(payload))
+    folder = workspace.cache / env.block_path(block)
 
     def make() -> None:
         xla.configure(workspace.cache)
         task = env.settings.task
-        role: agents.Role = payload["role"]
-        stream = 2 * agents.ROLES.index(role) + payload["draw"]
-        keys = rollouts.episode_keys(DATA, payload["first"], payload["episodes"], stream)
-        made = rollouts.roll_out(brax_env(env), agent_policy(env, role), task.action_std, task.steps, *keys)
+        stream = 2 * agents.ROLES.index(block.role) + block.draw
+        keys = rollouts.episode_keys(DATA, block.first, block.episodes, stream)
+        made = rollouts.roll_out(
+            brax_env(env), agent_policy(env, block.role), task.action_std, task.steps, *keys
+        )
         pool.write_block(folder, made)
 
     locks.once(folder, make)
@@ -79,7 +79,7 @@ _last: dict[tuple[str, int, Path], tuple[Trajectories, NDArray[np.float64]]] = {
 
 
 def load_dataset(
-    env: MujocoEnv, request: DatasetRequest, workspace: Workspace, stride: int = 1
+    env: MujocoConfiguration, request: DatasetRequest, workspace: Workspace, stride: int = 1
 ) -> PreferenceData:
     """A dataset, not to be changed.
 
@@ -112,7 +112,11 @@ def load_dataset(
 
 
 def _pick(
-    env: MujocoEnv, request: DatasetRequest, sources: NDArray[np.int8], workspace: Workspace, stride: int
+    env: MujocoConfiguration,
+    request: DatasetRequest,
+    sources: NDArray[np.int8],
+    workspace: Workspace,
+    stride: int,
 ) -> tuple[Trajectories, NDArray[np.float64]]:
     """Trajectories from the pool, and their returns by pair, ``(pairs, 2)``."""
     xla.configure(workspace.cache)
@@ -123,15 +127,15 @@ def _pick(
     observations = np.empty((n, original["obs_mean"].size, steps), np.float32)
     actions = np.empty((n, original["b3"].size, steps), np.float32)
     returns, lengths = np.empty(n), np.empty(n, np.int32)
-    for payload in env.blocks(request):
-        block = make_block(env, payload, workspace)
-        first, side = payload["first"], payload["draw"]
-        wanted = sources[first : first + payload["episodes"], side] == agents.ROLES.index(payload["role"])
-        rows = side * pairs + first + np.flatnonzero(wanted)
-        observations[rows] = block.observations[wanted, :, ::stride]
-        actions[rows] = block.actions[wanted, :, ::stride]
-        returns[rows] = block.returns[wanted]
-        lengths[rows] = -(-block.lengths[wanted] // stride)
+    for block in env.blocks(request):
+        made = make_block(env, block, workspace)
+        last = block.first + block.episodes
+        wanted = sources[block.first : last, block.draw] == agents.ROLES.index(block.role)
+        rows = block.draw * pairs + block.first + np.flatnonzero(wanted)
+        observations[rows] = made.observations[wanted, :, ::stride]
+        actions[rows] = made.actions[wanted, :, ::stride]
+        returns[rows] = made.returns[wanted]
+        lengths[rows] = -(-made.lengths[wanted] // stride)
     observations -= original["obs_mean"][:, None]
     observations /= original["obs_std"][:, None]
     trajectories = Trajectories(jnp.asarray(observations), jnp.asarray(actions), jnp.asarray(lengths))
@@ -139,7 +143,7 @@ def _pick(
 
 
 def evaluation_returns(
-    env: MujocoEnv,
+    env: MujocoConfiguration,
     acting: policy.Policy,
     seed: int,
     settings: EvaluationSettings,

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpobench import Objective, Workspace
-from mpobench.keys import content_key
+from mpobench.files.keys import content_key
 from mpobench_mujoco import learner, policy, together, xla
 from mpobench_mujoco.data import PreferenceData
 
@@ -81,8 +81,8 @@ class _Program(Protocol):
 class _Alone:
     def __init__(self, trainee: Trainee, std: float, max_grad_norm: float) -> None:
         self._trainee, self._pairs = trainee, trainee.pairs
-        self._program = learner.Program(trainee.objective.skeleton, std, max_grad_norm)
-        self._leaves = jax.tree.map(jnp.asarray, trainee.objective.leaves)
+        self._program = learner.Program(trainee.objective.static, std, max_grad_norm)
+        self._params = jax.tree.map(jnp.asarray, trainee.objective.params)
         self.weights = trainee.weights
         self._state = _state(trainee, self._program)
 
@@ -91,7 +91,7 @@ class _Alone:
         with xla.first_call(_name(type(self._trainee.objective).__name__, trajectories, orders)):
             self.weights, self._state, means = learner.run_epoch(
                 self._program,
-                self._leaves,
+                self._params,
                 self.weights,
                 self._state,
                 trajectories,
@@ -107,19 +107,17 @@ class _Alone:
 
 
 class _Together:
-    """Of trainees with one skeleton after another, see :func:`_by_skeleton`."""
+    """Of trainees with one static part after another, see :func:`_by_static`."""
 
     def __init__(self, trainees: Sequence[Trainee], std: float, max_grad_norm: float) -> None:
         self._trainees = trainees
-        groups = [
-            list(group) for _, group in itertools.groupby(trainees, lambda each: each.objective.skeleton)
-        ]
+        groups = [list(group) for _, group in itertools.groupby(trainees, lambda each: each.objective.static)]
         self._programs = tuple(
-            (learner.Program(group[0].objective.skeleton, std, max_grad_norm), len(group)) for group in groups
+            (learner.Program(group[0].objective.static, std, max_grad_norm), len(group)) for group in groups
         )
         self._kind = f"together-{content_key([[repr(program), count] for program, count in self._programs])}"
-        self._leaves = tuple(
-            _stack([jax.tree.map(jnp.asarray, each.objective.leaves) for each in group]) for group in groups
+        self._params = tuple(
+            _stack([jax.tree.map(jnp.asarray, each.objective.params) for each in group]) for group in groups
         )
         self.weights = _stack([each.weights for each in trainees])
         self._states = _stack([_state(each, self._programs[0][0]) for each in trainees])
@@ -131,7 +129,7 @@ class _Together:
         with xla.first_call(_name(self._kind, trajectories, orders)):
             self.weights, self._states, means = together.run_epoch(
                 self._programs,
-                self._leaves,
+                self._params,
                 self.weights,
                 self._states,
                 trajectories,
@@ -148,11 +146,11 @@ class _Together:
             trainee.optimizer_state = jax.tree.map(lambda value, index=index: value[index], self._states)
 
 
-def _by_skeleton(trainees: Sequence[Trainee]) -> list[Trainee]:
+def _by_static(trainees: Sequence[Trainee]) -> list[Trainee]:
     """Those whose objectives share a program follow each other."""
     groups: dict[Objective, list[Trainee]] = {}
     for trainee in trainees:
-        groups.setdefault(trainee.objective.skeleton, []).append(trainee)
+        groups.setdefault(trainee.objective.static, []).append(trainee)
     return [trainee for group in groups.values() for trainee in group]
 
 
@@ -190,7 +188,7 @@ def run_stage(
         workspace: for progress.
         phase: under which that is reported.
     """
-    trainees = _by_skeleton(trainees)
+    trainees = _by_static(trainees)
     program: _Program = (
         _Alone(trainees[0], std, training.max_grad_norm)
         if len(trainees) == 1

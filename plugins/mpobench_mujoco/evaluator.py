@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from mpobench import Env, Evaluator, Metric, Workspace
+from mpobench import Evaluator, Metric, Workspace
+from mpobench.protocols import NORMALISED_SCORE
 from mpobench_mujoco import agents
 from mpobench_mujoco.env import MujocoEnv
 from mpobench_mujoco.settings import EvaluationSettings
@@ -18,36 +19,30 @@ if TYPE_CHECKING:
 class Return(Evaluator):
     """Mean return of stochastic rollouts, and where it lies between the original and the target agent."""
 
+    env_type: ClassVar[type] = MujocoEnv
+    requires: ClassVar[str] = "rollouts with a true return"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("return", "return", summary="mean undiscounted return at the environment's own action noise"),
-        Metric("normalised_score", "%", summary="100·(J − J_original)/(J_target − J_original)"),
+        Metric(NORMALISED_SCORE, "%", summary="100·(J − J_original)/(J_target − J_original)"),
         Metric("length", "steps", summary="mean episode length"),
     )
 
-    def refuses(self, env: Env) -> str | None:
-        """Only environments with rollouts have a return."""
-        return (
-            None if isinstance(env, MujocoEnv) else f"{type(env).__name__} has no rollouts with a true return"
-        )
-
-    def config(self, env: Env, scale: Scale) -> JsonObject:
+    def config(self, env: MujocoEnv, scale: Scale) -> JsonObject:
         """The number of episodes and the two levels that normalise the score."""
-        env = _with_rollouts(env)
         original, target = self._levels(env)
         episodes = self._settings(env, scale).episodes
         return {"episodes": episodes, "original": original, "target": target}
 
     def evaluate(
-        self, env: Env, policy: Any, seed: int, scale: Scale, workspace: Workspace
+        self, env: MujocoEnv, policy: Any, seed: int, scale: Scale, workspace: Workspace
     ) -> dict[str, float]:
         """Rolls the policy out."""
-        env = _with_rollouts(env)
         returns, lengths = env.returns(policy, seed, self._settings(env, scale), workspace)
         original, target = self._levels(env)
         mean = float(returns.mean())
         return {
             "return": mean,
-            "normalised_score": 100 * (mean - original) / (target - original),
+            NORMALISED_SCORE: 100 * (mean - original) / (target - original),
             "length": float(lengths.mean()),
         }
 
@@ -71,10 +66,3 @@ class SampledReturn(Return):
     def _settings(self, env: MujocoEnv, scale: Scale) -> EvaluationSettings:
         batch = env.evaluation_settings(scale).batch
         return EvaluationSettings(episodes=self.episodes, batch=min(batch, self.episodes))
-
-
-def _with_rollouts(env: Env) -> MujocoEnv:
-    """The environment that :meth:`Return.refuses` has let pass."""
-    if not isinstance(env, MujocoEnv):
-        raise TypeError(f"{type(env).__name__} has no rollouts with a true return")
-    return env

@@ -69,10 +69,10 @@ class Cloning(Objective):
 
 @dataclass(frozen=True)
 class Program:
-    """What is compiled: an objective's skeleton, and the shape of an update.
+    """What is compiled: an objective's static part, and the shape of an update.
 
     Attributes:
-        objective: its discrete fields decide the program, its leaves are put in at run time.
+        objective: its discrete fields decide the program, its params are put in at run time.
         std: the environment's action noise.
         max_grad_norm: see :class:`~mpobench_mujoco.settings.TrainingSettings`.
     """
@@ -149,7 +149,7 @@ def mean_loss(
     """The mean loss of a minibatch, and the quantities to watch.
 
     Args:
-        objective: with its leaves in place.
+        objective: with its params in place.
         logps: of the chosen trajectories, then of the rejected ones, ``(2 pairs,)`` each.
         reference: ``(2 pairs,)`` log π_ref of the same.
         progress: share of training done.
@@ -190,7 +190,7 @@ def mean_loss(
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=(2, 3))
 def run_epoch(
     program: Program,
-    leaves: dict[str, Any],
+    params: dict[str, Any],
     weights: Weights,
     optimizer_state: Any,
     trajectories: Trajectories,
@@ -203,7 +203,7 @@ def run_epoch(
 
     Args:
         program: the compiled part.
-        leaves: the objective's numbers and weights.
+        params: the objective's numbers and weights.
         weights: of the policy.
         optimizer_state: Adam's.
         trajectories: the dataset's.
@@ -215,7 +215,7 @@ def run_epoch(
     Returns:
         New weights, new optimizer state, means over the epoch.
     """
-    objective = program.objective.model_copy(update=leaves)
+    objective = program.objective.model_copy(update=params)
 
     def loss(weights: Weights, rows: jax.Array, progress: jax.Array) -> tuple[jax.Array, EpochCurves]:
         members = jnp.concatenate([pairs.chosen[rows], pairs.rejected[rows]])

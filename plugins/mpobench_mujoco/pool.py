@@ -6,32 +6,20 @@ are content-keyed folders of ``.npy`` files that any number of processes map int
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
+from mpobench.files.atomic import folder_atomically
 from mpobench_mujoco.rollouts import Rollouts
-
-
-def block_folder(cache: Path, key: str) -> Path:
-    """Where a block is, or will be."""
-    return cache / "rollouts" / key
 
 
 def write_block(folder: Path, rollouts: Rollouts) -> None:
     """Writes a block; it appears at once, whole, or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
-    temporary.mkdir()
-    try:
+    with folder_atomically(folder) as temporary:
         for field in fields(Rollouts):
             np.save(temporary / f"{field.name}.npy", getattr(rollouts, field.name), allow_pickle=False)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_block(folder: Path) -> Rollouts:

@@ -20,7 +20,7 @@ from mpobench_mujoco.policy import Weights
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=(2, 3))
 def run_epoch(
     programs: tuple[tuple[Program, int], ...],
-    leaves: tuple[dict[str, Any], ...],
+    params: tuple[dict[str, Any], ...],
     weights: Weights,
     optimizer_states: Any,
     trajectories: Trajectories,
@@ -34,7 +34,7 @@ def run_epoch(
     Args:
         programs: the compiled part of each objective, and how many of the policies follow it, one group after
             another. They share the noise and the clip.
-        leaves: of each objective: its numbers and weights, those of its policies stacked.
+        params: of each objective: its numbers and weights, those of its policies stacked.
         weights: stacked.
         optimizer_states: stacked.
         trajectories: which all share.
@@ -57,7 +57,7 @@ def run_epoch(
         lengths = trajectories.lengths[members].astype(totals.dtype)
         references = jnp.take_along_axis(pairs.reference, members, 1)
         found, first = [], 0
-        for (each, count), own in zip(programs, leaves, strict=True):
+        for (each, count), own in zip(programs, params, strict=True):
 
             def loss(
                 numbers: dict[str, Any],

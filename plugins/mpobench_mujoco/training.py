@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,25 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from mpobench import (
-    DatasetRequest,
-    DivergedError,
-    SequenceLogps,
-    Trained,
-    TrainingRequest,
-    Workspace,
-    locks,
-)
-from mpobench.keys import content_key
+from mpobench import DatasetRequest, DivergedError, SequenceLogps, Trained, TrainingRequest, Workspace
+from mpobench.files import locks
+from mpobench.files.atomic import file_atomically
 from mpobench_mujoco import data, learner, policy
 from mpobench_mujoco.epochs import Trainee, run_stage
 
 if TYPE_CHECKING:
-    from mpobench_mujoco.env import MujocoEnv
+    from mpobench_mujoco.configuration import MujocoConfiguration
     from mpobench_mujoco.settings import TrainingSettings
 
 
-def initial_weights(env: MujocoEnv, training: TrainingSettings, seed: int) -> policy.Weights:
+def initial_weights(env: MujocoConfiguration, training: TrainingSettings, seed: int) -> policy.Weights:
     """The weights that training starts from; see :class:`~mpobench_mujoco.settings.TrainingSettings`."""
     original = data.agent_policy(env, "original")
     start = original if training.start == "original" else policy.random_weights(original, seed)
@@ -42,7 +34,9 @@ def _no_reference(dataset: data.PreferenceData) -> jax.Array:
     return jnp.zeros(dataset.trajectories.lengths.shape)
 
 
-def sft_stage(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> dict[str, np.ndarray]:
+def sft_stage(
+    env: MujocoConfiguration, request: TrainingRequest, workspace: Workspace
+) -> dict[str, np.ndarray]:
     """The SFT stage of a (dataset, seed), which all two-stage objectives share: cached, or made and kept.
 
     Returns:
@@ -65,7 +59,7 @@ def sft_stage(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) ->
     return loaded
 
 
-def sft_stages(env: MujocoEnv, requests: Sequence[TrainingRequest], workspace: Workspace) -> None:
+def sft_stages(env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace) -> None:
     """Makes several SFT stages on the same trajectories in one program, but for those that diverge."""
     files = [_sft_file(env, request, workspace) for request in requests]
     missing = [(file, request) for file, request in zip(files, requests, strict=True) if not file.exists()]
@@ -77,11 +71,13 @@ def sft_stages(env: MujocoEnv, requests: Sequence[TrainingRequest], workspace: W
             _write_sft(file, env, trainee)
 
 
-def _sft_file(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Path:
-    return workspace.cache / "sft" / f"{content_key(env.sft_payload(request))}.safetensors"
+def _sft_file(env: MujocoConfiguration, request: TrainingRequest, workspace: Workspace) -> Path:
+    return workspace.cache / env.sft_path(request)
 
 
-def _clone(env: MujocoEnv, requests: Sequence[TrainingRequest], workspace: Workspace) -> list[Trainee]:
+def _clone(
+    env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace
+) -> list[Trainee]:
     training = env.training_settings(requests[0])
     datasets = [data.load_dataset(env, each.dataset, workspace, training.stride) for each in requests]
     trainees = [
@@ -100,7 +96,7 @@ def _clone(env: MujocoEnv, requests: Sequence[TrainingRequest], workspace: Works
     return trainees
 
 
-def _write_sft(file: Path, env: MujocoEnv, trainee: Trainee) -> None:
+def _write_sft(file: Path, env: MujocoConfiguration, trainee: Trainee) -> None:
     adam, weights = trainee.optimizer_state[1], trainee.weights
     reference = learner.all_logps(weights, trainee.dataset.trajectories, env.settings.task.action_std)
     tensors = {
@@ -113,16 +109,11 @@ def _write_sft(file: Path, env: MujocoEnv, trainee: Trainee) -> None:
             f"curves.{name}": np.asarray(values) for name, values in trainee.curves.items() if name != "stage"
         },
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{secrets.token_hex(4)}.partial")
-    try:
+    with file_atomically(file) as temporary:
         save_file(tensors, temporary)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def train(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Trained:
+def train(env: MujocoConfiguration, request: TrainingRequest, workspace: Workspace) -> Trained:
     """Trains a policy.
 
     Raises:
@@ -134,8 +125,8 @@ def train(env: MujocoEnv, request: TrainingRequest, workspace: Workspace) -> Tra
     return _trained(env, trainee, seconds)
 
 
-def train_together(
-    env: MujocoEnv, requests: Sequence[TrainingRequest], workspace: Workspace
+def train_group(
+    env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace
 ) -> list[Trained | None]:
     """Trains several policies on the same trajectories in one program; None for those that diverge."""
     found = _train(env, requests, workspace)
@@ -143,7 +134,7 @@ def train_together(
 
 
 def _train(
-    env: MujocoEnv, requests: Sequence[TrainingRequest], workspace: Workspace
+    env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace
 ) -> list[tuple[Trainee, dict[str, float]]]:
     """Trainees at the end of their training, and the share of the time that each took."""
     began = time.perf_counter()
@@ -161,7 +152,7 @@ def _train(
 
 
 def _begin(
-    env: MujocoEnv, request: TrainingRequest, dataset: data.PreferenceData, workspace: Workspace
+    env: MujocoConfiguration, request: TrainingRequest, dataset: data.PreferenceData, workspace: Workspace
 ) -> Trainee:
     """A policy before the stage that its objective rules."""
     training = env.training_settings(request)
@@ -190,13 +181,13 @@ def _begin(
     )
 
 
-def _trained(env: MujocoEnv, trainee: Trainee, seconds: dict[str, float]) -> Trained:
+def _trained(env: MujocoConfiguration, trainee: Trainee, seconds: dict[str, float]) -> Trained:
     original = data.agent_policy(env, "original")
     return Trained(policy.with_weights(original, trainee.weights), trainee.curves, seconds)
 
 
 def pair_logps(
-    env: MujocoEnv, request: DatasetRequest, workspace: Workspace
+    env: MujocoConfiguration, request: DatasetRequest, workspace: Workspace
 ) -> tuple[SequenceLogps, SequenceLogps]:
     """Log π(τ) of both sides of a dataset's pairs under the policy at the end of the SFT stage."""
     dataset = data.load_dataset(env, request, workspace)

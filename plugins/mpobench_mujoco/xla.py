@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from mpobench.locks import lock
+from mpobench.files.locks import lock
 
 WHOLE_VECTORS = {"xla_cpu_prefer_vector_width": 512}
 """Compiler options for programs that work on whole vectors: XLA's default is half of what AVX-512 has."""
@@ -50,7 +50,7 @@ TOGETHER = 256
 """Policies that an accelerator trains in one program: each takes up to 2 MB for the activations of a trajectory."""
 
 
-def at_once() -> int:
+def group_size() -> int:
     """How many policies this process best trains in one program.
 
     On a processor one alone, because worker processes in parallel use all cores; an accelerator would idle with a

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpobench.preferences import Array, PreferenceBatch
+from mpobench.protocols import Array, PreferenceBatch
 
 from .base import Beta, ReferencedObjective
 from .numerics import logistic_loss

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field
 
 from mpobench import Objective
-from mpobench.preferences import Array, PreferenceBatch, SequenceLogps
+from mpobench.protocols import Array, PreferenceBatch, SequenceLogps
 
 Reduction: TypeAlias = Annotated[
     Literal["sum", "mean"],

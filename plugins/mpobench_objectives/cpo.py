@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from mpobench.preferences import Array, PreferenceBatch
+from mpobench.protocols import Array, PreferenceBatch
 
 from .base import ReducedObjective
 from .numerics import logistic_loss

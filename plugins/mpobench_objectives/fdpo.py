@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from mpobench.preferences import Array, PreferenceBatch
+from mpobench.protocols import Array, PreferenceBatch
 
 from .base import Beta, ReferencedObjective
 from .numerics import box_cox, log_sigmoid, logistic_loss

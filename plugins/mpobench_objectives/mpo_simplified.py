@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpobench.preferences import Array, PreferenceBatch
+from mpobench.protocols import Array, PreferenceBatch
 
 from .base import ReducedObjective, Reduction
 

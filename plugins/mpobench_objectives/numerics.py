@@ -9,7 +9,7 @@ from typing import Any
 
 import array_api_compat
 
-from mpobench.preferences import Array
+from mpobench.protocols import Array
 
 LOGP_CEILING = -1e-6
 """Mean log-probabilities are clipped here before their odds are taken (see :func:`log_odds`)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from mpobench import Objective
-from mpobench.preferences import Array, PreferenceBatch
+from mpobench.protocols import Array, PreferenceBatch
 
 from .numerics import log_odds, logistic_loss
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from mpobench import Objective
-from mpobench.preferences import Array, PreferenceBatch
+from mpobench.protocols import Array, PreferenceBatch
 
 from .numerics import logistic_loss
 

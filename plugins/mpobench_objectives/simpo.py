@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from mpobench import Objective
-from mpobench.preferences import Array, PreferenceBatch
+from mpobench.protocols import Array, PreferenceBatch
 
 from .base import MarginScale, TargetMargin
 from .numerics import logistic_loss

@@ -6,8 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from mpobench.preferences import Array, PreferenceBatch
-from mpobench.tensors import Tensors
+from mpobench.protocols import Array, PreferenceBatch, Tensors
 
 from .base import MarginScale, TargetMargin
 from .mirror import network

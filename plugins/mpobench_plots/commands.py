@@ -12,12 +12,12 @@ from typing import Annotated, TypeAlias
 import typer
 
 from mpobench import Objective, RequestError, Workspace
-from mpobench.building import Configured
-from mpobench.cells import TrainingSpec
+from mpobench.files.cache import cache_folder
+from mpobench.planning.env_plan import plan_training
 from mpobench.protocols import Scale
-from mpobench.registry import get_registry
-from mpobench.runner import cache_folder
-from mpobench.specs import split_list
+from mpobench.registry.build import Configured
+from mpobench.registry.registry import get_registry
+from mpobench.registry.specs import split_list
 
 PAPER_SPAN = (-14.0, -8.0)
 """Of log π(τ) on the Three-Legged Ant: the axes of the paper's Figure 6, in nats per step."""
@@ -95,7 +95,7 @@ def gradient(
         from mpobench_plots.pairs import dataset_points
 
         typer.echo(f"pairs of {env}, {corruption}, seed {seed}: found in {cache_folder()}, or made", err=True)
-        training = TrainingSpec(env, corruption, built[0].spec, (), seed, scale).build(get_registry())
+        training = plan_training(get_registry(), env, corruption, objectives[0], seed, scale)
         drawn = dataset_points(training, points, Workspace(cache_folder()))
     from mpobench_plots.evaluation import Circumstances
     from mpobench_plots.gradient import gradient_figure

@@ -18,8 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mpobench import Objective
-from mpobench.errors import PluginError
-from mpobench.loading import one_line
+from mpobench.errors import PluginError, one_line
 from mpobench_plots.discovery_folder import Generation, Search
 from mpobench_plots.style import ACCENT, COLOR_MAP, COLORS, DASHES, WIDTH, in_style, number
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from mpobench import Objective, RequestError, Tensors, objective
-from mpobench.loading import one_line
+from mpobench.errors import one_line
 
 START = "start.json"
 MEAN = "mean."

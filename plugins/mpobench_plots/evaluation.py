@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mpobench import Objective, PreferenceBatch, SequenceLogps
-from mpobench.building import Configured
-from mpobench.errors import PluginError
-from mpobench.loading import one_line
+from mpobench.errors import PluginError, one_line
+from mpobench.registry.build import Configured
 
 Floats = NDArray[np.float32]
 

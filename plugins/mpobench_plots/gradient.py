@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from mpobench import Objective
-from mpobench.building import Configured
+from mpobench.registry.build import Configured
 from mpobench_plots.evaluation import Circumstances, depends_on_progress, slopes
 from mpobench_plots.pairs import Points
 from mpobench_plots.style import ACCENT, COLOR_MAP, WIDTH, in_lines, in_style, number

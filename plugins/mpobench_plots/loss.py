@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mpobench import Objective
-from mpobench.building import Configured
+from mpobench.registry.build import Configured
 from mpobench_plots.evaluation import Circumstances, depends_on_progress, losses
 from mpobench_plots.style import WIDTH, curve_style, in_lines, in_style, number
 

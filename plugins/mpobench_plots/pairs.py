@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mpobench import RequestError, Workspace
+from mpobench.env_kit.pair_logps import HasPairLogps
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mpobench.cells import Training
+    from mpobench.planning.cells import Training
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,11 @@ def dataset_points(training: Training, count: int, workspace: Workspace) -> Poin
     """
     import numpy as np
 
-    sides = training.env.component.pair_logps(training.request.dataset, workspace)
-    env, corruption = training.env.text, training.corruption.text
-    if sides is None:
-        raise RequestError(f"{env} cannot tell log-probabilities of its pairs: draw none, with --points 0")
+    cell = training.cells[0]
+    if not isinstance(training.env, HasPairLogps):
+        raise RequestError(
+            f"{cell.env} cannot tell log-probabilities of its pairs: draw none, with --points 0"
+        )
+    sides = training.env.pair_logps(training.request.dataset, workspace)
     chosen, rejected = (np.asarray(side.mean, np.float64) for side in sides)
-    return Points(chosen[:count], rejected[:count], f"{env}, {corruption}, seed {training.request.seed}")
+    return Points(chosen[:count], rejected[:count], f"{cell.env}, {cell.corruption}, seed {cell.seed}")

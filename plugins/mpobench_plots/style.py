@@ -18,7 +18,7 @@ from typing import Any
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from mpobench.atomic import write_atomically
+from mpobench.files.atomic import write_atomically
 
 WIDTH = 6.75
 """Of a page's text, in inches."""

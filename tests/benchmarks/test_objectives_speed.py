@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from mpobench import PreferenceBatch, SequenceLogps, objective
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
 
 PAIRS, ROUNDS = 1024, 2000
 NAMES = [registered.card.name for registered in get_registry().cards("objective")]

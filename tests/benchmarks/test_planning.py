@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from mpobench.registry import Registry
-from mpobench.suite import Suite, plan
+from mpobench.planning.plan import plan
+from mpobench.planning.suite import Suite
+from mpobench.registry.registry import Registry
 
 CELLS = 100_000
 

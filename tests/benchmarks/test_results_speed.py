@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from mpobench.leaderboard import render_markdown
-from mpobench.results import CellResult, jsonl, read_results
+from mpobench.leaderboard.page import render_markdown
+from mpobench.results.cell_result import CellResult
+from mpobench.results.store import jsonl, read_results
 
 CELLS = 10_000
 EPOCHS = 12

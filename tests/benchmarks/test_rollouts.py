@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mpobench.launchers import Local
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
+from mpobench.running.local import Local
 from mpobench_mujoco.speed import physics, scaling
 
 BUSY = 0.9

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mpobench.launchers import Local
+from mpobench.running.local import Local
 from mpobench_mujoco.speed import updates
 
 

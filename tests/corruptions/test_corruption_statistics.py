@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from mpobench import ORIGINAL, TARGET, DatasetCorruption, RequestError
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
 from mpobench_corruptions.bad_judge import BadJudge
 from mpobench_corruptions.base import Base
 from mpobench_corruptions.mixed import Mixed

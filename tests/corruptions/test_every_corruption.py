@@ -11,7 +11,7 @@ import pydantic
 import pytest
 
 from mpobench import ORIGINAL, TARGET, DatasetCorruption
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
 
 CARDS = {registered.card.name: registered.card for registered in get_registry().cards("corruption")}
 

@@ -20,9 +20,10 @@ import mpobench
 import mpobench_discovery.distil_command
 from mpobench import Env, Objective, PreferenceBatch, RequestError, SequenceLogps, save_objective
 from mpobench.errors import PluginError
-from mpobench.objective_files import read_objective_file
-from mpobench.registry import Registry
-from mpobench.suite import Suite, plan
+from mpobench.planning.plan import plan
+from mpobench.planning.suite import Suite
+from mpobench.registry.objective_files import read_objective_file
+from mpobench.registry.registry import Registry
 from mpobench_discovery.commands import app
 from mpobench_discovery.distil import (
     STRETCHES,

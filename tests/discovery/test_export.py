@@ -22,8 +22,9 @@ from typer.testing import CliRunner
 
 import mpobench
 from mpobench import RequestError, save_objective
-from mpobench.objective_files import read_objective_file
-from mpobench.results import CellResult, ResultStore
+from mpobench.registry.objective_files import read_objective_file
+from mpobench.results.cell_result import CellResult
+from mpobench.results.store import ResultStore
 from mpobench_discovery.commands import app
 from mpobench_discovery.export import SPAN, cell, export, plain
 

@@ -47,7 +47,7 @@ def test_at_once_and_alone_are_the_same(
         raise MemoryError("the device is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Bandit, "train_together", broken)
+        patch.setattr(Bandit, "train_group", broken)
         assert policies(workspace, Bandit(), *objectives) == expected
         assert work(workspace).count("train mine") == 3
     monkeypatch.setattr(Bandit, "alike", lambda env, request: "")

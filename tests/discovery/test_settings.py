@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from search_samples import a_search
 
 from mpobench import RequestError
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
 from mpobench_discovery.settings import Search
 
 
@@ -59,7 +59,7 @@ def test_every_environment_s_own_defaults_are_a_search(name: str, scale: Any) ->
     )
     assert search.scale == scale
     if search.evaluator:
-        assert get_registry().build("evaluator", search.evaluator).component.refuses(env) is None
+        assert get_registry().build("evaluator", search.evaluator).component.skip_reason(env) is None
 
 
 def test_hopper_has_half_the_generations_at_the_paper_s_scale() -> None:

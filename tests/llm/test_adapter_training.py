@@ -28,7 +28,7 @@ from mpobench import (
     TrainingRequest,
     Workspace,
 )
-from mpobench.keys import content_key
+from mpobench.files.keys import content_key
 from mpobench_llm import models, training
 from mpobench_llm.hub_env import AnyModel
 from mpobench_llm.models import Policy
@@ -65,7 +65,7 @@ OVERRIDES = {"precision": "float32", "learning_rate": 5e-3, "po_learning_rate": 
 def request(
     objective: str | Objective, corruption: str = "base", seed: int = 0, **overrides: Any
 ) -> TrainingRequest:
-    noise = mpobench.registry.get_registry().build("corruption", corruption).component
+    noise = mpobench.registry.registry.get_registry().build("corruption", corruption).component
     dataset = DatasetRequest(noise, seed, "smoke", content_key(["dpo-mix", corruption, seed]))
     if isinstance(objective, str):
         objective = mpobench.objective(objective)

@@ -8,7 +8,7 @@ import pytest
 from hub_samples import dpo_mix
 from processes import Run
 
-from mpobench.results import read_results
+from mpobench.results.store import read_results
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from processes import Run
 
-from mpobench.results import read_results
+from mpobench.results.store import read_results
 
 ASKED = (
     "run",
@@ -84,8 +84,9 @@ def test_without_the_extra_the_error_says_how_to_get_it(monkeypatch: pytest.Monk
     import importlib.util
 
     from mpobench import RequestError
-    from mpobench.registry import get_registry
-    from mpobench.suite import Suite, plan
+    from mpobench.planning.plan import plan
+    from mpobench.planning.suite import Suite
+    from mpobench.registry.registry import get_registry
 
     present = importlib.util.find_spec
     monkeypatch.setattr(

@@ -15,8 +15,8 @@ import pytest
 from scipy.special import expit
 
 from mpobench import DatasetRequest, Objective, TrainingRequest, Workspace
-from mpobench.keys import content_key
-from mpobench.registry import get_registry
+from mpobench.files.keys import content_key
+from mpobench.registry.registry import get_registry
 from mpobench_llm import rollouts, settings, style, style_env
 from mpobench_llm.rollouts import Rollout
 from mpobench_llm.style_env import TRAINING_PROMPTS, SmolLMStyle

@@ -14,7 +14,7 @@ from torch.nn.functional import logsigmoid
 
 import mpobench
 from mpobench import DivergedError, Objective, PreferenceBatch
-from mpobench.registry import Registry, get_registry
+from mpobench.registry.registry import Registry, get_registry
 from mpobench_llm import models, trainer
 from mpobench_llm.logps import headless
 from mpobench_llm.settings import TrainingSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mpobench import Workspace
-from mpobench.registry import Registry, get_registry
+from mpobench.registry.registry import Registry, get_registry
 from mpobench_mujoco import xla
 from mpobench_mujoco.env import MujocoEnv, ThreeLeggedAnt
 

@@ -13,8 +13,8 @@ from brax.envs.base import Env as BraxEnv
 from brax.envs.base import State
 
 from mpobench import DatasetRequest, TrainingRequest, Workspace
-from mpobench.keys import content_key
-from mpobench.registry import get_registry
+from mpobench.files.keys import content_key
+from mpobench.registry.registry import get_registry
 from mpobench_mujoco import data, policy, pool
 from mpobench_mujoco.env import MujocoEnv
 from mpobench_mujoco.rollouts import Rollouts

@@ -8,8 +8,8 @@ import pytest
 from mujoco_samples import request
 
 from mpobench import RequestError
-from mpobench.registry import get_registry
-from mpobench.settings import ObjectiveSettings
+from mpobench.env_kit.env_file import ObjectiveSettings
+from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents
 from mpobench_mujoco.settings import (
     ScaleSettings,

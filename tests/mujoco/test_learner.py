@@ -13,7 +13,7 @@ from mujoco_samples import random_policy
 from plain_training import Learner
 
 from mpobench import Objective
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
 from mpobench_mujoco import learner
 
 OBJECTIVES = [registered.card.name for registered in get_registry().cards("objective")]
@@ -40,15 +40,15 @@ def train(
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
     """Some epochs by the compiled program: new weights and curves."""
     data = trajectories(dtype)
-    program = learner.Program(objective.skeleton, STD, CLIP)
-    leaves = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), objective.leaves)
+    program = learner.Program(objective.static, STD, CLIP)
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), objective.params)
     weights = {name: jnp.asarray(value, dtype) for name, value in WEIGHTS.items()}
     pairs = learner.Pairs(jnp.asarray(CHOSEN), jnp.asarray(REJECTED), jnp.asarray(REFERENCE, dtype))
     state, curves = program.optimizer.init(weights), {name: [] for name in learner.EpochCurves._fields}
     for order, now in zip(orders, progress, strict=True):
         weights, state, means = learner.run_epoch(
             program,
-            leaves,
+            params,
             weights,
             state,
             data,

@@ -53,7 +53,7 @@ RACER = """
 import json, sys
 from pathlib import Path
 from mpobench import Workspace
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
 from mpobench_mujoco import data, rollouts
 
 tla, calls, roll_out = get_registry().build("env", "tla").component, [], rollouts.roll_out

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from mujoco_samples import invent_pool, request
 
-from mpobench.keys import content_key
-from mpobench.labels import draw_sources, label
-from mpobench.registry import get_registry
+from mpobench.env_kit.pair_labels import draw_sources, label
+from mpobench.files.keys import content_key
+from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents, data
 
 CORRUPTIONS = ["base", "noisy:0.3", "mixed", "bad-judge:1000", "mixed+noisy:0.3"]

@@ -15,7 +15,7 @@ from mujoco_samples import invent_pool, request
 from plain_training import Learner
 
 from mpobench import Objective, TrainingRequest, Workspace
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
 from mpobench_mujoco import data, learner, policy, together, training, xla
 
 OBJECTIVES = [registered.card.name for registered in get_registry().cards("objective")]
@@ -26,7 +26,7 @@ def all_requests(tla, invented: Workspace, *asked: tuple, **overrides) -> list[T
     requests = [request(tla, *each, **overrides) for each in asked]
     for each in requests:
         invent_pool(tla, each.dataset, invented)
-    assert len({tla.alike(each) for each in requests}) == 1
+    assert len({tla.group_key(each) for each in requests}) == 1
     return requests
 
 
@@ -34,7 +34,7 @@ def assert_as_alone(
     tla, requests: list[TrainingRequest], invented: Workspace, before: list[policy.Policy]
 ) -> None:
     """Each policy is where training alone takes it, within 2 % of the way from where it was before."""
-    found = training.train_together(tla, requests, invented)
+    found = training.train_group(tla, requests, invented)
     for wanted, trained, start in zip(requests, found, before, strict=True):
         alone = training.train(tla, wanted, invented)
         for name, value in alone.policy.items():
@@ -81,7 +81,7 @@ def test_objectives_with_a_reference_train_together(tla, invented, fresh, keep_o
     assert stages[0].key == stages[1].key != stages[2].key
     reports: list[tuple[str, float]] = []
     listening = replace(fresh, report=lambda *report: reports.append(report))
-    tla.prepare_together([stage.payload for stage in stages[1:]], requests[1:], listening)
+    tla.prepare_group([stage.payload for stage in stages[1:]], requests[1:], listening)
     epochs = tla.training_settings(requests[0]).sft_epochs
     assert len(reports) == epochs, "both at once"
     before = []
@@ -110,7 +110,7 @@ class Collapsing(Objective):
 def test_one_that_diverges_takes_no_other_with_it(tla, invented):
     good, other = all_requests(tla, invented, ("sft", "base", 0), ("sft", "base", 1))
     bad = TrainingRequest(good.dataset, "collapsing", Collapsing(), 0)
-    first, nothing, last = training.train_together(tla, [good, bad, other], invented)
+    first, nothing, last = training.train_group(tla, [good, bad, other], invented)
     assert nothing is None
     for found, wanted in ((first, good), (last, other)):
         alone = training.train(tla, wanted, invented)
@@ -118,17 +118,17 @@ def test_one_that_diverges_takes_no_other_with_it(tla, invented):
 
 
 def test_what_is_not_alike_is_told_apart(tla):
-    def alike(*asked, **overrides):
-        return tla.alike(request(tla, *asked, **overrides))
+    def group_key(*asked, **overrides):
+        return tla.group_key(request(tla, *asked, **overrides))
 
-    here = alike("sft", "base", 0)
+    here = group_key("sft", "base", 0)
     assert here
-    assert here == alike("orpo:lam=3", "noisy:0.3", 7) == alike("sft", "base", 0, learning_rate=1e-5)
-    assert here != alike("sft", "mixed", 0) != alike("sft", "mixed", 1), "other trajectories"
-    assert here != alike("sft", "base", 0, epochs=7)
-    assert here != alike("sft", "base", 0, pairs_per_update=4)
-    assert here != alike("dpo", "base", 0), "its second stage is shorter"
-    assert alike("dpo", "base", 0) == alike("ipo", "noisy:0.1", 1)
+    assert here == group_key("orpo:lam=3", "noisy:0.3", 7) == group_key("sft", "base", 0, learning_rate=1e-5)
+    assert here != group_key("sft", "mixed", 0) != group_key("sft", "mixed", 1), "other trajectories"
+    assert here != group_key("sft", "base", 0, epochs=7)
+    assert here != group_key("sft", "base", 0, pairs_per_update=4)
+    assert here != group_key("dpo", "base", 0), "its second stage is shorter"
+    assert group_key("dpo", "base", 0) == group_key("ipo", "noisy:0.1", 1)
 
 
 @pytest.mark.slow
@@ -150,13 +150,13 @@ def test_every_objective_moves_its_own_policies_alone(tla):
             jnp.asarray(rng.uniform(-1, 1, (8, 3, 12))),
             jnp.asarray(rng.integers(3, 13, 8)),
         )
-        programs = [learner.Program(each.skeleton, std, clip) for each in built]
-        leaves = [jax.tree.map(lambda leaf: jnp.asarray(leaf, float), each.leaves) for each in built]
+        programs = [learner.Program(each.static, std, clip) for each in built]
+        params = [jax.tree.map(lambda leaf: jnp.asarray(leaf, float), each.params) for each in built]
         weights = stack([jax.tree.map(jnp.asarray, start) for start in starts] * len(built))
         pairs = learner.Pairs(jnp.asarray(chosen), jnp.asarray(rejected), jnp.asarray(reference))
         moved, _, curves = together.run_epoch(
             tuple((program, 2) for program in programs),
-            tuple(stack([own, own]) for own in leaves),
+            tuple(stack([own, own]) for own in params),
             weights,
             jax.vmap(programs[0].optimizer.init)(weights),
             trajectories,
@@ -185,10 +185,10 @@ def test_every_objective_moves_its_own_policies_alone(tla):
 
 
 def test_a_processor_trains_one_by_one(tla, monkeypatch):
-    assert tla.at_once() == 1
+    assert tla.group_size() == 1
     assert jax.default_backend() == "cpu"
     monkeypatch.setattr(xla, "entry_points", lambda group: [group])
-    assert tla.at_once() == 1, "an accelerator's plugin without an accelerator"
+    assert tla.group_size() == 1, "an accelerator's plugin without an accelerator"
 
 
 def test_an_accelerator_trains_many_and_its_memory_is_shared(tla, monkeypatch):
@@ -203,7 +203,7 @@ def test_an_accelerator_trains_many_and_its_memory_is_shared(tla, monkeypatch):
         return "gpu"
 
     monkeypatch.setattr(jax, "default_backend", backend)
-    assert tla.at_once() == xla.TOGETHER
+    assert tla.group_size() == xla.TOGETHER
     assert settings == {"PJRT_NPROC": "1", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}, (
         "before the backend starts"
     )

@@ -10,7 +10,7 @@ from plain_training import Learner
 from safetensors.numpy import load_file
 
 from mpobench import DivergedError, Objective, Trained, TrainingRequest, Workspace
-from mpobench.keys import content_key
+from mpobench.files.keys import content_key
 from mpobench_mujoco import agents, data, learner, policy, training
 from mpobench_mujoco.settings import TrainingSettings
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mpobench import Objective, PreferenceBatch, SequenceLogps, Tensors
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
 
 CARDS = {registered.card.name: registered for registered in get_registry().cards("objective")}
 FILES = {

@@ -120,7 +120,7 @@ def test_extremes_are_finite_in_value_and_all_gradients(name):
 
     totals = [jnp.asarray(side, jnp.float32) for side in (EVERY_PAIR.chosen, EVERY_PAIR.rejected)]
     for tried in (objective, with_networks(name, 5), with_networks(name, 6, largest=10.0)):
-        value, by_leaves, *by_sides = gradients(tried.leaves, *totals)
+        value, by_leaves, *by_sides = gradients(tried.params, *totals)
         assert all(np.isfinite(slope).all() for slope in jax.tree.leaves(by_leaves))
         by_torch = torch_gradients(tried, EVERY_PAIR, "float32")
         for ours, theirs in zip((value, *by_sides), by_torch, strict=True):
@@ -142,7 +142,7 @@ def test_a_population_of_networks_is_one_program(name):
         losses = population[0].model_copy(update=leaves).loss(batch)
         return losses.mean(), losses
 
-    every = [each.leaves for each in population]
+    every = [each.params for each in population]
     stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *every)
     program = jax.jit(jax.vmap(jax.grad(mean_loss, has_aux=True)), compiler_options=COMPILED_QUICKLY)
     slopes, together = program(stacked)
@@ -151,7 +151,7 @@ def test_a_population_of_networks_is_one_program(name):
     np.testing.assert_allclose(together, alone, rtol=2e-4, atol=2e-5 * np.abs(alone).max())
     assert all(np.isfinite(slope).all() for slope in jax.tree.leaves(slopes))
     assert np.abs(slopes["phi_network"]["kernel_in"]).max() > 0
-    assert len({each.skeleton for each in population}) == 1
+    assert len({each.static for each in population}) == 1
     assert len(set(population)) == 8
 
 
@@ -160,7 +160,7 @@ def test_torch_differentiates_the_weights_and_warns_of_nothing(name):
     objective, batch = with_networks(name, 0), random_pairs(1).batch("torch", "float32")
     tensors = {
         field: {part: torch.tensor(np.array(array), requires_grad=True) for part, array in value.items()}
-        for field, value in objective.leaves.items()
+        for field, value in objective.params.items()
         if isinstance(value, dict)
     }
     with warnings.catch_warnings():

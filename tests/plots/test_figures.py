@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from mpobench import PreferenceBatch, SequenceLogps, Workspace
-from mpobench.building import Configured
-from mpobench.cells import TrainingSpec
 from mpobench.errors import PluginError
-from mpobench.registry import Registry
+from mpobench.planning.env_plan import plan_training
+from mpobench.registry.build import Configured
+from mpobench.registry.registry import Registry
 from mpobench_plots.evaluation import Circumstances, depends_on_progress, losses, slopes
 from mpobench_plots.gradient import CELLS, gradient_figure
 from mpobench_plots.loss import loss_figure
@@ -190,9 +190,9 @@ def test_a_pair_is_seen_alone(registry: Registry) -> None:
 
 
 def test_points_are_the_first_pairs_per_step(bandits: Registry, tmp_path: Path) -> None:
-    training = TrainingSpec("bandit", "noisy:0.3", "dpo", (), 5, "quick").build(bandits)
+    training = plan_training(bandits, "bandit", "noisy:0.3", "dpo", 5, "quick")
     points = dataset_points(training, 20, Workspace(tmp_path))
-    chosen, rejected = training.env.component.pair_logps(training.request.dataset, Workspace(tmp_path)) or ()
+    chosen, rejected = training.env.pair_logps(training.request.dataset, Workspace(tmp_path)) or ()
     np.testing.assert_array_equal(points.chosen, (chosen.total / chosen.length)[:20])
     np.testing.assert_array_equal(points.rejected, (rejected.total / rejected.length)[:20])
     assert points.medians == (np.median(points.chosen), np.median(points.rejected))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mpobench import Env, Evaluator, Metric, RequestError, Workspace
+from mpobench import Evaluator, Metric, RequestError, Workspace
 from mpobench_llm.env import LanguageEnv
 from mpobench_llm.judge import baseline
 from mpobench_llm.judge.files import digest
@@ -27,9 +27,11 @@ class Judge(JudgeSettings, Evaluator):
     (see :mod:`mpobench_llm.judge.verdicts`).
     """
 
-    unkeyed: ClassVar[frozenset[str]] = frozenset(
+    not_in_key: ClassVar[frozenset[str]] = frozenset(
         {"url", "concurrency", "timeout", "retries", "key_variable", "baseline", "instructions", "template"}
     )
+    env_type: ClassVar[type] = LanguageEnv
+    requires: ClassVar[str] = "answers to judge"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("win_rate", "%", summary="mean preference for the policy's answer over the baseline's"),
         Metric("lc_win_rate", "%", summary="the same if both were equally long (arXiv:2404.04475)"),
@@ -42,19 +44,14 @@ class Judge(JudgeSettings, Evaluator):
         Metric("agreement", "%", summary="pairs in whose two orders the judge prefers the same answer"),
     )
 
-    def refuses(self, env: Env) -> str | None:
-        """Only language models answer instructions."""
-        return None if isinstance(env, LanguageEnv) else f"{type(env).__name__} has no answers to judge"
-
-    def config(self, env: Env, scale: Scale) -> JsonObject:
+    def config(self, env: LanguageEnv, scale: Scale) -> JsonObject:
         """The content of all files that the fields name, how many instructions there are, how answers are sampled.
 
         Raises:
             RequestError: if a file is missing or malformed, or the baseline does not answer every instruction.
         """
-        language = _language(env)
         instructions = self._own_instructions()
-        answers = language.evaluation_settings(scale).answers if instructions is None else len(instructions)
+        answers = env.evaluation_settings(scale).answers if instructions is None else len(instructions)
         if answers < 2:
             raise RequestError(
                 f"instructions {self.instructions}: a win rate with its error needs two or more"
@@ -64,11 +61,11 @@ class Judge(JudgeSettings, Evaluator):
             "instructions": None if instructions is None else digest("\0".join(instructions)),
             "template": digest(load_template(self.template)),
             "baseline": baseline.baseline_digest(self.baseline, instructions),
-            "sampling": language.settings.sampling.model_dump(),
+            "sampling": env.settings.sampling.model_dump(),
         }
 
     def evaluate(
-        self, env: Env, policy: Any, seed: int, scale: Scale, workspace: Workspace
+        self, env: LanguageEnv, policy: Any, seed: int, scale: Scale, workspace: Workspace
     ) -> dict[str, float]:
         """Lets the policy and the baseline answer, and the judge compare.
 
@@ -77,14 +74,14 @@ class Judge(JudgeSettings, Evaluator):
         """
         from mpobench_llm.judge import asking
 
-        language, template = _language(env), load_template(self.template)
-        own = language.answers(policy, seed, scale, _part(workspace, 0), self._own_instructions())
+        template = load_template(self.template)
+        own = env.answers(policy, seed, scale, _part(workspace, 0), self._own_instructions())
         if len(own) < 2:
             raise RequestError(
                 "a win rate with its error needs two instructions or more: name a file of them"
             )
         asked = [answer.instruction for answer in own]
-        others = baseline.baseline_answers(self.baseline, language, seed, scale, _part(workspace, 1), asked)
+        others = baseline.baseline_answers(self.baseline, env, seed, scale, _part(workspace, 1), asked)
         pairs = list(zip(own, others, strict=True))
         orders = [_orders(*pair) for pair in pairs if pair[0].output != pair[1].output]
         progress = _part(workspace, 2)
@@ -146,10 +143,3 @@ def _metrics(
 def _part(workspace: Workspace, part: int) -> Workspace:
     """The same workspace, whose progress is one third of the evaluation's."""
     return Workspace(workspace.cache, lambda phase, fraction: workspace.report(phase, (part + fraction) / 3))
-
-
-def _language(env: Env) -> LanguageEnv:
-    """The environment that :meth:`Judge.refuses` has let pass."""
-    if not isinstance(env, LanguageEnv):
-        raise TypeError(f"{type(env).__name__} has no answers to judge")
-    return env

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from mpobench import RequestError
-from mpobench.keys import content_key
+from mpobench.files.keys import content_key
 from mpobench_llm.judge.files import read_text
 
 PLACES = ("instruction", "output_1", "output_2")

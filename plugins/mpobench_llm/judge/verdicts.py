@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mpobench import RequestError
-from mpobench.keys import content_key
-from mpobench.locks import lock
+from mpobench.files.keys import content_key
+from mpobench.files.locks import lock
 from mpobench_llm.judge.settings import JudgeSettings
 
 

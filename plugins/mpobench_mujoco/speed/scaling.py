@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpobench.launchers import Local
+from mpobench.running.local import Local
 from mpobench_mujoco import xla
 
 TURNS, ROUNDS = 9, 10
@@ -36,14 +36,17 @@ def throughput(cache: Path, workers: int) -> tuple[float, float]:
         cache: for compiled programs.
         workers: processes at once.
     """
-    with Local().open(1, lambda *_: None) as one, Local().open(workers, lambda *_: None) as many:
-        for executor, processes in ((one, 1), (many, workers)):
-            _together(executor, cache, processes, 1)  # compiles
+    with Local().open(1, _ignore) as one, Local().open(workers, _ignore) as many:
+        for opened, processes in ((one, 1), (many, workers)):
+            _side_by_side(opened.executor, cache, processes, 1)  # compiles
         turns = [
-            (_together(one, cache, workers, ROUNDS), _together(many, cache, workers, ROUNDS))
+            (
+                _side_by_side(one.executor, cache, workers, ROUNDS),
+                _side_by_side(many.executor, cache, workers, ROUNDS),
+            )
             for _ in range(TURNS)
         ]
-    gains = [alone.seconds / together.seconds for alone, together in turns]
+    gains = [of_one.seconds / of_many.seconds for of_one, of_many in turns]
     return statistics.median(gains), statistics.median(each.share for turn in turns for each in turn)
 
 
@@ -55,7 +58,11 @@ class _Turn:
     share: float
 
 
-def _together(executor: Executor, cache: Path, tasks: int, rounds: int) -> _Turn:
+def _ignore(task: str, phase: str, fraction: float) -> None:
+    """No progress display: turns are short."""
+
+
+def _side_by_side(executor: Executor, cache: Path, tasks: int, rounds: int) -> _Turn:
     began = time.perf_counter()
     futures = [executor.submit(train_for_a_while, cache, rounds) for _ in range(tasks)]
     shares = [cpu / wall for wall, cpu in (future.result() for future in futures)]

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
-from mpobench import progress
+from mpobench.running import reports
 
 Runner = Callable[[], object]
 
@@ -23,7 +23,7 @@ def by_turns(task: str, runners: Mapping[str, Runner]) -> dict[str, float]:
         task: under which progress is reported.
         runners: by name.
     """
-    report = progress.reporter(task)
+    report = reports.reporter([task])
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     for done in range(1 + ROUNDS):
         for name, runner in runners.items():

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from mpobench.registry import get_registry
+from mpobench.registry.registry import get_registry
 from mpobench_mujoco import learner, xla
 from mpobench_mujoco.policy import HIDDEN
 from mpobench_mujoco.speed.turns import Runner, by_turns
@@ -71,8 +71,8 @@ def _weights() -> Arrays:
 def our_updates() -> Runner:
     """The benchmark's own program."""
     objective = get_registry().build("objective", f"simpo:beta={BETA},gamma={GAMMA}").component
-    program = learner.Program(objective.skeleton, STD, CLIP)
-    leaves = jax.tree.map(jnp.asarray, objective.leaves)
+    program = learner.Program(objective.static, STD, CLIP)
+    params = jax.tree.map(jnp.asarray, objective.params)
     observations, actions, order = (jnp.asarray(array) for array in _trajectories())
     data = learner.Trajectories(observations, actions, jnp.full(TRAJECTORIES, STEPS, jnp.int32))
     first, second = jnp.split(jnp.arange(TRAJECTORIES), 2)
@@ -82,7 +82,7 @@ def our_updates() -> Runner:
     def updates() -> object:
         start = {name: jnp.asarray(value) for name, value in _weights().items()}
         state = program.optimizer.init(start)
-        done = learner.run_epoch(program, leaves, start, state, data, pairs, order, progress, rate)
+        done = learner.run_epoch(program, params, start, state, data, pairs, order, progress, rate)
         return jax.block_until_ready(done)[0]
 
     return updates

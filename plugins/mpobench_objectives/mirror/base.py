@@ -6,8 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from mpobench.preferences import Array
-from mpobench.tensors import Tensors
+from mpobench.protocols import Array, Tensors
 
 from ..base import ReducedObjective, Reduction
 from . import network, weights

@@ -7,7 +7,7 @@ from typing import Any
 
 import array_api_compat
 
-from mpobench.preferences import Array
+from mpobench.protocols import Array
 
 from ..numerics import log_odds, log_sigmoid, relu
 

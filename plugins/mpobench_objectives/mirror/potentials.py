@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from mpobench.preferences import Array
+from mpobench.protocols import Array
 
 from ..numerics import box_cox, exponential, log_odds, log_sigmoid
 

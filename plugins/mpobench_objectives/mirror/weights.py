@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpobench.tensors import Tensors
+from mpobench.protocols import Tensors
 
 from .network import UNITS
 

@@ -46,7 +46,7 @@ class Server:
     def __init__(self, respond: Callable[[Request], Response]) -> None:
         self.respond = respond
         self.requests: list[Request] = []
-        self.at_once = 0
+        self.group_size = 0
         self._busy, self._lock, self._closing = 0, threading.Lock(), threading.Event()
         outer = self
 
@@ -63,7 +63,7 @@ class Server:
                 with outer._lock:
                     outer.requests.append(request)
                     outer._busy += 1
-                    outer.at_once = max(outer.at_once, outer._busy)
+                    outer.group_size = max(outer.group_size, outer._busy)
                 try:
                     self._send(outer.respond(request))
                 finally:

@@ -128,7 +128,7 @@ def test_no_more_requests_are_under_way_than_allowed(tmp_path, workspace):
 
     with Server(slowly) as server:
         judge(server.url, tmp_path, concurrency=3).evaluate(ENV, OWN, 0, "smoke", workspace)
-        assert server.at_once == 3
+        assert server.group_size == 3
 
 
 def test_progress_covers_answers_and_verdicts(tmp_path):
@@ -222,7 +222,7 @@ def test_the_key_of_a_result_knows_the_content_of_files(tmp_path):
 def test_an_environment_without_answers_is_refused(tmp_path, toys):
     task = toys.build("env", "task").component
     own = judge("http://x/v1", tmp_path)
-    assert "has no answers to judge" in own.refuses(task)
-    assert own.refuses(ENV) is None
+    assert "has no answers to judge" in own.skip_reason(task)
+    assert own.skip_reason(ENV) is None
     with pytest.raises(TypeError, match="no answers"):
         own.config(task, "smoke")

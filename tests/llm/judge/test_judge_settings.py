@@ -8,7 +8,7 @@ from judge_samples import FixedAnswers, judge
 from pydantic import ValidationError
 
 from mpobench import RequestError
-from mpobench.registry import Registry
+from mpobench.registry.registry import Registry
 from mpobench_llm.judge.instructions import read_instructions
 
 SECRET = "hunter2hunter2"

@@ -1,0 +1,35 @@
+from .api import objective as objective
+from .api import run as run
+from .errors import DivergedError as DivergedError
+from .errors import MpobenchError as MpobenchError
+from .errors import RequestError as RequestError
+from .protocols import ORIGINAL as ORIGINAL
+from .protocols import TARGET as TARGET
+from .protocols import DatasetCorruption as DatasetCorruption
+from .protocols import DatasetRequest as DatasetRequest
+from .protocols import Env as Env
+from .protocols import Evaluator as Evaluator
+from .protocols import GroupTraining as GroupTraining
+from .protocols import Launcher as Launcher
+from .protocols import Metric as Metric
+from .protocols import Objective as Objective
+from .protocols import PreferenceBatch as PreferenceBatch
+from .protocols import Prerequisite as Prerequisite
+from .protocols import Sample as Sample
+from .protocols import SequenceLogps as SequenceLogps
+from .protocols import Tensors as Tensors
+from .protocols import Trained as Trained
+from .protocols import TrainingRequest as TrainingRequest
+from .protocols import WorkerLostError as WorkerLostError
+from .protocols import Workers as Workers
+from .protocols import Workspace as Workspace
+from .registry.cards import CommandCard as CommandCard
+from .registry.cards import CorruptionCard as CorruptionCard
+from .registry.cards import EnvCard as EnvCard
+from .registry.cards import EvaluatorCard as EvaluatorCard
+from .registry.cards import LauncherCard as LauncherCard
+from .registry.cards import ObjectiveCard as ObjectiveCard
+from .registry.hookspecs import hookimpl as hookimpl
+from .registry.save_objective import save_objective as save_objective
+
+__version__: str

@@ -1,0 +1,1 @@
+"""Parts for authors of environments: settings from TOML, labels of pairs, versions, optional abilities."""

@@ -1,0 +1,90 @@
+"""Files that are either whole or absent: write under a temporary name, then rename."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mpobench.errors import RequestError
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Writes a file so that no reader, and no crash, ever sees half of it.
+
+    Missing folders are made; a symbolic link is followed, not replaced.
+
+    Args:
+        path: where the file goes; an existing one is replaced.
+        content: what it holds; text is written as UTF-8 with the newlines that it has.
+
+    Raises:
+        RequestError: if the file cannot be written (no permission, full disk, a folder in its place). Then
+            the old file, if any, is untouched.
+    """
+    target = path.resolve()
+    temporary = target.parent / f".mpobench-{secrets.token_hex(6)}.tmp"
+    try:
+        if target.exists() and not target.is_file():
+            raise RequestError(f"cannot write {path}: it is not a regular file; choose another name")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            _discard(temporary)
+    except OSError as error:
+        raise RequestError(_explain(path, error)) from error
+
+
+@contextmanager
+def file_atomically(path: Path) -> Iterator[Path]:
+    """A temporary path for a library that writes files itself; the file is renamed to ``path`` at the end.
+
+    Missing folders are made. After an exception the old file, if any, is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        _discard(temporary)
+
+
+@contextmanager
+def folder_atomically(path: Path) -> Iterator[Path]:
+    """A temporary folder that becomes ``path`` at the end: whole, or not at all.
+
+    Missing folders are made, and an existing folder is replaced.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _discard(temporary: Path) -> None:
+    """Removes the temporary file if it is still there; after a rename it is not."""
+    try:
+        temporary.unlink()
+    except OSError:  # never there, or its folder is the problem, which the caller is about to report
+        return
+
+
+def _explain(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"cannot write {path}: the disk is full; free some space and give the same command again"
+    reason = (error.strerror or str(error)).lower()
+    return f"cannot write {path}: {reason}; choose another place or change its permissions"

@@ -1,0 +1,1 @@
+"""Results as tables: standings, statistics, and the page. Pure functions of the results."""

@@ -1,0 +1,297 @@
+"""Results arranged as the tables of a leaderboard: who stands where, before anything is formatted.
+
+A section is one environment, evaluator and scale; its rows are objectives, its columns corruptions. Nothing
+here depends on the order of the results.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Any, get_args
+
+from mpobench.errors import RequestError
+from mpobench.leaderboard.statistics import (
+    Estimate,
+    Interval,
+    interquartile_mean,
+    interquartile_mean_interval,
+    mean_and_standard_error,
+)
+from mpobench.protocols import NORMALISED_SCORE, JsonObject, Origin
+from mpobench.results.cell_result import CellResult
+
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
+"""Groups of rows, in the order of the paper's Table 1."""
+
+SCALES = ("paper", "quick", "smoke")
+"""Sections in order of how much their numbers weigh."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One objective on one corruption.
+
+    Attributes:
+        finished: results with status ``ok``, by seed.
+        unfinished: the others, by seed. They are reported, never averaged.
+    """
+
+    finished: tuple[CellResult, ...]
+    unfinished: tuple[CellResult, ...]
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """Mean and standard error of the primary metric over the finished seeds; None without any."""
+        values = [result.metrics[result.primary] for result in self.finished]
+        return mean_and_standard_error(values) if values else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One objective, in one configuration.
+
+    Attributes:
+        objective: canonical spec text.
+        variant: what tells this configuration from the objective's others in the same section, or "".
+        origin: who designed it.
+        entries: by corruption; a corruption that was not run is absent.
+    """
+
+    objective: str
+    variant: str
+    origin: Origin
+    entries: dict[str, Entry]
+
+    def estimate(self, column: str) -> Estimate | None:
+        """The estimate on a corruption; None if no seed of it finished, or it was not run."""
+        return self.entries[column].estimate if column in self.entries else None
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """The normalised score of one row over all seeds and corruptions.
+
+    Attributes:
+        row: whose.
+        iqm: interquartile mean.
+        interval: its 95 % bootstrap interval; None with a single seed.
+        n: how many scores.
+    """
+
+    row: Row
+    iqm: float
+    interval: Interval | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table: one environment, evaluator and scale.
+
+    Attributes:
+        env: canonical spec text.
+        evaluator: canonical spec text.
+        scale: how much work was spent.
+        metric: name of the primary metric, "" if nothing finished.
+        unit: of the primary metric.
+        higher_is_better: its direction.
+        columns: corruptions, ``base`` first, then in natural order.
+        rows: by origin, then by mean rank over the columns, best first.
+    """
+
+    env: str
+    evaluator: str
+    scale: str
+    metric: str
+    unit: str
+    higher_is_better: bool
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def best(self, column: str, origins: Sequence[Origin] = ORIGINS) -> list[Row]:
+        """The best row of a column, and the second if their intervals overlap (the paper's Table 1).
+
+        A mean over the seeds that happened to survive flatters its objective, and a single seed among rows
+        with more has no interval at all: neither competes.
+
+        Args:
+            column: a corruption.
+            origins: which groups of rows compete.
+        """
+        competing = [
+            (row, estimate)
+            for row in self.rows
+            if row.origin in origins
+            and (estimate := row.estimate(column))
+            and not row.entries[column].unfinished
+        ]
+        if any(estimate.n > 1 for _, estimate in competing):
+            competing = [(row, estimate) for row, estimate in competing if estimate.n > 1]
+        competing.sort(key=lambda pair: -pair[1].mean if self.higher_is_better else pair[1].mean)
+        best, second = competing[:1], competing[1:2]
+        if second and second[0][1].interval.overlaps(best[0][1].interval):
+            best += second
+        return [row for row, _ in best]
+
+    @cached_property
+    def aggregates(self) -> tuple[Aggregate, ...]:
+        """Rows that finished every seed of every column and have a normalised score; best first.
+
+        A column that is skipped in every row asks what the environment cannot do, and does not count.
+        """
+        entries = [(column, entry) for row in self.rows for column, entry in row.entries.items()]
+        columns = {c for c, e in entries if e.finished or any(r.status != "skipped" for r in e.unfinished)}
+        wanted = [column for column in self.columns if column in columns]
+        aggregates = filter(None, (_aggregate(row, wanted) for row in self.rows))
+        return tuple(sorted(aggregates, key=lambda aggregate: -aggregate.iqm))
+
+
+def standings(results: Iterable[CellResult]) -> tuple[Section, ...]:
+    """Arranges results as tables.
+
+    Raises:
+        RequestError: if two results claim one place in a table, or the results of a table disagree on the
+            metric to rank by.
+    """
+
+    def place(result: CellResult) -> tuple[Any, ...]:
+        return natural(result.env), natural(result.evaluator), SCALES.index(result.scale)
+
+    ordered = sorted(results, key=lambda result: (place(result), result.seed, result.key))
+    return tuple(_section(list(group)) for _, group in groupby(ordered, key=place))
+
+
+def natural(text: str) -> tuple[Any, ...]:
+    """A sort key under which ``noisy:0.3`` precedes ``noisy:2`` and that precedes ``noisy:10``."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
+    return tuple(float(part) if i % 2 else part for i, part in enumerate(parts)), text
+
+
+def _section(results: list[CellResult]) -> Section:
+    first = results[0]
+    where = f"{first.env}, {first.evaluator}, {first.scale} scale"
+    metrics = sorted({(r.primary, r.unit, r.higher_is_better) for r in results if r.status == "ok"})
+    if len(metrics) > 1:
+        names = " and ".join(f"{name} ({unit})" for name, unit, _ in metrics)
+        raise RequestError(f"{where}: results are ranked by {names}: keep them in separate results folders")
+    metric, unit, higher_is_better = metrics[0] if metrics else ("", "", True)
+    columns = sorted({r.corruption for r in results}, key=lambda text: (text != "base", natural(text)))
+    by_objective = defaultdict(list)
+    for result in results:
+        by_objective[result.objective].append(result)
+    rows = [row for group in by_objective.values() for row in _rows(group, where)]
+    return Section(
+        env=first.env,
+        evaluator=first.evaluator,
+        scale=first.scale,
+        metric=metric,
+        unit=unit,
+        higher_is_better=higher_is_better,
+        columns=tuple(columns),
+        rows=tuple(_in_order(rows, columns, 1.0 if higher_is_better else -1.0)),
+    )
+
+
+def _rows(results: list[CellResult], where: str) -> Iterator[Row]:
+    """The rows of one objective: one, unless its cells were run in several configurations."""
+    # A cell that was refused beforehand has no configuration: it belongs to every variant that lacks it, once,
+    # although each configuration that it was asked for with left a record of the refusal.
+    refused: dict[tuple[str, int], CellResult] = {}
+    asked = []
+    for result in results:
+        if result.status == "skipped" and not result.config:
+            refused.setdefault((result.corruption, result.seed), result)
+        else:
+            asked.append(result)
+    for variant, own in _variants(asked).items():
+        there = {(result.corruption, result.seed) for result in own}
+        mine = [*own, *(result for place, result in refused.items() if place not in there)]
+        by_corruption = defaultdict(list)
+        for result in sorted(mine, key=lambda result: result.seed):
+            by_corruption[result.corruption].append(result)
+        yield Row(
+            objective=mine[0].objective,
+            variant=variant,
+            origin=min((result.origin for result in mine), key=ORIGINS.index),
+            entries={corruption: _entry(cell, where) for corruption, cell in by_corruption.items()},
+        )
+
+
+def _variants(results: list[CellResult]) -> dict[str, list[CellResult]]:
+    """Results by what sets their configuration apart from others on the same corruption.
+
+    Configurations may well differ between corruptions, where each was tuned; within one, averaging over
+    them would mix two experiments.
+    """
+    firsts: dict[str, JsonObject] = {}
+    if all(firsts.setdefault(result.corruption, result.config) == result.config for result in results):
+        return {"": results}
+    flat = [(result, dict(_leaves(result.config))) for result in results]
+    paths = sorted({path for _, leaves in flat for path in leaves})
+    values = defaultdict(set)
+    for result, leaves in flat:
+        for path in paths:
+            values[result.corruption, path].add(leaves.get(path, "unset"))
+    varying = [path for path in paths if any(len(values[c, path]) > 1 for c in firsts)]
+    variants = defaultdict(list)
+    for result, leaves in flat:
+        variants[", ".join(f"{path}={leaves.get(path, 'unset')}" for path in varying)].append(result)
+    return variants
+
+
+def _leaves(config: JsonObject, parent: str = "") -> Iterator[tuple[str, str]]:
+    """The dotted paths of a configuration with their values as JSON; seeds, which always differ, left out."""
+    for name, value in config.items():
+        if "seed" in name:
+            continue
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{parent}{name}.")
+        else:
+            yield f"{parent}{name}", json.dumps(value)
+
+
+def _entry(cell: list[CellResult], where: str) -> Entry:
+    by_seed: dict[int, CellResult] = {}
+    for result in cell:
+        other = by_seed.setdefault(result.seed, result)
+        if other is not result:
+            raise RequestError(
+                f"{where}: two results for {result.objective} on {result.corruption}, seed {result.seed} "
+                f"(cells {other.key} and {result.key}): move one of them away"
+            )
+    return Entry(
+        finished=tuple(result for result in cell if result.status == "ok"),
+        unfinished=tuple(result for result in cell if result.status != "ok"),
+    )
+
+
+def _in_order(rows: list[Row], columns: Sequence[str], sign: float) -> list[Row]:
+    """Rows by origin, then mean rank over the columns; ties share a rank, and no mean ranks last."""
+    total = [0.0] * len(rows)
+    for column in columns:
+        estimates = [row.estimate(column) for row in rows]
+        scores = [sign * estimate.mean if estimate else float("-inf") for estimate in estimates]
+        for i, score in enumerate(scores):
+            total[i] += sum(other > score for other in scores) + scores.count(score) / 2
+    keyed = [
+        ((ORIGINS.index(row.origin), rank, natural(row.objective), natural(row.variant)), row)
+        for row, rank in zip(rows, total, strict=True)
+    ]
+    return [row for _, row in sorted(keyed, key=lambda pair: pair[0])]
+
+
+def _aggregate(row: Row, columns: Sequence[str]) -> Aggregate | None:
+    if any(column not in row.entries or row.entries[column].unfinished for column in columns):
+        return None
+    cells = [row.entries[column].finished for column in columns]
+    if not cells or not all(NORMALISED_SCORE in result.metrics for cell in cells for result in cell):
+        return None
+    strata = [[result.metrics[NORMALISED_SCORE] for result in cell] for cell in cells]
+    scores = [score for stratum in strata for score in stratum]
+    return Aggregate(row, float(interquartile_mean(scores)), interquartile_mean_interval(strata), len(scores))

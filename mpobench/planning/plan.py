@@ -1,0 +1,86 @@
+"""The plan of a suite: its cells and trainings (pure: nothing is trained, nothing written)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mpobench.errors import RequestError
+from mpobench.planning.cells import Cell, ObjectiveSource, Training
+from mpobench.planning.env_plan import EnvPlan
+from mpobench.planning.suite import Suite
+from mpobench.protocols import Objective
+from mpobench.registry.build import Configured
+from mpobench.registry.objective_files import ObjectiveFile
+from mpobench.registry.registry import Registry
+
+MAX_CELLS = 1_000_000
+"""A suite of more cells is refused before it is expanded: its plan would not fit into memory."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Expansion of a suite.
+
+    Attributes:
+        cells: Cells of the whole table, each once, skipped ones included, by environment, corruption, objective, seed
+            and evaluator.
+        trainings: Trainings that the cells need, but for the skipped ones.
+        sources: Origins of the objectives, by canonical specs of environment and objective.
+    """
+
+    cells: tuple[Cell, ...]
+    trainings: tuple[Training, ...]
+    sources: dict[tuple[str, str], ObjectiveSource]
+
+
+def plan(suite: Suite, registry: Registry) -> Plan:
+    """Expands a suite into cells and trainings: a product, each once.
+
+    Raises:
+        RequestError: For unknown or broken components, values that are not allowed, two objective files of one name, a
+            training configuration that an environment rejects, or more than :data:`MAX_CELLS` cells.
+    """
+    cells: list[Cell] = []
+    trainings: list[Training] = []
+    sources: dict[tuple[str, str], ObjectiveSource] = {}
+    plans = [EnvPlan(registry, env, suite.evaluators, suite.scale, suite.training) for env in suite.envs]
+    _bounded(suite, max((len(each.evaluators) for each in plans), default=1))
+    for env in {each.env.text: each for each in plans}.values():
+        datasets = {each.corruption.text: each for each in map(env.dataset, suite.corruptions)}
+        objectives = [env.objective(text) for text in suite.objectives]
+        _check_names(objectives)
+        for dataset in datasets.values():
+            for objective in {each.text: each for each in objectives}.values():
+                sources[env.env.text, objective.text] = ObjectiveSource(
+                    objective.origin, objective.registered.source
+                )
+                for found, training in env.trainings(dataset, objective, range(suite.seed_count)):
+                    cells.extend(found)
+                    if training is not None:
+                        trainings.append(training)
+    return Plan(tuple(cells), tuple(trainings), sources)
+
+
+def _bounded(suite: Suite, evaluators: int) -> None:
+    """Refuses a suite whose plan would not fit into memory."""
+    count = len(suite.envs) * len(suite.corruptions) * len(suite.objectives) * suite.seed_count * evaluators
+    if count > MAX_CELLS:
+        raise RequestError(
+            f"the suite has {count:,} cells, and {MAX_CELLS:,} is the limit: "
+            f"{len(suite.envs)} environments × {len(suite.corruptions)} corruptions × {len(suite.objectives)} "
+            f"objectives × {suite.seed_count:,} seeds × {evaluators} evaluators; take fewer --seeds, or several suites"
+        )
+
+
+def _check_names(objectives: Iterable[Configured[Objective]]) -> None:
+    """Refuses two objective files of one name, whose rows nobody could tell apart."""
+    files: dict[str, ObjectiveFile] = {}
+    for file in (objective.file for objective in objectives):
+        if file is None:
+            continue
+        first = files.setdefault(file.card.name, file)
+        if first.path.resolve() != file.path.resolve():
+            raise RequestError(
+                f"{first} and {file} are both named {file.card.name!r}: give one of them another name in its file"
+            )

@@ -1,0 +1,43 @@
+"""Protocols of the five kinds of component: each class says what a plugin promises, and what it may rely on."""
+
+from mpobench.protocols.component import Component, JsonObject, Scale
+from mpobench.protocols.corruption import ORIGINAL, TARGET, DatasetCorruption
+from mpobench.protocols.env import Env
+from mpobench.protocols.evaluator import NORMALISED_SCORE, Evaluator, Metric
+from mpobench.protocols.group_training import GroupTraining
+from mpobench.protocols.launcher import Launcher, Report, WorkerLostError, Workers
+from mpobench.protocols.objective import Objective, Origin
+from mpobench.protocols.preferences import Array, PreferenceBatch, SequenceLogps
+from mpobench.protocols.requests import DatasetRequest, Trained, TrainingRequest
+from mpobench.protocols.tensors import Tensors
+from mpobench.protocols.workspace import Prerequisite, Sample, Workspace
+
+__all__ = [
+    "NORMALISED_SCORE",
+    "ORIGINAL",
+    "TARGET",
+    "Array",
+    "Component",
+    "DatasetCorruption",
+    "DatasetRequest",
+    "Env",
+    "Evaluator",
+    "GroupTraining",
+    "JsonObject",
+    "Launcher",
+    "Metric",
+    "Objective",
+    "Origin",
+    "PreferenceBatch",
+    "Prerequisite",
+    "Report",
+    "Sample",
+    "Scale",
+    "SequenceLogps",
+    "Tensors",
+    "Trained",
+    "TrainingRequest",
+    "WorkerLostError",
+    "Workers",
+    "Workspace",
+]

@@ -1,0 +1,1 @@
+"""The record of a cell, and the folder that keeps the records."""

@@ -1,0 +1,213 @@
+"""The folder of results: one JSON file per cell, and published files of one record a line.
+
+A file is written atomically when its cell is done, under the cell's content key: an interrupted run loses only the
+cells in flight, and the same cell is never computed twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from pydantic import ValidationError
+
+from mpobench.errors import RequestError
+from mpobench.files import locks
+from mpobench.files.atomic import write_atomically
+from mpobench.results.cell_result import CellResult
+
+OnBad: TypeAlias = Callable[["ResultFileError"], None]
+"""Told of each file (or line) that is no result; the others are read all the same."""
+
+
+class ResultFileError(RequestError):
+    """A file, or a line of one, that is truncated or not a result of ours.
+
+    Args:
+        problem: which file, and what is wrong with it.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.problem}: delete it or move it away"
+
+
+class ResultStore:
+    """A results folder: ``cells/<key>.json``, one file per cell.
+
+    Args:
+        folder: the folder; made when the first result is saved.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cells = folder / "cells"
+
+    def path(self, key: str) -> Path:
+        """Where the result of a cell is, or would be."""
+        return self.cells / f"{key}.json"
+
+    def policy_folder(self, training_key: str) -> Path:
+        """Folder of a trained policy."""
+        return self.folder / "policies" / training_key
+
+    def lock(self, training_key: str) -> Path:
+        """File to hold while a training's results are made; trainings share some thousands of them."""
+        return self.folder / ".locks" / training_key[:3]
+
+    def check_writable(self) -> None:
+        """Makes the folder, writes into it and holds a lock there, so that a run fails before it computes anything.
+
+        Raises:
+            RequestError: If the folder cannot be made, written or locked.
+        """
+        probe = self.cells / f".probe-{os.getpid()}"
+        try:
+            write_atomically(probe, b"\0" * 4096)
+            probe.unlink(missing_ok=True)
+            with locks.lock(self.lock("probe")):
+                pass
+        except (RequestError, OSError, NotImplementedError) as error:
+            raise RequestError(
+                f"results cannot be kept: {error}; name another folder with --results"
+            ) from error
+
+    def keys(self) -> set[str]:
+        """Keys of the cells that have a file."""
+        try:
+            with os.scandir(self.cells) as entries:
+                return {entry.name[:-5] for entry in entries if entry.name.endswith(".json")}
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise RequestError(f"cannot read {self.cells}: {_why(error)}") from error
+
+    def save(self, result: CellResult) -> None:
+        """Writes a result, replacing an earlier one of the same cell.
+
+        Raises:
+            RequestError: if the file cannot be written.
+        """
+        write_atomically(self.path(result.key), result.to_json() + b"\n")
+
+    def load(self, key: str) -> CellResult | None:
+        """The result of a cell, or None if there is none.
+
+        Raises:
+            ResultFileError: if the file is truncated or not ours.
+        """
+        try:
+            return _read(os.fspath(self.path(key)), key)
+        except ResultFileError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+
+    def set_aside(self, key: str) -> Path:
+        """Renames the file of a cell, one that cannot be read, so that its cell may run again and nothing is lost.
+
+        Returns:
+            Where it is now.
+        """
+        damaged = self.path(key)
+        return damaged.replace(damaged.with_suffix(".json.damaged"))
+
+    def load_all(self, on_bad: OnBad | None = None) -> list[CellResult]:
+        """All results, by key; an absent folder has none.
+
+        Args:
+            on_bad: called for each bad file, in the files' order, which then counts as missing.
+
+        Raises:
+            ResultFileError: for the first bad file, without ``on_bad``.
+        """
+        files = ((key, f"{self.cells}{os.sep}{key}.json") for key in sorted(self.keys()))
+        return _collect((partial(_read, path, key) for key, path in files), on_bad)
+
+
+def read_results(path: Path, on_bad: OnBad | None = None) -> list[CellResult]:
+    """Reads a results folder, or a published ``.jsonl`` file.
+
+    Args:
+        path: a folder that ``mpobench run`` wrote, or a file of one result a line.
+        on_bad: as in :meth:`ResultStore.load_all`.
+
+    Raises:
+        RequestError: if there is nothing at ``path``, or it is neither of the two.
+        ResultFileError: for the first bad file or line, without ``on_bad``.
+    """
+    if path.is_dir():
+        return ResultStore(path).load_all(on_bad)
+    if not path.exists():
+        raise RequestError(
+            f"no results at {path}: make some with `mpobench run`, or name the folder that has them"
+        )
+    if path.suffix != ".jsonl":
+        raise RequestError(f"{path} holds no results: give a results folder or a .jsonl file")
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {_why(error)}") from error
+    numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    return _collect((partial(_parse, line, f"{path}, line {number}") for number, line in numbered), on_bad)
+
+
+def jsonl(results: Iterable[CellResult]) -> bytes:
+    """Results as JSON lines, sorted by key: the same results give the same bytes."""
+    return b"".join(result.to_json() + b"\n" for result in sorted(results, key=lambda result: result.key))
+
+
+def write_jsonl(results: Iterable[CellResult], path: Path) -> None:
+    """Publishes results as one file, atomically.
+
+    Raises:
+        RequestError: if the file cannot be written.
+    """
+    write_atomically(path, jsonl(results))
+
+
+def _collect(readers: Iterable[Callable[[], CellResult]], on_bad: OnBad | None) -> list[CellResult]:
+    results = []
+    for read in readers:
+        try:
+            results.append(read())
+        except ResultFileError as error:
+            if on_bad is None:
+                raise
+            on_bad(error)
+    return results
+
+
+def _read(path: str, key: str) -> CellResult:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  # ten thousand Path objects cost as much as the parsing
+            content = file.read()
+    except OSError as error:
+        raise ResultFileError(_bad(path, _why(error))) from error
+    result = _parse(content, path)
+    if result.key != key:
+        raise ResultFileError(_bad(path, f"it holds the cell {result.key}"))
+    return result
+
+
+def _parse(content: bytes, place: str) -> CellResult:
+    try:
+        return CellResult.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ResultFileError(_bad(place, f"{where}: {first['msg']}" if where else first["msg"])) from error
+
+
+def _bad(place: str, reason: str) -> str:
+    return f"{place} is truncated or not a result of mpobench ({reason})"
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,1 @@
+"""From a plan to results: a scheduler, the tasks of workers, and the local launcher."""

@@ -1,0 +1,31 @@
+"""The local launcher: worker processes on this machine, with one thread each.
+
+Two processes with one thread each do twice the work of one process with two.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mpobench.protocols import Launcher, Report, Workers
+from mpobench.running.process_pool import ProcessPool
+
+
+class Local(Launcher):
+    """Worker processes on this machine, one per core unless told otherwise.
+
+    Workers end with the parent, however it ends: a pipe that only the parent holds open tells them.
+    """
+
+    @contextmanager
+    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+        """A process pool; see :meth:`mpobench.Launcher.open`."""
+        count = workers or len(os.sched_getaffinity(0))
+        pool = ProcessPool(count, report)
+        try:
+            yield Workers(pool, lambda: count, "this machine")
+            pool.shutdown()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,29 @@
+"""The outcome of a run: counts, failures, and lines for the user."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Outcome:
+    """Outcome of a run.
+
+    Attributes:
+        planned: Number of cells asked for.
+        reused: Cells whose results were there before, or were made by another run in the meantime.
+        ran: Counts of cells of this run, by status.
+        replaced: A line for each results file that was truncated or not ours, and counted as missing.
+        ungrouped: A line for each group of tasks that could have been carried out in one program, but were not.
+        failures: A line for each cell that failed or diverged, in this run or in an earlier one.
+        traces: Their tracebacks, for ``--debug``.
+    """
+
+    planned: int
+    reused: int = 0
+    ran: Counter[str] = field(default_factory=Counter)
+    replaced: list[str] = field(default_factory=list)
+    ungrouped: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)

@@ -1,0 +1,80 @@
+"""Records of cells: built from the planned configuration, whose hash is the key, and from the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mpobench.env_kit.versions import library_versions
+from mpobench.planning.cells import Cell, ObjectiveSource, PlannedEvaluator, Training
+from mpobench.protocols import Sample
+from mpobench.results.cell_result import CellResult, Status
+
+
+def measured(
+    training: Training,
+    cell: Cell,
+    planned: PlannedEvaluator,
+    metrics: dict[str, float],
+    curves: dict[str, list[Any]],
+    seconds: dict[str, float],
+    samples: Iterable[Sample] = (),
+) -> CellResult:
+    """The record of a cell that has its score."""
+    primary = planned.evaluator.metrics[0]
+    return CellResult(
+        **_identity(cell, training.source),
+        **_circumstances(training, planned),
+        status="ok",
+        metrics=metrics,
+        primary=primary.name,
+        unit=primary.unit,
+        higher_is_better=primary.higher_is_better,
+        curves=curves,
+        seconds=seconds,
+        samples=tuple(samples),
+    )
+
+
+def unfinished(
+    training: Training,
+    cell: Cell,
+    planned: PlannedEvaluator,
+    status: Status,
+    reason: str,
+    curves: dict[str, list[Any]] | None = None,
+) -> CellResult:
+    """The record of a cell that failed or diverged."""
+    return CellResult(
+        **_identity(cell, training.source),
+        **_circumstances(training, planned),
+        status=status,
+        reason=reason,
+        curves=curves or {},
+    )
+
+
+def skipped(cell: Cell, source: ObjectiveSource) -> CellResult:
+    """The record of a cell that its environment or evaluator skips."""
+    return CellResult(**_identity(cell, source), status="skipped", reason=cell.skip or "")
+
+
+def _identity(cell: Cell, source: ObjectiveSource) -> dict[str, Any]:
+    return {
+        "key": cell.key,
+        "training_key": cell.training_key,
+        "dataset_key": cell.dataset_key,
+        "env": cell.env,
+        "corruption": cell.corruption,
+        "objective": cell.objective,
+        "evaluator": cell.evaluator,
+        "seed": cell.seed,
+        "scale": cell.scale,
+        "origin": source.origin,
+        "plugin": source.plugin,
+    }
+
+
+def _circumstances(training: Training, planned: PlannedEvaluator) -> dict[str, Any]:
+    evaluator = {"evaluator": planned.identity, "evaluation": planned.config}
+    return {"config": {**training.config, **evaluator}, "versions": library_versions(training.env)}

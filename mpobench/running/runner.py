@@ -1,0 +1,171 @@
+"""A run: the cells of a plan whose results are missing, carried out on a launcher's workers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mpobench.display.progress import Display
+from mpobench.files.cache import check_cache
+from mpobench.planning.cells import Cell, Training
+from mpobench.planning.plan import Plan
+from mpobench.planning.suite import Rerun
+from mpobench.protocols import Env, GroupTraining, Launcher, Workers
+from mpobench.results.cell_result import CellResult
+from mpobench.results.store import ResultFileError, ResultStore
+from mpobench.running import worker
+from mpobench.running.outcome import Outcome
+from mpobench.running.plan_tasks import PlanTasks
+from mpobench.running.records import skipped, unfinished
+from mpobench.running.reports import BEGUN
+from mpobench.running.scheduler import Scheduler
+from mpobench.running.worker import Failure, GroupOutcome
+
+
+def execute(
+    plan: Plan,
+    store: ResultStore,
+    launcher: Launcher,
+    workers: int | None,
+    rerun: Rerun,
+    cache: Path,
+    cell_timeout: float | None = None,
+) -> Outcome:
+    """Runs every cell of a plan whose result is missing.
+
+    Args:
+        plan: Cells and trainings.
+        store: Folder of the results.
+        launcher: Place of the workers.
+        workers: Number of tasks at once; None for all that the launcher offers.
+        rerun: Cells to run although they have a result: none, those that failed or diverged, or all.
+        cache: Folder of shared files.
+        cell_timeout: Seconds that a task may take.
+
+    Raises:
+        RequestError: If a folder cannot be written; nothing has been computed then.
+        MpobenchError: If the place of the workers is lost; finished cells are kept.
+        KeyboardInterrupt: On Ctrl-C; likewise.
+    """
+    store.check_writable()
+    check_cache(cache)
+    outcome = Outcome(planned=len(plan.cells))
+    pending = _pending(plan, store, rerun, outcome)
+    tasks = PlanTasks(store, cache, rerun == "all")
+    for training in plan.trainings:
+        if due := [at for at, cell in enumerate(training.cells) if cell.key in pending]:
+            cells = tuple(training.cells[at] for at in due)
+            tasks.add(replace(training, cells=cells, evaluators=tuple(training.evaluators[at] for at in due)))
+    if tasks.trainings:
+        _Run(tasks, outcome).run(launcher, workers, cell_timeout)
+    return outcome
+
+
+def _pending(plan: Plan, store: ResultStore, rerun: Rerun, outcome: Outcome) -> set[str]:
+    """Keys of the cells to run; the skipped ones are written at once."""
+    pending = set()
+    there = store.keys()
+    for cell in plan.cells:
+        result = _known(store, cell.key, outcome) if cell.key in there else None
+        if not _wanted(result, rerun):
+            outcome.reused += 1
+            if result is not None and result.status in ("diverged", "error"):
+                outcome.failures.append(f"{cell}: {result.status} earlier: {result.reason}")
+        elif cell.skip is not None:
+            store.save(skipped(cell, plan.sources[cell.env, cell.objective]))
+            outcome.ran["skipped"] += 1
+        else:
+            pending.add(cell.key)
+    return pending
+
+
+def _known(store: ResultStore, key: str, outcome: Outcome) -> CellResult | None:
+    try:
+        return store.load(key)
+    except ResultFileError as error:
+        kept = store.set_aside(key)
+        outcome.replaced.append(f"{error.problem}: kept as {kept.name}, its cell runs again")
+        return None
+
+
+def _wanted(result: CellResult | None, rerun: Rerun) -> bool:
+    return (
+        result is None
+        or rerun == "all"
+        or (rerun == "errors" and result.status in ("diverged", "error"))
+        or result.status == "skipped"
+    )
+
+
+class _Run:
+    """The tasks of a plan on open workers; their ends are noted in the outcome."""
+
+    def __init__(self, tasks: PlanTasks, outcome: Outcome) -> None:
+        self._tasks, self._outcome = tasks, outcome
+
+    def run(self, launcher: Launcher, workers: int | None, cell_timeout: float | None) -> None:
+        """Runs all tasks; returns when the last one is over."""
+        for key, failure in self._tasks.unplanned.items():
+            self._fail(self._tasks.trainings[key], failure)
+        with Display(self._tasks.phases()) as display:
+            scheduler: Scheduler | None = None
+
+            def report(task: str, phase: str, fraction: float) -> None:
+                if phase != BEGUN:
+                    display.update(task, phase, fraction)
+                    return
+                if scheduler is not None:
+                    scheduler.begun(task)
+                for member in self._tasks.members(task):
+                    for first in self._tasks.phases_of(member)[:1]:
+                        display.update(member, first, 0.0)
+
+            def finished(task: str, result: Any) -> None:
+                self._finished(task, result)
+                display.finish(task, self._tasks.phases_of(task))
+
+            with launcher.open(workers, report) as opened:
+                self._tasks.form_groups(lambda env: ask_group_size(opened, env))
+                scheduler = Scheduler(opened, finished, display.note, cell_timeout)
+                scheduler.run(self._tasks.tasks())
+
+    def _finished(self, task: str, result: Any) -> None:
+        self._tasks.ended(task)
+        training = self._tasks.trainings.get(task)
+        if training is not None and isinstance(result, Failure):
+            self._fail(training, result)
+        elif training is not None:
+            for cell, end in zip(training.cells, result, strict=True):
+                self._note(cell, end.failure, end.reused)
+        elif isinstance(result, GroupOutcome) and result.problem:
+            self._outcome.ungrouped.append(result.problem)
+        elif task in self._tasks.groups and isinstance(result, Failure):
+            self._outcome.ungrouped.append(f"a group could not be carried out: {result.reason}")
+
+    def _fail(self, training: Training, failure: Failure) -> None:
+        """The end of a training that could not begin, or whose worker was lost: its cells fail in its place."""
+        for cell, planned in zip(training.cells, training.evaluators, strict=True):
+            self._tasks.store.save(unfinished(training, cell, planned, failure.status, failure.reason))
+            self._note(cell, failure)
+
+    def _note(self, cell: Cell, failure: Failure | None, reused: bool = False) -> None:
+        if reused:
+            self._outcome.reused += 1
+            return
+        self._outcome.ran["ok" if failure is None else failure.status] += 1
+        if failure is not None:
+            self._outcome.failures.append(f"{cell}: {failure.status}: {failure.reason}")
+            if failure.trace:
+                self._outcome.traces.append(failure.trace)
+
+
+def ask_group_size(workers: Workers, env: Env) -> int:
+    """Preferred group size of a worker; 1 if the environment has no groups, or the worker cannot be asked."""
+    if not isinstance(env, GroupTraining):
+        return 1
+    try:
+        size: int = workers.executor.submit(worker.group_size, env).result()
+    except Exception:  # noqa: BLE001  # whatever it is, the trainings meet it again, and say so
+        return 1
+    return size

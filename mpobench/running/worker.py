@@ -1,0 +1,279 @@
+"""The functions that workers carry out: one task of a plan, whose result is written where the next task finds it."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import math
+import os
+import pickle
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mpobench.errors import DivergedError, one_line
+from mpobench.files import locks
+from mpobench.files.atomic import folder_atomically, write_atomically
+from mpobench.planning.cells import Cell, PlannedEvaluator, Training
+from mpobench.protocols import Env, GroupTraining, JsonObject, Prerequisite, Sample, Trained, Workspace
+from mpobench.results.cell_result import Status
+from mpobench.results.store import ResultFileError, ResultStore
+from mpobench.running import reports
+from mpobench.running.records import measured, unfinished
+
+RECORD = "training.json"
+"""File beside a policy: curves and seconds of its training."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception of a task, in words.
+
+    Attributes:
+        status: ``diverged`` or ``error``.
+        reason: One line.
+        trace: Traceback, for ``--debug``.
+    """
+
+    status: Status
+    reason: str
+    trace: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """The failure of an exception that is being handled."""
+        if isinstance(error, DivergedError):
+            return cls("diverged", " ".join(str(error).split()) or "training diverged")
+        reason = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else one_line(error)
+        return cls("error", reason, traceback.format_exc())
+
+
+@dataclass(frozen=True)
+class CellOutcome:
+    """The end of one cell, whose result is on disk.
+
+    Attributes:
+        status: Status of the result.
+        failure: Cause, unless the status is ``ok``.
+        reused: Whether another run made the result in the meantime.
+    """
+
+    status: Status
+    failure: Failure | None = None
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class GroupOutcome:
+    """The end of a group. Members that were not made are carried out alone afterwards.
+
+    Attributes:
+        problem: One line for the user; empty if nothing went wrong.
+    """
+
+    problem: str = ""
+
+
+def perform(task: str, message: bytes, seconds: float | None) -> Any:
+    """Carries out a task in a worker.
+
+    Args:
+        task: Key, for progress reports.
+        message: Pickled (function, arguments).
+        seconds: Time limit; the worker process ends when it is over.
+
+    Returns:
+        The function's result, or a :class:`Failure`: of its exception, or because the task cannot be unpickled here.
+    """
+    reports.send(task, reports.BEGUN, 0.0)
+    with _one_process(), _time_limit(seconds):
+        try:
+            function, args = pickle.loads(message)
+        except ImportError as error:
+            failure = Failure.of(error)
+            return replace(failure, reason=f"{failure.reason}: is it installed where the worker runs?")
+        except Exception as error:  # noqa: BLE001  # a plugin's own unpickling
+            return Failure.of(error)
+        try:
+            return function(*args)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
+            return Failure.of(error)
+
+
+@contextmanager
+def _time_limit(seconds: float | None) -> Iterator[None]:
+    """Ends this process when the time is over, even where compiled code hangs."""
+    if seconds is None:
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+@contextmanager
+def _one_process() -> Iterator[None]:
+    """Ends the copy of this process that comes out of a component which forked and did not end its child."""
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() != process:
+            print("mpobench: warning: a component forked this worker: its copy was ended", file=sys.stderr)
+            os._exit(0)
+
+
+def group_size(env: GroupTraining) -> int:
+    """Preferred group size on this worker's device."""
+    try:
+        return max(1, env.group_size())
+    except Exception:  # noqa: BLE001  # whatever it is, the training itself meets it again, and says so
+        return 1
+
+
+def make_prerequisite(env: Env, prerequisite: Prerequisite, cache: Path) -> None:
+    """Makes a shared file, unless it is there."""
+    if not (cache / prerequisite.path).exists():
+        with _one_process():
+            workspace = Workspace(cache, reports.reporter([prerequisite.key]))
+            env.prepare(prerequisite.payload, workspace)
+
+
+def make_group(env: GroupTraining, prerequisites: Sequence[Prerequisite], cache: Path) -> GroupOutcome:
+    """Makes shared files in one program."""
+    workspace = Workspace(cache, reports.reporter(each.key for each in prerequisites))
+    return _grouped(
+        len(prerequisites), lambda: env.prepare_group([each.payload for each in prerequisites], workspace)
+    )
+
+
+def train_group(
+    env: GroupTraining, trainings: Sequence[Training], results: Path, cache: Path
+) -> GroupOutcome:
+    """Trains policies in one program, and keeps them where their own tasks find them."""
+
+    def train() -> None:
+        workspace = Workspace(cache, reports.reporter(each.key for each in trainings))
+        policies = env.train_group([each.request for each in trainings], workspace)
+        for training, trained in zip(trainings, policies, strict=True):
+            if trained is not None:
+                _keep(training, trained, ResultStore(results))
+
+    return _grouped(len(trainings), train)
+
+
+def _grouped(count: int, work: Callable[[], None]) -> GroupOutcome:
+    try:
+        with _one_process():
+            work()
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is met again where each is made alone
+        return GroupOutcome(f"{count} tasks could not be carried out as a group: {one_line(error)}")
+    return GroupOutcome()
+
+
+def run_training(training: Training, results: Path, cache: Path, replace_results: bool) -> list[CellOutcome]:
+    """Trains a policy, or takes the one that is there, and writes a result for each cell.
+
+    A second run on the same folder waits for the first, and takes its results.
+
+    Args:
+        training: Training with the cells that are due.
+        results: Folder of the results.
+        cache: Folder of shared files.
+        replace_results: Whether to compute results again that are there and ``ok``.
+    """
+    store = ResultStore(results)
+    with locks.lock(store.lock(training.key)):
+        due = [cell for cell in training.cells if replace_results or not _is_ok(store, cell)]
+        ends = dict(zip((cell.key for cell in due), _run(training, due, store, cache), strict=True))
+        return [ends.get(cell.key, CellOutcome("ok", reused=True)) for cell in training.cells]
+
+
+def _is_ok(store: ResultStore, cell: Cell) -> bool:
+    try:
+        result = store.load(cell.key)
+    except ResultFileError:
+        return False
+    return result is not None and result.status == "ok"
+
+
+def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Path) -> list[CellOutcome]:
+    planned = {cell.key: each for cell, each in zip(training.cells, training.evaluators, strict=True)}
+    workspace = Workspace(cache, reports.reporter([training.key]))
+    try:
+        trained = _trained(training, store, workspace) if due else None
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a component's failure belongs to its cells alone
+        failure = Failure.of(error)
+        for cell in due:
+            store.save(unfinished(training, cell, planned[cell.key], failure.status, failure.reason))
+        return [CellOutcome(failure.status, failure)] * len(due)
+    workspace.report("training", 1.0)
+    if trained is None:
+        return []
+    workspace.report("evaluation", 0.0)
+    return [_evaluate(training, cell, planned[cell.key], trained, store, workspace) for cell in due]
+
+
+def _trained(training: Training, store: ResultStore, workspace: Workspace) -> Trained:
+    env, folder = training.env, store.policy_folder(training.key)
+    record = folder / RECORD
+    if record.exists():
+        return Trained(env.load_policy(folder), **_read_record(record))
+    with _one_process():
+        trained = env.train(training.request, workspace)
+    _keep(training, trained, store)
+    return trained
+
+
+def _keep(training: Training, trained: Trained, store: ResultStore) -> None:
+    """Keeps a policy with the record of its training: both, or neither."""
+    with folder_atomically(store.policy_folder(training.key)) as folder:
+        training.env.save_policy(trained.policy, folder)
+        record = json.dumps({"curves": trained.curves, "seconds": trained.seconds})
+        write_atomically(folder / RECORD, record)
+
+
+def _read_record(file: Path) -> JsonObject:
+    record: JsonObject = json.loads(file.read_bytes())
+    return record
+
+
+def _evaluate(
+    training: Training,
+    cell: Cell,
+    planned: PlannedEvaluator,
+    trained: Trained,
+    store: ResultStore,
+    workspace: Workspace,
+) -> CellOutcome:
+    began = time.perf_counter()
+    samples: list[Sample] = []
+    try:
+        with _one_process():
+            metrics = planned.evaluator.evaluate(
+                training.env,
+                trained.policy,
+                cell.seed,
+                cell.scale,
+                replace(workspace, show=samples.append),
+            )
+        wild = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if wild:
+            raise DivergedError(f"the policy's {wild[0]} is not finite")
+        seconds = trained.seconds | {"evaluate": time.perf_counter() - began}
+        result = measured(training, cell, planned, metrics, trained.curves, seconds, samples)
+        outcome = CellOutcome("ok")
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # as above
+        failure = Failure.of(error)
+        result = unfinished(training, cell, planned, failure.status, failure.reason, trained.curves)
+        outcome = CellOutcome(failure.status, failure)
+    store.save(result)
+    return outcome

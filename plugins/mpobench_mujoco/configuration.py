@@ -1,0 +1,181 @@
+"""Everything that planning asks of a MuJoCo environment: settings, agents, blocks of rollouts, content keys.
+
+Free of jax: planning a run asks for configurations and keys only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from mpobench import DatasetRequest, RequestError, TrainingRequest
+from mpobench.env_kit.pair_labels import draw_sources
+from mpobench.files.keys import content_key
+from mpobench.protocols import Component
+from mpobench_mujoco import agents
+from mpobench_mujoco.settings import (
+    DatasetSettings,
+    EnvSettings,
+    EvaluationSettings,
+    TrainingSettings,
+    load_settings,
+    resolve_training,
+)
+
+if TYPE_CHECKING:
+    from mpobench.protocols import JsonObject, Scale
+
+PHYSICS = {"spring": 2, "positional": 2, "generalized": 3, "mjx": 3}
+"""Versions of the rollouts of each backend, raised when they change, if only by rounding."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of the rollout pool: episodes of one agent from consecutive start states.
+
+    Attributes:
+        role: Agent.
+        draw: Side of the pairs, 0 or 1: two draws from the same start state differ in their action noise.
+        first: Number of the first episode.
+        episodes: Number of episodes.
+    """
+
+    role: agents.Role
+    draw: int
+    first: int
+    episodes: int
+
+
+class MujocoConfiguration(Component):
+    """The configuration of a brax task on which two agents generate preference data.
+
+    A subclass names its TOML file; everything that belongs to the task is in there.
+
+    Attributes:
+        name: Name under which its agents are shipped.
+        settings_file: Its TOML, beside this module.
+    """
+
+    name: ClassVar[str]
+    settings_file: ClassVar[str]
+
+    backend: Literal["spring", "generalized", "positional", "mjx"] = Field(
+        "spring", description="brax physics backend; agents belong to one"
+    )
+
+    @property
+    def settings(self) -> EnvSettings:
+        """What the environment's TOML says."""
+        return load_settings(self.settings_file)
+
+    def dataset_settings(self, scale: Scale) -> DatasetSettings:
+        """How large a dataset is at a scale."""
+        return self.settings.scale[scale].dataset
+
+    def evaluation_settings(self, scale: Scale) -> EvaluationSettings:
+        """How many episodes a score takes at a scale."""
+        return self.settings.scale[scale].evaluation
+
+    def training_settings(self, request: TrainingRequest) -> TrainingSettings:
+        """The resolved training configuration of a request."""
+        return resolve_training(
+            self.settings, request.dataset.scale, request.objective_name, request.overrides
+        )
+
+    def objective_defaults(self, name: str, fields: frozenset[str]) -> dict[str, Any]:
+        """``reduction="mean"`` for all that have the choice, and what was tuned for single objectives."""
+        return self.settings.objective_defaults(name, fields)
+
+    def search_defaults(self, scale: Scale) -> dict[str, Any]:
+        """What ``search`` in the environment's TOML says."""
+        return self.settings.search_defaults(scale)
+
+    def dataset_config(self, scale: Scale) -> JsonObject:
+        """The task, the two agents (by digest) and the number of pairs."""
+        return {
+            "task": self.settings.task.model_dump(),
+            "agents": {role: agents.find(self.name, self.backend, role)[1].sha256 for role in agents.ROLES},
+            "pairs": self.dataset_settings(scale).pairs,
+        }
+
+    def training_config(self, request: TrainingRequest) -> JsonObject:
+        """The fields of :class:`~mpobench_mujoco.settings.TrainingSettings` that this training reads."""
+        training = self.training_settings(request)
+        pairs = self.dataset_settings(request.dataset.scale).pairs
+        if training.pairs_per_update > pairs:
+            raise RequestError(
+                f"training.pairs_per_update = {training.pairs_per_update} is more than the dataset's {pairs} pairs"
+            )
+        unread = (
+            {"epochs"}
+            if request.objective.two_stage
+            else {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
+        )
+        if training.stride == 1:  # what it is unless a search asks for less
+            unread = unread | {"stride"}
+        return training.model_dump(exclude=unread)
+
+    def block_key(self, block: Block) -> str:
+        """Content key of a block of rollouts: its name in the cache."""
+        return content_key(
+            {
+                "make": "rollouts",
+                "physics": PHYSICS[self.backend],
+                "task": self.settings.task.model_dump(),
+                "backend": self.backend,
+                "agent": agents.find(self.name, self.backend, block.role)[1].sha256,
+                **asdict(block),
+            }
+        )
+
+    def block_path(self, block: Block) -> str:
+        """Folder of a block of rollouts, relative to the cache."""
+        return f"rollouts/{self.block_key(block)}"
+
+    def sft_key(self, request: TrainingRequest) -> str:
+        """Content key of an SFT stage: data, seed and optimizer, but not the objective that follows it."""
+        training = self.training_settings(request)
+        kept = {"start", "sft_epochs", "pairs_per_update", "learning_rate", "max_grad_norm"}
+        if training.stride > 1:
+            kept.add("stride")
+        return content_key(
+            {
+                "make": "sft",
+                "dataset": request.dataset.key,
+                "trajectories": self.trajectories_key(request.dataset),
+                "training": training.model_dump(include=kept),
+                "seed": request.seed,
+            }
+        )
+
+    def sft_path(self, request: TrainingRequest) -> str:
+        """File of an SFT stage, relative to the cache."""
+        return f"sft/{self.sft_key(request)}.safetensors"
+
+    def blocks(self, request: DatasetRequest) -> list[Block]:
+        """The blocks of rollouts that a dataset picks from: every block of each (side, agent) that occurs."""
+        settings = self.dataset_settings(request.scale)
+        sources = draw_sources(request.corruption, settings.pairs, request.seed)
+        return [
+            Block(agents.ROLES[agent], side, first, min(settings.block, settings.pairs - first))
+            for side in (0, 1)
+            for agent in sorted(set(sources[:, side].tolist()))
+            for first in range(0, settings.pairs, settings.block)
+        ]
+
+    def trajectories_key(self, request: DatasetRequest) -> str:
+        """Content key of a dataset's trajectories, whatever their labels: seeds and corruptions may share them."""
+        pairs = self.dataset_settings(request.scale).pairs
+        sources = draw_sources(request.corruption, pairs, request.seed)
+        normalised_by = agents.find(self.name, self.backend, "original")[1].sha256
+        blocks = [self.block_key(block) for block in self.blocks(request)]
+        return content_key([blocks, normalised_by, hashlib.sha256(sources.tobytes()).hexdigest()])
+
+    def program_key(self, request: TrainingRequest, epochs: int) -> str:
+        """Content key of what trainings in one program have in common."""
+        training = self.training_settings(request)
+        shape = training.model_dump(include={"pairs_per_update", "max_grad_norm", "stride"})
+        return content_key([self.trajectories_key(request.dataset), epochs, shape])
