@@ -11,6 +11,7 @@ import faulty_plugin
 import hypothesis
 import pytest
 import toy_plugin
+from bench import Bench
 from lab import Lab
 from objective_file_samples import one_step
 from processes import Install, Run, environment, program, write_distribution
@@ -112,3 +113,9 @@ def found(tmp_path: Path) -> Path:
         provenance={"generations": 256, "env": "tla"},
     )
     return path
+
+
+@pytest.fixture
+def bench(tmp_path: Path, bandit_site: Path) -> Bench:
+    """A folder in which the program runs, with the bandit plugins installed."""
+    return Bench(tmp_path, bandit_site)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
+import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from bandit_plugin import Bandit, Payoff
@@ -72,6 +76,51 @@ class Dies(Objective):
         os._exit(7)
 
 
+class Exits(Objective):
+    """Ends the program, as a library's command line does."""
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        sys.exit(3)
+
+
+class Forks(Objective):
+    """Sound, but leaves a copy of its process behind."""
+
+    forked: ClassVar[list[int]] = []
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        if not self.forked:
+            self.forked.append(os.getpid())
+            os.fork()
+        return -batch.chosen.mean
+
+
+class Hangs(Objective):
+    """Waits for ever."""
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        time.sleep(10_000)
+
+
+class Hungry(Objective):
+    """Wants more memory than there is."""
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**24, resource.RLIM_INFINITY))
+        try:
+            return np.zeros(2**28)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+class LateNotANumber(Objective):
+    """Sound until half of the training is done."""
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        return batch.chosen.mean * (-1.0 if batch.progress < 0.5 else np.nan)
+
+
 class Chatty(Objective):
     """Sound, but prints, as libraries do."""
 
@@ -123,6 +172,13 @@ def mpobench_objectives() -> Any:
     yield ObjectiveCard(name="wrong-shape", summary="Of a wrong shape", target="faulty_plugin:WrongShape")
     yield ObjectiveCard(name="nan", summary="Not a number", target="faulty_plugin:NotANumber")
     yield ObjectiveCard(name="dies", summary="Ends its process", target="faulty_plugin:Dies")
+    yield ObjectiveCard(name="exits", summary="Calls sys.exit", target="faulty_plugin:Exits")
+    yield ObjectiveCard(name="forks", summary="Forks", target="faulty_plugin:Forks")
+    yield ObjectiveCard(name="hangs", summary="Never ends", target="faulty_plugin:Hangs")
+    yield ObjectiveCard(name="hungry", summary="Takes all memory", target="faulty_plugin:Hungry")
+    yield ObjectiveCard(
+        name="late-nan", summary="Not a number in the end", target="faulty_plugin:LateNotANumber"
+    )
     yield ObjectiveCard(name="chatty", summary="Prints", target="faulty_plugin:Chatty")
 
 

@@ -10,14 +10,13 @@ import resource
 import signal
 import subprocess
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import environment, program
+from bench import Bench, alive, descendants, wait_until
+from processes import environment
 
 from mpobench.display import progress
 from mpobench.leaderboard.page import render_markdown, render_terminal
@@ -36,79 +35,6 @@ SLOW_BANDIT = (
     "pause=0.15",
 )
 CELLS = 9
-
-
-class Bench:
-    """A folder in which the program runs, with the bandit plugins installed."""
-
-    def __init__(self, folder: Path, site: Path) -> None:
-        self.folder, self.results, self.cache = folder, folder / "results", folder / "cache"
-        self._environment = environment((site,), self.cache)
-
-    def start(self, *args: str, **options: Any) -> subprocess.Popen[str]:
-        """Starts a run in a process group of its own, as a shell does."""
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen(
-            program("run", "--results", str(self.results), *args),
-            env=self._environment,
-            text=True,
-            start_new_session=True,
-            # Whoever runs the tests in the background has Ctrl-C ignored, and processes inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads here
-            **options,
-        )
-
-    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
-        running = self.start(*args)
-        out, err = running.communicate(timeout=120)
-        return subprocess.CompletedProcess(args, running.returncode, out, err)
-
-    def whole(self) -> dict[Path, int]:
-        """Modification times of the results; fails if one of them cannot be read."""
-        store = ResultStore(self.results)
-        return {store.path(r.key): store.path(r.key).stat().st_mtime_ns for r in store.load_all()}
-
-    def trainings(self) -> Counter[str]:
-        """How often each training was begun."""
-        log = self.cache / "work.log"
-        lines = log.read_text().splitlines() if log.exists() else []
-        return Counter(line for line in lines if line.startswith("train"))
-
-    def policies(self) -> int:
-        """How many trainings are over: of some, a run may have been ended before the score was written."""
-        return len(list((self.results / "policies").glob("[!.]*/training.json")))
-
-    def finished(self) -> set[str]:
-        """The trainings that have a result, named as in :meth:`trainings`."""
-        return {f"train {r.objective} {r.seed}" for r in ResultStore(self.results).load_all()}
-
-
-@pytest.fixture
-def bench(tmp_path: Path, bandit_site: Path) -> Bench:
-    return Bench(tmp_path, bandit_site)
-
-
-def descendants(pid: int) -> set[int]:
-    """Live processes below one, from /proc."""
-    found: set[int] = set()
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, tasks.read_text().split()):
-            found |= {child} | descendants(child)
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def resumes(bench: Bench) -> None:

@@ -15,7 +15,11 @@ class Phase:
     """Work of one kind, spread over tasks.
 
     Args:
-        costs: of each task that takes part, relative to each other.
+        costs: Cost of each task that takes part, relative to the others.
+
+    Attributes:
+        total: Cost of all tasks.
+        done: Cost that is done.
     """
 
     def __init__(self, costs: dict[str, float]) -> None:
@@ -23,23 +27,26 @@ class Phase:
         self._fractions: dict[str, float] = {}
         self._began: float | None = None
         self.total = sum(costs.values())
+        self.done = 0.0
 
     def update(self, task: str, fraction: float) -> None:
-        """Notes how far a task is; fractions never go back."""
+        """Notes the fraction of a task that is done; it never goes back."""
         if task in self._costs:
             if not self._fractions and fraction == 0:
                 self._began = time.monotonic()
-            self._fractions[task] = max(fraction, self._fractions.get(task, 0.0))
+            before = self._fractions.get(task, 0.0)
+            self._fractions[task] = max(fraction, before)
+            self.done += self._costs[task] * max(fraction - before, 0.0)
 
     @property
-    def done(self) -> float:
-        """Cost that is done."""
-        return sum(self._costs[task] * fraction for task, fraction in self._fractions.items())
+    def complete(self) -> bool:
+        """Whether all is done, up to rounding."""
+        return self.done >= self.total * (1 - 1e-9)
 
     @property
     def fraction(self) -> float:
         """Share that is done, in [0, 1]."""
-        return self.done / self.total if self.total else 1.0
+        return min(self.done / self.total, 1.0) if self.total else 1.0
 
     @property
     def eta(self) -> float | None:
@@ -131,14 +138,14 @@ class Display:
         phase, bar = self._phases[name], self._ids[name]
         self._bars.start_task(bar)
         eta = phase.eta
-        text = "" if eta is None or phase.fraction >= 1 else f"ETA {duration(eta)}"
+        text = "" if eta is None or phase.complete else f"ETA {duration(eta)}"
         self._bars.update(bar, completed=phase.done, eta=text)
-        if phase.fraction >= 1:
+        if phase.complete:
             self._bars.stop_task(bar)
 
     def _print_lines(self, name: str) -> None:
         now, phase = time.monotonic(), self._phases[name]
-        complete = phase.fraction >= 1 and name not in self._finished
+        complete = phase.complete and name not in self._finished
         starts = name not in self._started
         if not complete and not starts and now - self._last_line < SECONDS_BETWEEN_LINES:
             return

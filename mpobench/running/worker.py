@@ -18,7 +18,7 @@ from typing import Any
 
 from mpobench.errors import DivergedError, one_line
 from mpobench.files import locks
-from mpobench.files.atomic import folder_atomically, write_atomically
+from mpobench.files.atomic import folder_atomically
 from mpobench.planning.cells import Cell, PlannedEvaluator, Training
 from mpobench.protocols import Env, GroupTraining, JsonObject, Prerequisite, Sample, Trained, Workspace
 from mpobench.results.cell_result import Status
@@ -224,9 +224,8 @@ def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Pat
 
 def _trained(training: Training, store: ResultStore, workspace: Workspace) -> Trained:
     env, folder = training.env, store.policy_folder(training.key)
-    record = folder / RECORD
-    if record.exists():
-        return Trained(env.load_policy(folder), **_read_record(record))
+    if record := _read_record(folder / RECORD):
+        return Trained(env.load_policy(folder), **record)
     with _one_process():
         trained = env.train(training.request, workspace)
     _keep(training, trained, store)
@@ -238,11 +237,15 @@ def _keep(training: Training, trained: Trained, store: ResultStore) -> None:
     with folder_atomically(store.policy_folder(training.key)) as folder:
         training.env.save_policy(trained.policy, folder)
         record = json.dumps({"curves": trained.curves, "seconds": trained.seconds})
-        write_atomically(folder / RECORD, record)
+        (folder / RECORD).write_text(record, encoding="utf-8")
 
 
-def _read_record(file: Path) -> JsonObject:
-    record: JsonObject = json.loads(file.read_bytes())
+def _read_record(file: Path) -> JsonObject | None:
+    """The record of a training, or None if there is none, or a power failure has left half of it."""
+    try:
+        record: JsonObject = json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
     return record
 
 
