@@ -124,6 +124,8 @@ class ProcessPool(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Closes the pool: when all tasks are done, or at once with ``cancel_futures``."""
+        if not self._thread.is_alive():
+            return
         with self._lock:
             self._queue.closing = True
             if cancel_futures:
@@ -137,7 +139,8 @@ class ProcessPool(Executor):
             self._thread.join()
 
     def _notify(self) -> None:
-        self._waker.send_bytes(b"")
+        with contextlib.suppress(OSError):  # the pool has just ended
+            self._waker.send_bytes(b"")
 
     def _listen(self) -> None:
         """Gives tasks to workers and takes their results, in a thread of its own."""
@@ -148,9 +151,7 @@ class ProcessPool(Executor):
             for handle in connection.wait([self._wake, *by_handle]):
                 if handle is self._wake:
                     self._wake.recv_bytes()
-                elif handle is by_handle[handle].pipe:
-                    self._read(by_handle[handle])
-                else:
+                elif handle is not by_handle[handle].pipe or not self._read(by_handle[handle]):
                     self._bury(by_handle[handle])
         for worker in self._workers:
             if not worker.ready:
@@ -158,6 +159,8 @@ class ProcessPool(Executor):
             _close(worker)
         for worker in self._workers:
             worker.process.join()
+        for pipe in (self._wake, self._waker, self._lifeline, self._held):
+            pipe.close()
 
     def _assign(self) -> bool:
         """Gives waiting tasks to idle workers, and starts workers; False when the pool is closed and idle."""
@@ -187,16 +190,19 @@ class ProcessPool(Executor):
         theirs.close()
         self._workers.append(_Worker(process, ours, _exit_handle(process)))
 
-    def _read(self, worker: _Worker) -> None:
+    def _read(self, worker: _Worker) -> bool:
+        """Takes one message of a worker; False if its pipe is closed."""
         try:
-            kind, *content = pickle.loads(worker.pipe.recv_bytes())
+            message = worker.pipe.recv_bytes()
         except (EOFError, OSError):
-            self._bury(worker)
-            return
+            return False
+        try:
+            kind, *content = pickle.loads(message)
         except Exception as error:  # noqa: BLE001  # a result whose class cannot be had here
             kind, content = "failed", [error]
         if kind == "report":
-            self._report(*content)
+            with contextlib.suppress(Exception):  # a display that fails must not end the run
+                self._report(*content)
         elif kind == "ready":
             worker.ready, self._failed_starts = True, 0
         else:
@@ -205,21 +211,15 @@ class ProcessPool(Executor):
                 task.set_result(content[0])
             elif task is not None:
                 task.set_exception(content[0])
+        return True
 
     def _bury(self, worker: _Worker) -> None:
         """Removes a worker that has died, and fails its task."""
         if worker not in self._workers:
             return
-        while worker.pipe.poll():  # what it said before
-            try:
-                message = worker.pipe.recv_bytes()
-            except (EOFError, OSError):
-                break
-            kind, *content = pickle.loads(message)
-            if kind == "done" and worker.task is not None:
-                worker.task.set_result(content[0])
-                worker.task = None
         self._workers.remove(worker)
+        while worker.pipe.poll() and self._read(worker):  # messages from before its end
+            pass
         worker.process.join()
         reason = _reason(worker.process.exitcode)
         _close(worker)

@@ -168,7 +168,8 @@ class Scheduler:
         ended = [(key, result)]
         while ended:
             key, result = ended.pop()
-            del self._tasks[key]
+            if self._tasks.pop(key, None) is None:  # two of its needs have failed
+                continue
             self._finished(key, result)
             for waiting, hard in self._waiting.pop(key, ()):
                 if waiting not in self._tasks:
