@@ -112,7 +112,7 @@ def test_the_sft_stage_is_named_by_what_planning_says(env, workspace):
     wanted = request("dpo")
     for each in env.prerequisites(wanted):
         assert not (workspace.cache / each.path).exists()
-        env.prepare(each.payload, wanted, workspace)
+        env.prepare(each.payload, workspace)
         assert (workspace.cache / each.path).exists()
     *_, sft = env.prerequisites(wanted)
     assert training.sft_stage(env, wanted, workspace) == workspace.cache / sft.path

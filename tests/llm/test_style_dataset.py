@@ -64,7 +64,7 @@ def invent(workspace: Workspace, payloads: list[dict[str, Any]]) -> None:
 def workspace(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A cache in which the tiny model stands where the converted one would."""
     cache = tmp_path_factory.mktemp("style")
-    (model,) = [each for each in ENV.preparations(request("base").dataset) if each.phase == "model"]
+    (model,) = [each for each in ENV.preparations(request("base")) if each.phase == "model"]
     shutil.copytree(tiny, cache / model.path)
     return Workspace(cache)
 
@@ -202,13 +202,13 @@ def test_blocks_cover_every_pair_once():
 def test_prerequisites_name_the_files_that_are_read(workspace):
     wanted = request("mixed", seed=5)
     invent(workspace, ENV.blocks(wanted.dataset))
-    model, *blocks = ENV.preparations(wanted.dataset)
+    model, *blocks = ENV.preparations(wanted)
     assert model.path == str(Path(ENV.source(workspace).location).relative_to(workspace.cache))
     assert {each.key for each in blocks} == keys(wanted)
     for each in blocks:
         assert each.needs == (model.key,)
         before = (workspace.cache / each.path).stat().st_mtime_ns
-        ENV.prepare(each.payload, wanted, workspace)
+        ENV.prepare(each.payload, workspace)
         assert (workspace.cache / each.path).stat().st_mtime_ns == before
 
 
