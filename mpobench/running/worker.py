@@ -22,12 +22,10 @@ from mpobench.files.atomic import folder_atomically, write_atomically
 from mpobench.planning.cells import Cell, PlannedEvaluator, Training
 from mpobench.protocols import Env, GroupTraining, JsonObject, Prerequisite, Sample, Trained, Workspace
 from mpobench.results.cell_result import Status
+from mpobench.results.policy_files import record_file
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running import reports
 from mpobench.running.records import measured, unfinished
-
-RECORD = "training.json"
-"""File beside a policy: curves and seconds of its training."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +222,7 @@ def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Pat
 
 def _trained(training: Training, store: ResultStore, workspace: Workspace) -> Trained:
     env, folder = training.env, store.policy_folder(training.key)
-    record = folder / RECORD
+    record = record_file(folder)
     if record.exists():
         return Trained(env.load_policy(folder), **_read_record(record))
     with _one_process():
@@ -238,7 +236,7 @@ def _keep(training: Training, trained: Trained, store: ResultStore) -> None:
     with folder_atomically(store.policy_folder(training.key)) as folder:
         training.env.save_policy(trained.policy, folder)
         record = json.dumps({"curves": trained.curves, "seconds": trained.seconds})
-        write_atomically(folder / RECORD, record)
+        write_atomically(record_file(folder), record)
 
 
 def _read_record(file: Path) -> JsonObject:

@@ -12,8 +12,8 @@ from judge_samples import QUESTIONS, FixedAnswers, answers, judge
 from judge_servers import FAVOUR, FaultyProxy, Server, by_formula, preference, sigmoid, text, weighed
 
 from mpobench import RequestError, Workspace
-from mpobench_llm import alpaca_eval
-from mpobench_llm.answers import Answer
+from mpobench_llm.speaking import alpaca_eval
+from mpobench_llm.speaking.answer import Answer
 
 ENV = FixedAnswers()
 OWN = answers(seed_quality=1.0)
