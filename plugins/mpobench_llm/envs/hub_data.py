@@ -49,7 +49,7 @@ class LoadedRows:
 def load_rows(dataset: str, split: Split, *, revision: str | None = None) -> LoadedRows:
     """Loads one split of a preference dataset.
 
-    A row has ``chosen`` and ``rejected``, as text or as messages. The prompt is what comes before their last message
+    A row has ``chosen`` and ``rejected``, as text or as messages. The prompt is all before their last message
     (``chosen[:-1]``, as in the alignment-handbook), or the column ``prompt`` (text or messages) if they hold the answer
     alone. A column ``system`` becomes the first message. Other columns are ignored.
 

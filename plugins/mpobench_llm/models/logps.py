@@ -1,9 +1,9 @@
 """Log-probabilities of completions, with logits only at the positions that are needed.
 
-In a small language model the head, with its 49 thousand words, costs a quarter of what all layers cost. It is computed
-only where a completion's token is predicted, a chunk of positions at a time, and its gradient in the same pass: the
-derivative of log p(y) with respect to the hidden state is W_y − Σ_v p(v) W_v, up to a scalar that comes from the loss.
-So logits are neither kept for the backward pass nor computed again in it.
+In a small language model the head, with its 49 thousand words, costs a quarter of all layers. It is computed only where
+a completion's token is predicted, a chunk of positions at a time, and its gradient in the same pass: the derivative of
+log p(y) with respect to the hidden state is W_y − Σ_v p(v) W_v, up to a scalar that comes from the loss. So logits are
+neither kept for the backward pass nor computed again in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mpobench import RequestError
 from mpobench_llm.models.tokens import Batch, Row, collate
 
 CHUNK = 512
-"""Positions whose logits are in memory at once."""
+"""Number of positions whose logits are in memory at once."""
 
 
 class _TokenLogps(torch.autograd.Function):

@@ -85,7 +85,7 @@ def fit(
 
 
 def _arguments(stage: Stage, half: bool, recompute: bool) -> transformers.TrainingArguments:
-    """Transformers' own settings.
+    """Settings of transformers' Trainer.
 
     Args:
         stage: Stage.

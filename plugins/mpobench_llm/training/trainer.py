@@ -24,7 +24,7 @@ class PreferenceTrainer(transformers.Trainer):
         model: Model with an adapter, and without its head.
         head: Weights of the head.
         stage: Objective, rows, references and settings.
-        arguments: transformers' own settings.
+        arguments: Settings of transformers' Trainer.
         report: Function of the fraction that is done.
     """
 
