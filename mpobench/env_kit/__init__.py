@@ -1,1 +1,1 @@
-"""Parts for authors of environments: settings from TOML, labels of pairs, versions, optional abilities."""
+"""Parts for authors of environments: a base class with settings from TOML, pools and labels of pairs, versions."""

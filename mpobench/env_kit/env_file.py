@@ -1,9 +1,12 @@
-"""What an environment's TOML is made of: frozen models, read strictly, laid over each other."""
+"""An environment's TOML file: frozen models that are read strictly, and layers of training settings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -11,80 +14,116 @@ from mpobench.errors import RequestError
 
 
 class Settings(BaseModel):
-    """Frozen and strict, like everything that enters a result's key."""
+    """Base of all settings: frozen and strict, like everything that enters a result's key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+DatasetT = TypeVar("DatasetT", bound=Settings)
+EvaluationT = TypeVar("EvaluationT", bound=Settings)
+TrainingT = TypeVar("TrainingT", bound=Settings)
+FileT = TypeVar("FileT", bound=Settings)
 
 
 class ObjectiveSettings(Settings):
     """An environment's defaults for one objective.
 
     Attributes:
-        fields: of the objective itself.
-        training: of the environment's training configuration.
+        fields: Fields of the objective itself.
+        training: Fields of the environment's training settings.
     """
 
     fields: dict[str, Any] = {}
     training: dict[str, Any] = {}
 
 
-class EnvFile(Settings):
-    """What every environment's file may say about objectives.
+class ScaleSettings(Settings, Generic[DatasetT, EvaluationT]):
+    """The amount of work at one scale.
 
     Attributes:
-        training: of the environment's training configuration, at every scale.
-        every_objective: defaults of fields, for all objectives that have them.
-        objective: defaults for single objectives.
-        search: defaults of the discovery of objectives, by scale.
+        dataset: Size of a dataset.
+        evaluation: Size of an evaluation.
+        training: Fields of the environment's training settings.
+    """
+
+    dataset: DatasetT
+    evaluation: EvaluationT
+    training: Mapping[str, Any] = {}
+
+
+class EnvFile(Settings, Generic[DatasetT, EvaluationT]):
+    """Tables of every environment's file; a subclass adds those of its environment.
+
+    Attributes:
+        training: Fields of the environment's training settings, at every scale.
+        scale: Amount of work at each scale.
+        every_objective: Defaults of fields, for all objectives that have them.
+        objective: Defaults for single objectives.
+        search: Defaults of the discovery of objectives, by scale.
     """
 
     training: Mapping[str, Any] = {}
+    scale: Mapping[str, ScaleSettings[DatasetT, EvaluationT]]
     every_objective: Mapping[str, Any] = {}
     objective: Mapping[str, ObjectiveSettings] = {}
     search: Mapping[str, Mapping[str, Any]] = {}
 
     def objective_defaults(self, name: str, fields: frozenset[str]) -> dict[str, Any]:
-        """Defaults for an objective's fields: those for all that have them, and above them its own."""
+        """Defaults for an objective's fields. Those for the single objective win over those for all.
+
+        Args:
+            name: Card name of the objective.
+            fields: Names of its fields.
+        """
         shared = {field: value for field, value in self.every_objective.items() if field in fields}
-        return {**shared, **self._own(name).fields}
+        return {**shared, **self._of_objective(name).fields}
 
     def search_defaults(self, scale: str) -> dict[str, Any]:
         """Defaults of the discovery of objectives at a scale."""
         return dict(self.search.get(scale, {}))
 
-    def training_layers(
-        self, scale: Mapping[str, Any], name: str, overrides: Mapping[str, Any]
-    ) -> tuple[Mapping[str, Any], ...]:
-        """What :func:`resolve` lays over each other: the file's, the scale's, the objective's, the user's."""
-        return self.training, scale, self._own(name).training, overrides
+    def training_settings(
+        self, model: type[TrainingT], scale: str, objective: str, overrides: Mapping[str, Any]
+    ) -> TrainingT:
+        """The resolved training settings. Each layer wins over the one before it: file, scale, objective, overrides.
 
-    def _own(self, name: str) -> ObjectiveSettings:
+        Args:
+            model: Class of the settings.
+            scale: Scale of the dataset.
+            objective: Card name of the objective.
+            overrides: Values of the user.
+
+        Raises:
+            RequestError: For a value that is unknown or out of range.
+        """
+        layers = self.training, self.scale[scale].training, self._of_objective(objective).training, overrides
+        values = {name: value for layer in layers for name, value in layer.items()}
+        try:
+            return model(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            culprit = ".".join(str(part) for part in first["loc"])
+            known = ", ".join(model.model_fields)
+            raise RequestError(
+                f"training.{culprit} = {first['input']!r}: {first['msg'].lower()} (fields: {known})"
+            ) from error
+
+    def _of_objective(self, name: str) -> ObjectiveSettings:
         return self.objective.get(name, ObjectiveSettings())
 
 
-S = TypeVar("S", bound=Settings)
-
-
-def resolve(model: type[S], label: str, layers: Iterable[Mapping[str, Any]]) -> S:
-    """Settings from layers of values: the environment's, the scale's, an objective's, the user's.
+def load_env_file(model: type[FileT], package: str, name: str) -> FileT:
+    """Reads an environment's file; once in a process.
 
     Args:
-        model: of the settings.
-        label: what errors call them.
-        layers: each above the one before it.
-
-    Raises:
-        RequestError: for a value that is unknown or out of range.
+        model: Class of the file, a subclass of :class:`EnvFile`.
+        package: Package that holds the file: ``mpobench_mujoco``.
+        name: Name of the file in the package: ``tla.toml``.
     """
-    values: dict[str, Any] = {}
-    for layer in layers:
-        values |= layer
-    try:
-        return model(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        culprit = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(model.model_fields)
-        raise RequestError(
-            f"{label}.{culprit} = {first['input']!r}: {first['msg'].lower()} (fields: {known})"
-        ) from error
+    file: FileT = _load(model, package, name)
+    return file
+
+
+@cache
+def _load(model: type[Settings], package: str, name: str) -> Any:
+    return model.model_validate(tomllib.loads(resources.files(package).joinpath(name).read_text("utf-8")))

@@ -17,7 +17,7 @@ class HasPairLogps(Protocol):
         """Log π(τ) of both sides of a dataset's pairs under the policy at the end of the SFT stage.
 
         Args:
-            request: Dataset; the files that it takes are made, or found in the workspace.
+            request: Dataset. Files that it needs are made unless they are in the workspace.
             workspace: Place of the files.
 
         Returns:

@@ -22,12 +22,10 @@ from mpobench.files.atomic import folder_atomically
 from mpobench.planning.cells import Cell, PlannedEvaluator, Training
 from mpobench.protocols import Env, GroupTraining, JsonObject, Prerequisite, Sample, Trained, Workspace
 from mpobench.results.cell_result import Status
+from mpobench.results.policy_files import record_file
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running import reports
 from mpobench.running.records import measured, unfinished
-
-RECORD = "training.json"
-"""File beside a policy: curves and seconds of its training."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +222,7 @@ def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Pat
 
 def _trained(training: Training, store: ResultStore, workspace: Workspace) -> Trained:
     env, folder = training.env, store.policy_folder(training.key)
-    if record := _read_record(folder / RECORD):
+    if record := _read_record(record_file(folder)):
         return Trained(env.load_policy(folder), **record)
     with _one_process():
         trained = env.train(training.request, workspace)
@@ -237,7 +235,7 @@ def _keep(training: Training, trained: Trained, store: ResultStore) -> None:
     with folder_atomically(store.policy_folder(training.key)) as folder:
         training.env.save_policy(trained.policy, folder)
         record = json.dumps({"curves": trained.curves, "seconds": trained.seconds})
-        (folder / RECORD).write_text(record, encoding="utf-8")
+        record_file(folder).write_text(record, encoding="utf-8")
 
 
 def _read_record(file: Path) -> JsonObject | None:

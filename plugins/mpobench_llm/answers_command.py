@@ -1,4 +1,4 @@
-"""``mpobench answers``: what a trained policy says, in AlpacaEval's own format."""
+"""The command ``mpobench answers``: answers of a trained policy, in AlpacaEval's format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mpobench.files.cache import cache_folder
 from mpobench.protocols import Scale
 from mpobench.registry.registry import get_registry
 from mpobench.results.cell_result import CellResult
-from mpobench.results.store import read_results
+from mpobench.results.store import ResultStore, read_results
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -23,11 +23,13 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 def answers(
     *,
     results: Annotated[Path, typer.Option(help="Results folder of `mpobench run`.")] = Path("results"),
-    env: Annotated[str | None, typer.Option(help="Of the policy. Needed where there are several.")] = None,
-    objective: Annotated[str | None, typer.Option(help="That trained the policy; likewise.")] = None,
-    corruption: Annotated[str | None, typer.Option(help="Of its dataset; likewise.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of its training, and of the sampling.")] = 0,
-    scale: Annotated[Scale, typer.Option(help="Of its training.")] = "quick",
+    env: Annotated[
+        str | None, typer.Option(help="Environment of the policy. Needed where there are several.")
+    ] = None,
+    objective: Annotated[str | None, typer.Option(help="Objective of the policy; likewise.")] = None,
+    corruption: Annotated[str | None, typer.Option(help="Corruption of its dataset; likewise.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of its training, and of the sampling.")] = 0,
+    scale: Annotated[Scale, typer.Option(help="Scale of its training.")] = "quick",
     instructions: Annotated[
         Path | None,
         typer.Option(
@@ -45,34 +47,34 @@ def answers(
 
     Its adapter is in peft's format already, in the folder that the command names.
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
-    from mpobench_llm.alpaca_eval import write_outputs
-    from mpobench_llm.env import LanguageEnv
-    from mpobench_llm.judge.instructions import read_instructions
+    from mpobench_llm.envs.language_env import LanguageEnv
+    from mpobench_llm.speaking.alpaca_eval import write_outputs
+    from mpobench_llm.speaking.instructions import read_instructions
 
     wanted = {"env": env, "objective": objective, "corruption": corruption, "seed": seed, "scale": scale}
-    found = _one(results, {name: value for name, value in wanted.items() if value is not None})
-    task = get_registry().build("env", found.env).component
-    folder = results / "policies" / found.training_key
-    if not isinstance(task, LanguageEnv):
-        raise RequestError(f"{found.env} trains no language model: its policies have no answers")
+    cell = _one(results, {name: value for name, value in wanted.items() if value is not None})
+    component = get_registry().build("env", cell.env).component
+    folder = ResultStore(results).policy_folder(cell.training_key)
+    if not isinstance(component, LanguageEnv):
+        raise RequestError(f"{cell.env} trains no language model: its policies have no answers")
     if not folder.exists():
         raise RequestError(
             f"the policy in {folder} is gone: train it again with `mpobench run ... --rerun all`"
         )
-    own = list(read_instructions(instructions)) if instructions else None
+    questions = list(read_instructions(instructions)) if instructions else None
     with Display({"evaluation": {"answers": 1.0}}) as display:
         workspace = Workspace(cache_folder(), partial(display.update, "answers"))
-        said = task.answers(task.load_policy(folder), seed, found.scale, workspace, own)
-    write_outputs(output, said, f"{found.objective} on {found.env} {found.corruption}, seed {seed}")
+        answered = component.answers(component.load_policy(folder), seed, cell.scale, workspace, questions)
+    write_outputs(output, answered, f"{cell.objective} on {cell.env} {cell.corruption}, seed {seed}")
     typer.echo(output)
-    typer.echo(f"{len(said)} answers of the adapter in {folder}", err=True)
+    typer.echo(f"{len(answered)} answers of the adapter in {folder}", err=True)
 
 
 def _one(results: Path, wanted: dict[str, object]) -> CellResult:
-    """The one policy that fits.
+    """A cell of the only policy with the wanted fields.
 
     Raises:
-        RequestError: if there is none, or several; it names what there is.
+        RequestError: If there is none, or several, with those that there are.
     """
     policies = {cell.training_key: cell for cell in read_results(results) if cell.status == "ok"}
     fitting = [

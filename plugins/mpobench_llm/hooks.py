@@ -1,4 +1,4 @@
-"""What this plugin offers."""
+"""Components of this plugin."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ def mpobench_envs() -> Iterable[EnvCard]:
     yield EnvCard(
         name="smollm-style",
         summary="A small model that chats must learn to answer by three rules that code checks; offline, on a CPU",
-        target="mpobench_llm.style_env:SmolLMStyle",
+        target="mpobench_llm.envs.smollm_style.env:SmolLMStyle",
         citation="SmolLM2: Allal et al. (2025), arXiv:2502.02737",
     )
-    for name, target, what in (
+    for name, target, pairing in (
         ("gemma-7b-dpo-mix", "GemmaDpoMix", "Gemma 7B on argilla/dpo-mix-7k"),
         ("gemma-7b-capybara", "GemmaCapybara", "Gemma 7B on argilla/distilabel-capybara-dpo-7k-binarized"),
         ("mistral-7b-dpo-mix", "MistralDpoMix", "Mistral 7B v0.3 on argilla/dpo-mix-7k"),
     ):
         yield EnvCard(
             name=name,
-            summary=f"{what}, as in the paper; needs an accelerator",
-            target=f"mpobench_llm.hub_env:{target}",
+            summary=f"{pairing}, as in the paper; needs an accelerator",
+            target=f"mpobench_llm.envs.hub_env:{target}",
             citation=PAPER,
         )
     yield EnvCard(
         name="llm",
         summary="Any causal language model on any preference dataset, of the hub or local",
-        target="mpobench_llm.hub_env:AnyModel",
+        target="mpobench_llm.envs.hub_env:AnyModel",
     )
 
 
@@ -42,12 +42,12 @@ def mpobench_evaluators() -> Iterable[EvaluatorCard]:
     yield EvaluatorCard(
         name="style-reward",
         summary="What the answers of a policy earn on smollm-style, checked by code",
-        target="mpobench_llm.style_reward:StyleReward",
+        target="mpobench_llm.evaluators.style_reward:StyleReward",
     )
     yield EvaluatorCard(
         name="preference-accuracy",
         summary="How often a policy finds the better answer of a held-out pair more probable",
-        target="mpobench_llm.preference_accuracy:PreferenceAccuracy",
+        target="mpobench_llm.evaluators.preference_accuracy:PreferenceAccuracy",
         citation="Lambert et al. (2024), arXiv:2403.13787",
     )
     yield EvaluatorCard(
@@ -60,7 +60,7 @@ def mpobench_evaluators() -> Iterable[EvaluatorCard]:
 
 @hookimpl
 def mpobench_commands() -> Iterable[CommandCard]:
-    """What policies say."""
+    """Answers of policies."""
     yield CommandCard(
         name="answers",
         summary="Write a policy's answers as AlpacaEval's model_outputs.json",

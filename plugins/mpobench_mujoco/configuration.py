@@ -1,4 +1,4 @@
-"""Everything that planning asks of a MuJoCo environment: settings, agents, blocks of rollouts, content keys.
+"""The part of a MuJoCo environment that planning needs: settings, agents, blocks of rollouts, content keys.
 
 Free of jax: planning a run asks for configurations and keys only.
 """
@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from mpobench import DatasetRequest, RequestError, TrainingRequest
+from mpobench.env_kit.env_file import load_env_file
 from mpobench.env_kit.pair_labels import draw_sources
+from mpobench.env_kit.pool import pool_blocks
+from mpobench.env_kit.toml_env import TomlEnv
 from mpobench.files.keys import content_key
-from mpobench.protocols import Component
 from mpobench_mujoco import agents
 from mpobench_mujoco.settings import (
     DatasetSettings,
     EnvSettings,
     EvaluationSettings,
     TrainingSettings,
-    load_settings,
-    resolve_training,
 )
 
 if TYPE_CHECKING:
@@ -49,18 +49,19 @@ class Block:
     episodes: int
 
 
-class MujocoConfiguration(Component):
+class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationSettings]):
     """The configuration of a brax task on which two agents generate preference data.
 
     A subclass names its TOML file; everything that belongs to the task is in there.
 
     Attributes:
         name: Name under which its agents are shipped.
-        settings_file: Its TOML, beside this module.
+        settings_file: Name of its TOML file, beside this module.
     """
 
     name: ClassVar[str]
     settings_file: ClassVar[str]
+    training_model: ClassVar[type[TrainingSettings]] = TrainingSettings
 
     backend: Literal["spring", "generalized", "positional", "mjx"] = Field(
         "spring", description="brax physics backend; agents belong to one"
@@ -68,30 +69,8 @@ class MujocoConfiguration(Component):
 
     @property
     def settings(self) -> EnvSettings:
-        """What the environment's TOML says."""
-        return load_settings(self.settings_file)
-
-    def dataset_settings(self, scale: Scale) -> DatasetSettings:
-        """How large a dataset is at a scale."""
-        return self.settings.scale[scale].dataset
-
-    def evaluation_settings(self, scale: Scale) -> EvaluationSettings:
-        """How many episodes a score takes at a scale."""
-        return self.settings.scale[scale].evaluation
-
-    def training_settings(self, request: TrainingRequest) -> TrainingSettings:
-        """The resolved training configuration of a request."""
-        return resolve_training(
-            self.settings, request.dataset.scale, request.objective_name, request.overrides
-        )
-
-    def objective_defaults(self, name: str, fields: frozenset[str]) -> dict[str, Any]:
-        """``reduction="mean"`` for all that have the choice, and what was tuned for single objectives."""
-        return self.settings.objective_defaults(name, fields)
-
-    def search_defaults(self, scale: Scale) -> dict[str, Any]:
-        """What ``search`` in the environment's TOML says."""
-        return self.settings.search_defaults(scale)
+        """The environment's TOML file."""
+        return load_env_file(EnvSettings, "mpobench_mujoco", self.settings_file)
 
     def dataset_config(self, scale: Scale) -> JsonObject:
         """The task, the two agents (by digest) and the number of pairs."""
@@ -158,13 +137,8 @@ class MujocoConfiguration(Component):
     def blocks(self, request: DatasetRequest) -> list[Block]:
         """The blocks of rollouts that a dataset picks from: every block of each (side, agent) that occurs."""
         settings = self.dataset_settings(request.scale)
-        sources = draw_sources(request.corruption, settings.pairs, request.seed)
-        return [
-            Block(agents.ROLES[agent], side, first, min(settings.block, settings.pairs - first))
-            for side in (0, 1)
-            for agent in sorted(set(sources[:, side].tolist()))
-            for first in range(0, settings.pairs, settings.block)
-        ]
+        blocks = pool_blocks(request.corruption, settings.pairs, settings.block, request.seed)
+        return [Block(agents.ROLES[block.agent], block.draw, block.first, block.count) for block in blocks]
 
     def trajectories_key(self, request: DatasetRequest) -> str:
         """Content key of a dataset's trajectories, whatever their labels: seeds and corruptions may share them."""

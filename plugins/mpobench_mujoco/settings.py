@@ -1,29 +1,25 @@
-"""What an environment's TOML says: how its data are made, how policies train, how they are scored.
+"""Settings of a MuJoCo environment's TOML file: datasets, training, evaluation, agents.
 
 Free of jax, so that planning a run stays fast.
 """
 
 from __future__ import annotations
 
-import functools
-import tomllib
-from collections.abc import Mapping
-from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from mpobench.env_kit.env_file import EnvFile, Settings, resolve
+from mpobench.env_kit.env_file import EnvFile, Settings
 
 
 class TaskSettings(Settings):
     """The task itself.
 
     Attributes:
-        task: name of the brax environment.
-        action_std: standard deviation of every policy's action noise.
-        steps: episode length.
-        leg_penalty: the Three-Legged Ant's coefficient.
+        task: Name of the brax environment.
+        action_std: Standard deviation of every policy's action noise.
+        steps: Episode length.
+        leg_penalty: Coefficient of the Three-Legged Ant's penalty.
     """
 
     task: str
@@ -36,8 +32,8 @@ class DatasetSettings(Settings):
     """The preference dataset.
 
     Attributes:
-        pairs: number of pairs (rows).
-        block: episodes rolled out at once; cuts the pool into files that workers make in parallel.
+        pairs: Number of pairs (rows).
+        block: Number of episodes in one file of the pool; workers make files in parallel.
     """
 
     pairs: int = Field(ge=2)
@@ -48,18 +44,18 @@ class TrainingSettings(Settings):
     """The training of one policy. Defaults are the paper's Table 7.
 
     Attributes:
-        start: the policy's weights at the beginning: the original agent's, or drawn from the training's seed.
-            Observations are normalised by the original agent's statistics either way.
-        epochs: of one-stage training.
-        sft_epochs: of the first stage of two-stage training.
-        po_epochs: of its second stage.
-        pairs_per_update: minibatch size.
-        learning_rate: Adam's, in one-stage training and in the SFT stage.
-        po_learning_rate: Adam's in the second stage.
-        keep_optimizer_state: whether the second stage goes on with Adam's moments of the first.
-        max_grad_norm: gradients are scaled down to this global norm.
-        stride: every so many steps of a trajectory are read, one is: neighbours in time say much the same, and a
-            search that trains thousands of policies can do with fewer of them.
+        start: Initial weights: the original agent's, or random ones from the training's seed. Observations are
+            normalised by the original agent's statistics either way.
+        epochs: Epochs of one-stage training.
+        sft_epochs: Epochs of the first stage of two-stage training.
+        po_epochs: Epochs of its second stage.
+        pairs_per_update: Minibatch size.
+        learning_rate: Adam's learning rate in one-stage training and in the SFT stage.
+        po_learning_rate: Adam's learning rate in the second stage.
+        keep_optimizer_state: Whether the second stage begins with Adam's moments of the first.
+        max_grad_norm: Global norm to which larger gradients are scaled down.
+        stride: Distance of the steps of a trajectory that are read. Neighbouring steps are much alike, and a search
+            that trains thousands of policies can skip some.
     """
 
     start: Literal["original", "random"] = "original"
@@ -78,32 +74,24 @@ class EvaluationSettings(Settings):
     """The score of one policy.
 
     Attributes:
-        episodes: rolled out and averaged.
-        batch: episodes rolled out at once.
+        episodes: Number of episodes, whose returns are averaged.
+        batch: Number of episodes rolled out in parallel.
     """
 
     episodes: int = Field(ge=1)
     batch: int = Field(64, ge=1)
 
 
-class ScaleSettings(Settings):
-    """What one scale spends."""
-
-    dataset: DatasetSettings
-    evaluation: EvaluationSettings
-    training: Mapping[str, Any] = {}
-
-
 class Phase(Settings):
-    """A stretch of an agent's training with settings of its own.
+    """A phase of an agent's training, with its own settings.
 
     Attributes:
-        steps: environment steps.
-        learning_rate: Adam's.
-        discounting: γ.
-        reward_scale: rewards are multiplied by this before PPO sees them.
-        unroll: steps collected of each episode before an update.
-        leg_penalty: of the task in this stretch, where it has one.
+        steps: Number of environment steps.
+        learning_rate: Adam's learning rate.
+        discounting: Discount factor γ.
+        reward_scale: Factor on the rewards that PPO sees.
+        unroll: Number of steps collected of each episode before an update.
+        leg_penalty: Penalty of the task in this phase, where it has one.
     """
 
     steps: int = Field(ge=1)
@@ -115,20 +103,20 @@ class Phase(Settings):
 
 
 class Recipe(Settings):
-    """How an agent is trained by PPO: fast learning first, then steadiness.
+    """The training of an agent by PPO: fast phases first, then steady ones.
 
     Attributes:
-        task: on which it is trained.
-        level: mean return on that task, at the environment's ``leg_penalty``, that the agent should have.
-        seed: of initial weights and of all sampling.
-        phases: in order; Adam's moments start afresh in each.
-        envs: episodes simulated in parallel.
-        minibatches: that one collection is cut into.
-        passes: over one collection.
+        task: Name of the task.
+        level: Mean return on that task, at the environment's ``leg_penalty``, that the agent should have.
+        seed: Seed of initial weights and of all sampling.
+        phases: Phases in order; each begins with fresh moments of Adam.
+        envs: Number of episodes simulated in parallel.
+        minibatches: Number of minibatches of one collection.
+        passes: Number of passes over one collection.
         clip: PPO's ε.
-        gae_lambda: of the advantage estimates.
-        max_grad_norm: gradients are scaled down to this global norm.
-        checkpoint_steps: environment steps between checkpoints.
+        gae_lambda: λ of the advantage estimates.
+        max_grad_norm: Global norm to which larger gradients are scaled down.
+        checkpoint_steps: Number of environment steps between checkpoints.
     """
 
     task: str
@@ -144,36 +132,15 @@ class Recipe(Settings):
     checkpoint_steps: int = 1_003_520
 
 
-class EnvSettings(EnvFile):
+class EnvSettings(EnvFile[DatasetSettings, EvaluationSettings]):
     """A whole environment file.
 
     Attributes:
-        task: that policies are trained for.
-        levels: tasks on which the two agents are measured, the task itself first.
-        agents: recipe of each.
-        scale: what each scale spends.
+        task: Task of the policies.
+        levels: Tasks on which the two agents are measured, the task itself first.
+        agents: Recipe of each agent.
     """
 
     task: TaskSettings
     levels: tuple[str, ...] = Field(min_length=1)
     agents: dict[str, Recipe]
-    scale: dict[str, ScaleSettings]
-
-
-@functools.cache
-def load_settings(file: str) -> EnvSettings:
-    """Reads one of the plugin's own TOML files."""
-    text = resources.files("mpobench_mujoco").joinpath(file).read_text()
-    return EnvSettings.model_validate(tomllib.loads(text))
-
-
-def resolve_training(
-    settings: EnvSettings, scale: str, objective: str, overrides: Mapping[str, Any]
-) -> TrainingSettings:
-    """The training configuration: environment's, scale's, objective's defaults, then the user's.
-
-    Raises:
-        RequestError: for an override that is unknown or out of range.
-    """
-    layers = settings.training_layers(settings.scale[scale].training, objective, overrides)
-    return resolve(TrainingSettings, "training", layers)

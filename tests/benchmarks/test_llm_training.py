@@ -23,11 +23,12 @@ import json, os, resource, sys, time, torch
 torch.set_num_threads(1)
 from pathlib import Path
 from peft import LoraConfig
-from mpobench_llm import models, tokens
-from mpobench_llm.pairs import PreferencePair
+from mpobench_llm.models import adapters, tokens
+from mpobench_llm.models.base_model import ModelSource, load_base, load_tokenizer
+from mpobench_llm.models.preference_pair import PreferencePair
 
 folder, work, pairs, batch = sys.argv[1], Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text()), int(sys.argv[4])
-tokenizer = models.tokenizer(folder)
+tokenizer = load_tokenizer(folder)
 said = [({"role": "user", "content": prompt},) for prompt, _, _ in pairs]
 rows = [tokens.encode(tokenizer, PreferencePair(ask, *pair[1:]), 512, i)
         for i, (ask, pair) in enumerate(zip(said, pairs, strict=True))]
@@ -41,18 +42,20 @@ def report(seconds, loss):
 
 OURS = """
 import mpobench
-from mpobench_llm import trainer
-from mpobench_llm.logps import headless
+from mpobench_llm.models.logps import all_logps, headless
 from mpobench_llm.settings import TrainingSettings
+from mpobench_llm.training.one_process import fit
+from mpobench_llm.training.stage import Stage
 
 settings = TrainingSettings(pairs_per_batch=batch, accumulation=1, schedule="constant", warmup=0.0)
-model, _ = models.base(models.Source(folder, "model", "bfloat16"))
+source = ModelSource(folder, "model", "bfloat16")
+model, _ = load_base(source)
 began = time.perf_counter()
 with headless(model) as head:
-    reference = trainer.all_logps(model, head, rows, batch)
-with models.adapted(model, lora, None) as wrapped, headless(model) as head:
-    curves = trainer.run(wrapped.train(), head, mpobench.objective("dpo"), rows, reference, settings, epochs=1,
-                         learning_rate=1e-5, seed=0, folder=work, report=lambda fraction: None)
+    reference = all_logps(model, head, rows, batch)
+with adapters.adapted(model, lora, None) as wrapped, headless(model) as head:
+    stage = Stage(source, lora, None, mpobench.objective("dpo"), rows, reference, settings, 1, 1e-5, 0, work)
+    curves = fit(wrapped.train(), head, stage, lambda fraction: None)
 report(time.perf_counter() - began, curves["loss"][0])
 """
 
@@ -87,7 +90,7 @@ PROGRAMS = {
 @pytest.mark.benchmark
 def test_training_is_faster_than_trl(shared_cache: Path, tmp_path: Path) -> None:
     from mpobench import Workspace
-    from mpobench_llm.style_env import SmolLMStyle
+    from mpobench_llm.envs.smollm_style.env import SmolLMStyle
 
     env = SmolLMStyle()
     smollm, prompts = env.source(Workspace(shared_cache)).location, env.prompts[:PAIRS]

@@ -13,7 +13,7 @@ from mpobench import Workspace
 @pytest.fixture(scope="session")
 def smollm(shared_cache: Path) -> Path:
     """The folder of SmolLM2-135M-Instruct, where runs of the program find it too: converted once a session."""
-    from mpobench_llm.style_env import SmolLMStyle
+    from mpobench_llm.envs.smollm_style.env import SmolLMStyle
 
     return Path(SmolLMStyle().source(Workspace(shared_cache)).location)
 

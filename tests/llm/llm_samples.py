@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mpobench_llm import models
-from mpobench_llm.models import Source
-from mpobench_llm.tokens import Row
+from mpobench_llm.models.base_model import ModelSource, load_base
+from mpobench_llm.models.tokens import Row
 
 WORDS = 250
 """Fewer than any vocabulary in the tests."""
@@ -29,7 +28,7 @@ def random_rows(count: int, seed: int = 0, sides: int = 2, longest: int = 9) -> 
 
 def tiny_base(folder: Path) -> tuple[Any, Any]:
     """The tiny model and its tokenizer, as the plugin loads them."""
-    return models.base(Source(str(folder), "tiny", "float32"))
+    return load_base(ModelSource(str(folder), "tiny", "float32"))
 
 
 def plain_logps(model: Any, prompt: Sequence[int], completion: Sequence[int]) -> torch.Tensor:

@@ -11,12 +11,7 @@ from mpobench import RequestError
 from mpobench.env_kit.env_file import ObjectiveSettings
 from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents
-from mpobench_mujoco.settings import (
-    ScaleSettings,
-    TrainingSettings,
-    load_settings,
-    resolve_training,
-)
+from mpobench_mujoco.settings import TrainingSettings
 
 SCALES = ["smoke", "quick", "paper"]
 OBJECTIVES = [registered.card.name for registered in get_registry().cards("objective")]
@@ -39,22 +34,22 @@ def test_overrides_are_validated(tla, overrides, said):
     assert "\n" not in str(caught.value)
 
 
-def test_the_user_is_above_the_objective_above_the_scale_above_the_environment():
-    scale = ScaleSettings.model_validate(
+def test_the_user_is_above_the_objective_above_the_scale_above_the_environment(tla):
+    scale = type(tla.settings.scale["quick"]).model_validate(
         {
             "dataset": {"pairs": 8},
             "evaluation": {"episodes": 8},
             "training": {"epochs": 3, "sft_epochs": 4, "po_epochs": 5},
         }
     )
-    settings = load_settings("tla.toml").model_copy(
+    settings = tla.settings.model_copy(
         update={
             "training": {"epochs": 2, "start": "random"},
             "scale": {"quick": scale},
             "objective": {"dpo": ObjectiveSettings(training={"sft_epochs": 6, "po_epochs": 7})},
         }
     )
-    resolved = resolve_training(settings, "quick", "dpo", {"po_epochs": 8})
+    resolved = settings.training_settings(TrainingSettings, "quick", "dpo", {"po_epochs": 8})
     assert (resolved.epochs, resolved.sft_epochs, resolved.po_epochs) == (3, 6, 8)
     assert resolved.start == "random"
     assert resolved.learning_rate == 1e-3

@@ -1,4 +1,4 @@
-"""All questions of an evaluation: those without a verdict on disk go to the endpoint, several at once."""
+"""The questions of an evaluation: those without a verdict on disk go to the endpoint, several at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpobench_llm.judge.settings import JudgeSettings
 from mpobench_llm.judge.verdicts import Verdicts
 
 ASKS = 3
-"""How often a question is asked before it counts as undecided."""
+"""Number of attempts before a question counts as undecided."""
 
 
 def verdicts(
@@ -26,18 +26,17 @@ def verdicts(
     """The verdict on every question.
 
     Args:
-        questions: equal ones are asked once.
-        settings: of the judge.
-        template: that it is asked with.
-        cache: the folder that runs share.
-        report: called with the share that is done.
+        questions: Questions; equal ones are asked once.
+        settings: Options of the judge.
+        template: Template of the prompt.
+        cache: Folder that runs share.
+        report: Function of the fraction that is done.
 
     Returns:
-        by the question's key, how probable it is that the first answer is the better one; None if that could not be
-        read from any reply.
+        By the question's key, the probability that the first answer is the better one; None if no reply could be read.
 
     Raises:
-        RequestError: if the endpoint fails for good, or no verdict at all can be read.
+        RequestError: If the endpoint fails for good, or no verdict at all can be read.
     """
     unique = {question.key: question for question in questions}
     store = Verdicts(cache, settings, template)
@@ -45,24 +44,24 @@ def verdicts(
         known = store.read(unique)
         missing = {key: question for key, question in unique.items() if key not in known}
         report(len(known) / len(unique) if unique else 1.0)
-        said = ""
+        example = ""
         if missing:
             asking = _Asking(
                 settings, template, store, lambda done: report((len(known) + done) / len(unique))
             )
             known |= asyncio.run(asking.all(missing))
-            said = asking.unreadable
+            example = asking.unreadable
     if unique and all(verdict is None for verdict in known.values()):
-        example = f", which says for example {said!r}" if said else ""
+        quoted = f", which says for example {example!r}" if example else ""
         raise RequestError(
-            f"none of {len(unique)} verdicts of judge {settings.model} at {settings.url} can be read{example}: choose "
+            f"none of {len(unique)} verdicts of judge {settings.model} at {settings.url} can be read{quoted}: choose "
             "another model, a template that it understands, or more max_tokens"
         )
     return known
 
 
 class _Asking:
-    """Workers that take one question after the other, and stop together."""
+    """Coroutines that take one question after the other. An error stops all."""
 
     def __init__(
         self, settings: JudgeSettings, template: str, store: Verdicts, report: Callable[[int], None]
@@ -75,7 +74,7 @@ class _Asking:
         """Asks all questions.
 
         Raises:
-            RequestError: the first that ends the evaluation.
+            RequestError: The first error of a coroutine.
         """
         queue = iter(questions.items())
         async with Endpoint(self._settings) as endpoint:
@@ -95,7 +94,7 @@ class _Asking:
             self._report(len(self._heard))
 
     async def _ask(self, endpoint: Endpoint, key: str, question: Question) -> float | None:
-        """Asks until there is a verdict, and keeps it; what was no reply at all is not kept."""
+        """Asks until there is a verdict, and keeps it. Without any reply, nothing is kept."""
         prompt = fill(self._template, question)
         understood = False
         for _ in range(ASKS):

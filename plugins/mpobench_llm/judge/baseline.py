@@ -1,4 +1,4 @@
-"""What answers are compared with: the untrained model, answers in a file, or a policy of another run."""
+"""Baselines: the untrained model, answers in a file, or a policy of another run."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpobench import RequestError, Workspace
-from mpobench_llm.alpaca_eval import WHAT, read_outputs
-from mpobench_llm.judge.files import RECORD, digest, folder_digest, read_text
+from mpobench.results.policy_files import record_file
+from mpobench_llm.judge.digests import POLICY_FOLDER, policy_digest, text_digest
 from mpobench_llm.judge.settings import ORIGINAL
+from mpobench_llm.speaking.alpaca_eval import KIND, read_outputs
+from mpobench_llm.speaking.input_files import read_text
 
 if TYPE_CHECKING:
     from mpobench.protocols import Scale
-    from mpobench_llm.answers import Answer
-    from mpobench_llm.env import LanguageEnv
+    from mpobench_llm.envs.language_env import LanguageEnv
+    from mpobench_llm.speaking.answer import Answer
 
 
 def baseline_digest(baseline: str, instructions: Sequence[str] | None) -> str:
-    """What a baseline is, for keys: its content, wherever it lies.
+    """The content of a baseline, for keys.
 
     Args:
-        baseline: as in the settings.
-        instructions: that it has to answer, where they are known already.
+        baseline: Field of the settings.
+        instructions: Instructions that it has to answer; None if they are not known yet.
 
     Raises:
-        RequestError: if there is no such thing, or it lacks an answer.
+        RequestError: If there is no such baseline, or it lacks an answer.
     """
     if baseline == ORIGINAL:
         return ORIGINAL
     path = Path(baseline).expanduser()
     if path.is_dir():
-        if not (path / RECORD).is_file():
-            raise RequestError(
-                f"baseline {baseline}: not the folder of a policy, which is results/policies/KEY"
-            )
-        return folder_digest(path)
+        if not record_file(path).is_file():
+            raise RequestError(f"baseline {baseline}: not the folder of a policy, which is {POLICY_FOLDER}")
+        return policy_digest(path)
     if not path.exists():
         raise RequestError(
             f"baseline {baseline!r} is neither 'original' nor a file or folder that is there: name AlpacaEval's "
-            "model_outputs.json, or a folder results/policies/KEY"
+            f"model_outputs.json, or a folder {POLICY_FOLDER}"
         )
     read_outputs(path, instructions)
-    return digest(read_text(path, WHAT))
+    return text_digest(read_text(path, KIND))
 
 
 def baseline_answers(
@@ -56,12 +56,12 @@ def baseline_answers(
     """The baseline's answers, one to each instruction.
 
     Args:
-        baseline: as in the settings.
-        env: whose models answer, with the same random numbers as the policy that is judged.
-        seed: of the sampling.
-        scale: of the run.
-        workspace: where the environment keeps its files.
-        instructions: to answer.
+        baseline: Field of the settings.
+        env: Environment; its model answers with the same random numbers as the policy that is judged.
+        seed: Seed of the evaluation.
+        scale: Scale of the run.
+        workspace: Cache and progress reports.
+        instructions: Instructions to answer.
     """
     path = Path(baseline).expanduser()
     if baseline != ORIGINAL and path.is_file():

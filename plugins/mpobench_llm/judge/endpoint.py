@@ -1,4 +1,4 @@
-"""One judge at an OpenAI-compatible endpoint: requests, repeated where that helps, and errors that name no key."""
+"""A judge at an OpenAI-compatible endpoint: requests with retries, and errors without the key."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from openai import APIStatusError, OpenAIError
 
 SHOWN = 160
-"""Characters of a server's words that an error repeats."""
+"""Number of characters of a server's message that an error repeats."""
 
 
 class Endpoint:
-    """Asks one prompt at a time; an asynchronous context manager.
+    """A client of the endpoint; an asynchronous context manager.
 
     The ``openai`` package repeats requests that time out, lose their connection, or are answered by 408, 409, 429 or
     5xx: after 0.5 s, twice that and so on up to 8 s, less a random quarter, or when ``Retry-After`` says, if that is
     within two minutes.
 
     Args:
-        settings: of the judge.
+        settings: Options of the judge.
 
     Raises:
-        RequestError: if the key cannot be sent.
+        RequestError: If the key cannot be sent.
     """
 
     def __init__(self, settings: JudgeSettings) -> None:
@@ -38,7 +38,7 @@ class Endpoint:
         self._key = os.environ.get(settings.key_variable, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise RequestError(f"{settings.key_variable} holds characters that no key has: set it again")
-        # Without a key of its own the package would look for one in OPENAI_API_KEY, and send it to any address.
+        # Without a key the package would take OPENAI_API_KEY, and send it to any address.
         self._client = AsyncOpenAI(
             base_url=settings.url,
             api_key=self._key or "none",
@@ -53,20 +53,20 @@ class Endpoint:
             self._options |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
 
     async def __aenter__(self) -> Endpoint:
-        """Nothing is sent yet."""
+        """The endpoint itself; nothing is sent yet."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes its connections."""
+        """Closes the connections."""
         await self._client.close()
 
     async def ask(self, prompt: str) -> Reply:
         """Sends a prompt.
 
         Raises:
-            RequestError: if the endpoint cannot be reached, refuses, or lacks what the settings ask for.
+            RequestError: If the endpoint cannot be reached, refuses, or lacks what the settings ask for.
         """
         from openai import APIStatusError, OpenAIError
 
@@ -90,7 +90,7 @@ class Endpoint:
     async def _send(self, prompt: str, options: dict[str, Any]) -> Reply:
         from openai import Omit
 
-        # What the package would take from the environment belongs to OpenAI's address, not to any.
+        # The package's values from the environment belong to OpenAI's address only.
         headers: dict[str, Any] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
         if not self._key:
             headers["Authorization"] = Omit()
@@ -103,13 +103,13 @@ class Endpoint:
         return Reply.parse(response.content)
 
     def _accepted(self, sent: dict[str, Any], error: APIStatusError) -> dict[str, Any] | None:
-        """Options that an endpoint may take which refuses those that were sent; None if it is not about them."""
-        said = _message(error)
+        """Other options that the endpoint may accept after it refused some; None if the refusal has another reason."""
+        message = _message(error)
         if not 400 <= error.status_code < 500:
             return None
-        if self._settings.verdict == "auto" and "logprobs" in sent and "logprob" in said:
+        if self._settings.verdict == "auto" and "logprobs" in sent and "logprob" in message:
             return {name: value for name, value in sent.items() if "logprobs" not in name}
-        if "max_tokens" in sent and "max_completion_tokens" in said:  # models that think, at OpenAI
+        if "max_tokens" in sent and "max_completion_tokens" in message:  # reasoning models of OpenAI
             renamed = {"max_tokens": "max_completion_tokens"}
             return {renamed.get(name, name): value for name, value in sent.items()}
         return None
@@ -118,37 +118,37 @@ class Endpoint:
     def _name(self) -> str:
         return f"judge {self._settings.model} at {self._settings.url}"
 
-    def shown(self, said: str) -> str:
-        """What a server said, in one short line and without the key, should it repeat that."""
+    def shown(self, text: str) -> str:
+        """A server's message in one short line, without the key."""
         if self._key:
-            said = said.replace(self._key, "…")
-        return " ".join(said.split())[:SHOWN]
+            text = text.replace(self._key, "…")
+        return " ".join(text.split())[:SHOWN]
 
     def _refusal(self, error: APIStatusError) -> str:
-        status, said = error.status_code, self.shown(_message(error))
+        status, message = error.status_code, self.shown(_message(error))
         advice = ""
         if status == 401:
             known = "another key in" if self._key else "the key in"
             advice = f"; put {known} the environment variable {self._settings.key_variable}"
         elif status in (408, 409, 429) or status >= 500:
             advice = f" after up to {self._settings.retries} retries"
-        return f"{self._name}: HTTP {status}{advice}: {said}"
+        return f"{self._name}: HTTP {status}{advice}: {message}"
 
     def _failure(self, error: OpenAIError) -> str:
         from openai import APITimeoutError
 
         times = self._settings.retries + 1
-        what = (
+        problem = (
             f"no answer within {self._settings.timeout:g} s"
             if isinstance(error, APITimeoutError)
             else "not reached"
         )
         why = f" ({self.shown(str(error.__cause__))})" if error.__cause__ and str(error.__cause__) else ""
-        return f"{self._name}: {what}, {times} times in a row{why}: is the server running? Verdicts so far are kept"
+        return f"{self._name}: {problem}, {times} times in a row{why}: is the server running? Verdicts so far are kept"
 
 
 def _message(error: APIStatusError) -> str:
-    """The server's own words: of ``{"error": {"message": …}}``, ``{"error": …}``, ``{"detail": …}``, or the body."""
+    """The server's message: from ``{"error": {"message": …}}``, ``{"error": …}``, ``{"detail": …}``, or the body."""
     body: Any = error.body
     for name in ("error", "message", "detail"):
         if isinstance(body, dict) and name in body:

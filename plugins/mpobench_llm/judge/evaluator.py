@@ -1,4 +1,4 @@
-"""``judge``: how often a language model prefers the answers of a policy to those of a baseline."""
+"""The evaluator ``judge``: how often a language model prefers a policy's answers to a baseline's."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpobench import Evaluator, Metric, RequestError, Workspace
-from mpobench_llm.env import LanguageEnv
+from mpobench_llm.envs.language_env import LanguageEnv
 from mpobench_llm.judge import baseline
-from mpobench_llm.judge.files import digest
-from mpobench_llm.judge.instructions import read_instructions
+from mpobench_llm.judge.digests import text_digest
 from mpobench_llm.judge.prompt import Question, load_template
 from mpobench_llm.judge.settings import JudgeSettings
+from mpobench_llm.speaking.instructions import read_instructions
 
 if TYPE_CHECKING:
     from mpobench.protocols import JsonObject, Scale
-    from mpobench_llm.answers import Answer
+    from mpobench_llm.speaking.answer import Answer
 
 
 class Judge(JudgeSettings, Evaluator):
     """Pairwise verdicts from any OpenAI-compatible endpoint, as AlpacaEval 2 makes them.
 
-    Every pair is shown in both orders, and the preference is the mean of the two verdicts: a judge that likes the first
-    answer best, whatever it says, prefers nobody. Equal answers are a tie, and are not asked. Verdicts stay on disk
+    The judge sees every pair in both orders, and the preference is the mean of the two verdicts: a judge that always
+    likes the first answer best prefers nobody. Equal answers are a tie, without a question. Verdicts stay on disk
     (see :mod:`mpobench_llm.judge.verdicts`).
     """
 
@@ -45,12 +45,12 @@ class Judge(JudgeSettings, Evaluator):
     )
 
     def config(self, env: LanguageEnv, scale: Scale) -> JsonObject:
-        """The content of all files that the fields name, how many instructions there are, how answers are sampled.
+        """The content of all files that the fields name, the number of instructions, the sampling of answers.
 
         Raises:
-            RequestError: if a file is missing or malformed, or the baseline does not answer every instruction.
+            RequestError: If a file is missing or malformed, or the baseline does not answer every instruction.
         """
-        instructions = self._own_instructions()
+        instructions = self._given_instructions()
         answers = env.evaluation_settings(scale).answers if instructions is None else len(instructions)
         if answers < 2:
             raise RequestError(
@@ -58,8 +58,8 @@ class Judge(JudgeSettings, Evaluator):
             )
         return {
             "answers": answers,
-            "instructions": None if instructions is None else digest("\0".join(instructions)),
-            "template": digest(load_template(self.template)),
+            "instructions": None if instructions is None else text_digest("\0".join(instructions)),
+            "template": text_digest(load_template(self.template)),
             "baseline": baseline.baseline_digest(self.baseline, instructions),
             "sampling": env.settings.sampling.model_dump(),
         }
@@ -67,22 +67,22 @@ class Judge(JudgeSettings, Evaluator):
     def evaluate(
         self, env: LanguageEnv, policy: Any, seed: int, scale: Scale, workspace: Workspace
     ) -> dict[str, float]:
-        """Lets the policy and the baseline answer, and the judge compare.
+        """The metrics of a policy: it and the baseline answer, and the judge compares.
 
         Raises:
-            RequestError: if the endpoint fails for good: no pair counts as a tie because nobody was there to judge it.
+            RequestError: If the endpoint fails for good: a pair without a judge does not count as a tie.
         """
         from mpobench_llm.judge import asking
 
         template = load_template(self.template)
-        own = env.answers(policy, seed, scale, _part(workspace, 0), self._own_instructions())
-        if len(own) < 2:
+        answers = env.answers(policy, seed, scale, _part(workspace, 0), self._given_instructions())
+        if len(answers) < 2:
             raise RequestError(
                 "a win rate with its error needs two instructions or more: name a file of them"
             )
-        asked = [answer.instruction for answer in own]
+        asked = [answer.instruction for answer in answers]
         others = baseline.baseline_answers(self.baseline, env, seed, scale, _part(workspace, 1), asked)
-        pairs = list(zip(own, others, strict=True))
+        pairs = list(zip(answers, others, strict=True))
         orders = [_orders(*pair) for pair in pairs if pair[0].output != pair[1].output]
         progress = _part(workspace, 2)
         heard = asking.verdicts(
@@ -94,33 +94,33 @@ class Judge(JudgeSettings, Evaluator):
         )
         return _metrics(pairs, [(heard[first.key], heard[second.key]) for first, second in orders])
 
-    def _own_instructions(self) -> tuple[str, ...] | None:
+    def _given_instructions(self) -> tuple[str, ...] | None:
         return None if self.instructions is None else read_instructions(Path(self.instructions).expanduser())
 
 
-def _orders(own: Answer, other: Answer) -> tuple[Question, Question]:
+def _orders(answer: Answer, other: Answer) -> tuple[Question, Question]:
     """A pair with the policy's answer first, and with the baseline's first."""
     return (
-        Question(own.instruction, own.output, other.output),
-        Question(own.instruction, other.output, own.output),
+        Question(answer.instruction, answer.output, other.output),
+        Question(answer.instruction, other.output, answer.output),
     )
 
 
 def _metrics(
     pairs: Sequence[tuple[Answer, Answer]], heard: Sequence[tuple[float | None, float | None]]
 ) -> dict[str, float]:
-    """The scores.
+    """The metrics.
 
     Args:
-        pairs: answers of the policy and of the baseline.
-        heard: verdicts on both orders of those that differ, each for the answer that came first.
+        pairs: Answers of the policy and of the baseline.
+        heard: Verdicts on both orders of the pairs that differ: the probability that the first answer is better.
     """
     import numpy as np
 
     from mpobench_llm.judge.win_rate import length_controlled_win_rate, win_rate
 
-    differ = np.array([own.output != other.output for own, other in pairs])
-    lengths = np.array([[len(own.output), len(other.output)] for own, other in pairs], dtype=float)
+    differ = np.array([answer.output != other.output for answer, other in pairs])
+    lengths = np.array([[len(answer.output), len(other.output)] for answer, other in pairs], dtype=float)
     verdicts = np.array(heard, dtype=float).reshape(-1, 2)  # None becomes NaN
     undecided = np.isnan(verdicts)
     for_policy = np.where(undecided, 0.5, np.abs(verdicts - [0, 1]))
@@ -141,5 +141,5 @@ def _metrics(
 
 
 def _part(workspace: Workspace, part: int) -> Workspace:
-    """The same workspace, whose progress is one third of the evaluation's."""
+    """The same workspace for one third of the evaluation's progress."""
     return Workspace(workspace.cache, lambda phase, fraction: workspace.report(phase, (part + fraction) / 3))

@@ -1,4 +1,4 @@
-"""What the judge reads: an instruction, two answers, and the question which one is better."""
+"""The judge's prompt: an instruction, two answers, and the question which one is better."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpobench import RequestError
 from mpobench.files.keys import content_key
-from mpobench_llm.judge.files import read_text
+from mpobench_llm.speaking.input_files import read_text
 
 PLACES = ("instruction", "output_1", "output_2")
 _PLACE = re.compile("|".join(rf"\{{{name}\}}" for name in PLACES))
@@ -20,9 +20,9 @@ class Question:
     """Two answers in one order.
 
     Attributes:
-        instruction: what was asked.
-        output_1: the answer that the judge calls m.
-        output_2: the one that it calls M.
+        instruction: Instruction.
+        output_1: Answer that the judge calls m.
+        output_2: Answer that the judge calls M.
     """
 
     instruction: str
@@ -31,7 +31,7 @@ class Question:
 
     @property
     def key(self) -> str:
-        """Content key: under which a verdict is kept."""
+        """Content key, under which the verdict is kept."""
         return content_key([self.instruction, self.output_1, self.output_2])
 
 
@@ -39,10 +39,10 @@ def load_template(path: str | None) -> str:
     """The text of a template.
 
     Args:
-        path: of a file; None for the one that is shipped, in the spirit of AlpacaEval 2's ``alpaca_eval_clf``.
+        path: Path of a file; None for the shipped one, which follows AlpacaEval 2's ``alpaca_eval_clf``.
 
     Raises:
-        RequestError: if the file is missing, or does not show the judge what it has to compare.
+        RequestError: If the file is missing, or lacks the place of the instruction or of an answer.
     """
     if path is None:
         return resources.files("mpobench_llm.judge").joinpath("template.txt").read_text(encoding="utf-8")
@@ -56,5 +56,5 @@ def load_template(path: str | None) -> str:
 
 
 def fill(template: str, question: Question) -> str:
-    """The prompt; braces in an instruction or an answer stay what they are."""
+    """The prompt. Braces in an instruction or an answer stay as they are."""
     return _PLACE.sub(lambda place: str(getattr(question, place.group()[1:-1])), template)

@@ -1,4 +1,4 @@
-"""What an endpoint sends back, and the verdict in it."""
+"""Replies of an endpoint, and the verdicts in them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 FIRST, SECOND = "m", "M"
-"""What templates call the two answers, as AlpacaEval 2 does: two tokens of about equal probability."""
+"""Names of the two answers in templates, as in AlpacaEval 2: two tokens of about equal probability."""
 
 TOP_LOGPROBS = 5
-"""How many tokens to ask for at each place: AlpacaEval's number, and one that all endpoints grant."""
+"""Number of tokens to ask for at each place: AlpacaEval's number, which all endpoints grant."""
 
 _NAMES = re.compile(r"(?<![\w'’])[mM](?![\w'’])")
 
@@ -47,12 +47,12 @@ class _Completion(BaseModel):
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply, or whatever came in its place.
+    """A reply, or anything else that an endpoint sent.
 
     Attributes:
-        text: that the judge wrote; the body as it came if it is no chat completion.
-        places: log-probabilities of the most probable tokens at each place, where the endpoint gave any.
-        complete: whether it is a chat completion.
+        text: Text of the judge; the body itself if it is no chat completion.
+        places: Log-probabilities of the most probable tokens at each place, where the endpoint gave any.
+        complete: Whether it is a chat completion.
     """
 
     text: str
@@ -70,28 +70,28 @@ class Reply:
         return cls(choice.message.content or "", tuple(_places(places)))
 
     def verdict(self, mode: Literal["auto", "logprob", "parsed"]) -> float | None:
-        """How probable it is that the first answer is the better one.
+        """The probability that the first answer is the better one.
 
         Args:
-            mode: ``logprob`` reads p(m) / (p(m) + p(M)), ``parsed`` 1 or 0 from the text, ``auto`` the first of these
-                that there is.
+            mode: ``logprob`` reads p(m) / (p(m) + p(M)), ``parsed`` 1 or 0 from the text, ``auto`` the first of the two
+                that is there.
 
         Returns:
-            in [0, 1]; None if there is no verdict.
+            A number in [0, 1]; None if there is no verdict.
         """
         if not self.complete:
             return None
-        found = None if mode == "parsed" else self._weighed()
-        return self._named() if found is None and mode != "logprob" else found
+        probability = None if mode == "parsed" else self._weighed()
+        return self._named() if probability is None and mode != "logprob" else probability
 
     def _weighed(self) -> float | None:
-        """From the place where the judge names an answer, or the first one if it names none."""
+        """The verdict from the log-probabilities where the judge names an answer, or at the first place."""
         from scipy.special import expit
 
         if not self.places:
             return None
         place = next(
-            (each for each in self.places if max(each, key=each.__getitem__) in (FIRST, SECOND)),
+            (place for place in self.places if max(place, key=place.__getitem__) in (FIRST, SECOND)),
             self.places[0],
         )
         if not {FIRST, SECOND} & place.keys():
@@ -105,12 +105,12 @@ class Reply:
 
 
 def _places(places: list[_Place]) -> list[dict[str, float]]:
-    """Tokens without the space that may belong to them; of " m" and "m" the probabilities add up."""
+    """Tokens without spaces around them; the probabilities of " m" and "m" add up."""
     merged: list[dict[str, float]] = []
     for place in places:
         total: dict[str, float] = {}
-        for each in place.top_logprobs or [place]:
-            name = each.token.strip()
-            total[name] = float(np.logaddexp(total.get(name, -math.inf), each.logprob))
+        for token in place.top_logprobs or [place]:
+            name = token.token.strip()
+            total[name] = float(np.logaddexp(total.get(name, -math.inf), token.logprob))
         merged.append(total)
     return merged

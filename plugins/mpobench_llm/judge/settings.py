@@ -1,4 +1,4 @@
-"""The options of a judge: which model at which address, what it compares, how it is asked."""
+"""Options of a judge: model and address, baseline, questions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, model_validator
 
 from mpobench.protocols import Component
+from mpobench_llm.judge.digests import POLICY_FOLDER
 
 ORIGINAL = "original"
-"""The baseline that every environment has: its untrained model."""
+"""Name of the baseline that every environment has: its untrained model."""
 
 
 class JudgeSettings(Component):
-    """What a spec says: ``judge:url=http://127.0.0.1:8000/v1,model=NAME``.
+    """The fields of a spec: ``judge:url=http://127.0.0.1:8000/v1,model=NAME``.
 
-    Whatever could hold a secret is checked here, in words that do not repeat it.
+    Fields that could hold a secret are checked here, with errors that do not repeat them.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -28,7 +29,7 @@ class JudgeSettings(Component):
         ORIGINAL,
         min_length=1,
         description="what answers are compared with: original (of the untrained model), an AlpacaEval "
-        "model_outputs.json, or a policy's folder results/policies/KEY",
+        f"model_outputs.json, or a policy's folder {POLICY_FOLDER}",
     )
     instructions: str | None = Field(
         None,
@@ -61,7 +62,7 @@ class JudgeSettings(Component):
 
     @model_validator(mode="after")
     def _no_secrets(self) -> JudgeSettings:
-        """Refuses what must not stand in a spec: a field's own error would repeat its value."""
+        """Refuses secrets in a spec. This is no field validator, because its error would repeat the value."""
         try:
             parts = urlsplit(self.url)
             readable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -1,4 +1,4 @@
-"""Verdicts on disk, each kept as it arrives: what has been paid for once is not asked again.
+"""Verdicts on disk, each kept as it arrives: no question is paid for twice.
 
 One file per judge (model, template, way of reading, sampling), whatever its address: a model that moves to another
 port, or is reached through a proxy, gives the same verdicts. Endpoints that call different models by one name would
@@ -23,9 +23,9 @@ class Verdicts:
     """The verdicts of one judge.
 
     Args:
-        cache: the folder that runs share.
-        settings: of the judge.
-        template: that it is asked with.
+        cache: Folder that runs share.
+        settings: Options of the judge.
+        template: Template of the prompt.
     """
 
     def __init__(self, cache: Path, settings: JudgeSettings, template: str) -> None:
@@ -34,21 +34,21 @@ class Verdicts:
 
     @contextmanager
     def held(self, keys: Collection[str]) -> Iterator[None]:
-        """Makes others wait who want these very verdicts: they will find them.
+        """Makes other evaluations with the same questions wait, until this one has kept the verdicts.
 
         Args:
-            keys: of all questions of an evaluation. Evaluations that share only some do not wait for each other, and
-                may both ask what neither has heard yet.
+            keys: Keys of all questions of an evaluation. Evaluations that share only some questions do not wait for
+                each other, and may ask the same one twice.
         """
         with lock(self.path.with_name(content_key(sorted(keys)))):
             yield
 
     def read(self, keys: Collection[str]) -> dict[str, float | None]:
-        """The verdicts that are known of these questions; None for one that could not be decided.
+        """The kept verdicts on some questions; None for one that could not be decided.
 
-        Lines that a killed process, or a full disk, cut short do not count.
+        Lines that a killed process or a full disk has cut short do not count.
         """
-        wanted, found = set(keys), dict[str, float | None]()
+        wanted, verdicts = set(keys), dict[str, float | None]()
         try:
             lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
@@ -62,17 +62,17 @@ class Verdicts:
             if key in wanted and (
                 preference is None or (isinstance(preference, float) and 0 <= preference <= 1)
             ):
-                found[key] = preference
-        return found
+                verdicts[key] = preference
+        return verdicts
 
     def add(self, key: str, preference: float | None) -> None:
-        """Keeps a verdict; it is on disk when this returns.
+        """Keeps a verdict. It is on disk when this returns.
 
         Any number of processes may append: a line is one write, and begins with its newline, so that it stands alone
-        even behind one that was cut short.
+        even after one that was cut short.
 
         Raises:
-            RequestError: if it cannot be written.
+            RequestError: If it cannot be written.
         """
         line = json.dumps({"key": key, "preference": preference})
         try:

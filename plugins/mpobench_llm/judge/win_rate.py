@@ -1,4 +1,4 @@
-"""From preferences to win rates: the plain one, and the one that answers "and if both were equally long?"."""
+"""Win rates from preferences: the plain one, and the length-controlled one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 
 PRIOR_WEIGHT = 1.0
-"""How many observations the prior on the length coefficient counts for: log-F(1, 1)."""
+"""Number of observations that the prior on the length coefficient counts for: log-F(1, 1)."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """An estimate and its standard error, both in percent."""
+    """An estimate and its standard error.
+
+    Attributes:
+        percent: Estimate, in percent.
+        stderr: Standard error, in percent.
+    """
 
     percent: float
     stderr: float
@@ -27,7 +32,7 @@ def win_rate(preferences: Numbers) -> Rate:
     """The mean preference; its standard error is the sample's standard deviation over √n.
 
     Args:
-        preferences: ``(n,)``, n > 1: how far each answer is preferred to the baseline's, in [0, 1].
+        preferences: Preferences for each answer over the baseline's, in [0, 1], ``(n,)``, n > 1.
     """
     return Rate(
         100 * float(preferences.mean()), 100 * float(preferences.std(ddof=1)) / math.sqrt(len(preferences))
@@ -35,11 +40,11 @@ def win_rate(preferences: Numbers) -> Rate:
 
 
 def length_term(lengths: Numbers, baseline_lengths: Numbers) -> Numbers:
-    """What the model knows of the lengths: tanh(Δ/std(Δ)), Δ = len_m − len_b, and 0 where all Δ are equal.
+    """The model's term of the lengths: tanh(Δ/std(Δ)), Δ = len_m − len_b, and 0 where all Δ are equal.
 
     Args:
-        lengths: ``(n,)`` of the answers, in characters.
-        baseline_lengths: ``(n,)`` of the baseline's.
+        lengths: Lengths of the answers, in characters, ``(n,)``.
+        baseline_lengths: Lengths of the baseline's answers, ``(n,)``.
     """
     difference = lengths - baseline_lengths
     spread = float(difference.std(ddof=1))
@@ -67,9 +72,9 @@ def length_controlled_win_rate(preferences: Numbers, lengths: Numbers, baseline_
     lost, θ is infinite, and the rate 100 or 0.
 
     Args:
-        preferences: ``(n,)``, n > 1, in [0, 1]; fractions count as such.
-        lengths: ``(n,)`` of the answers, in characters.
-        baseline_lengths: ``(n,)`` of the baseline's.
+        preferences: Preferences in [0, 1], ``(n,)``, n > 1; fractions count as such.
+        lengths: Lengths of the answers, in characters, ``(n,)``.
+        baseline_lengths: Lengths of the baseline's answers, ``(n,)``.
     """
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_linear_model import GLM

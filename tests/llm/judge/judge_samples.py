@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 from mpobench import Trained
-from mpobench_llm.answers import Answer
-from mpobench_llm.env import LanguageEnv
+from mpobench.env_kit.env_file import ScaleSettings
+from mpobench_llm.envs.language_env import LanguageEnv
 from mpobench_llm.judge.evaluator import Judge
-from mpobench_llm.settings import EnvSettings, EvaluationSettings, SamplingSettings, ScaleSettings
+from mpobench_llm.settings import DatasetSettings, EnvSettings, EvaluationSettings, SamplingSettings
+from mpobench_llm.speaking.answer import Answer
 
 QUESTIONS = [f"What is {n} plus {n}?" for n in range(1, 7)]
 
@@ -27,14 +28,18 @@ class FixedAnswers(LanguageEnv):
     def settings(self):
         evaluation = EvaluationSettings(answers=len(QUESTIONS))
         return EnvSettings(
-            sampling=SamplingSettings(max_tokens=8), scale={"smoke": ScaleSettings(evaluation=evaluation)}
+            sampling=SamplingSettings(max_tokens=8),
+            scale={"smoke": ScaleSettings(dataset=DatasetSettings(), evaluation=evaluation)},
         )
 
     def source(self, workspace, precision="auto"):
         raise NotImplementedError
 
-    def preparations(self, request):
+    def data_prerequisites(self, request):
         return []
+
+    def prepare_data(self, payload, workspace):
+        raise NotImplementedError
 
     def rows(self, request, workspace):
         raise NotImplementedError

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 from judge_samples import FixedAnswers
@@ -45,8 +44,8 @@ def server(smollm):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = Path(sys.executable).with_name("transformers")
-    command = [program, "serve", smollm, "--device", "cpu", "--host", "127.0.0.1", "--port", str(port)]
+    program = [sys.executable, "-c", "from transformers.cli.transformers import main; main()"]
+    command = [*program, "serve", smollm, "--device", "cpu", "--host", "127.0.0.1", "--port", str(port)]
     quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     with subprocess.Popen(
         list(map(str, command)),

@@ -1,0 +1,1 @@
+"""Environments: models and datasets of the Hugging Face hub, and smollm-style."""

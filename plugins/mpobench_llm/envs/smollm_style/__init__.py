@@ -1,0 +1,1 @@
+"""``smollm-style``: a small model that must learn to answer by three rules."""

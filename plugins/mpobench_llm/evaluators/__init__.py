@@ -1,0 +1,1 @@
+"""Evaluators that need no judge: style rules, held-out pairs."""

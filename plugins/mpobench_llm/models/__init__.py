@@ -1,0 +1,1 @@
+"""Models and their text: loading, adapters, chat templates, tokens, log-probabilities."""

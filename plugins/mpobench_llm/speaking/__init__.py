@@ -1,0 +1,1 @@
+"""Answers: sampling, files of instructions, AlpacaEval's format."""

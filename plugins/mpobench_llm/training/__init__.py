@@ -1,0 +1,1 @@
+"""Training of adapters: stages, transformers' loop, data parallelism."""

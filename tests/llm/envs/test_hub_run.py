@@ -1,0 +1,70 @@
+"""Any model on any dataset, as a user has it: a tiny model and a file of pairs, by the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hub_samples import dpo_mix
+from processes import Run
+
+from mpobench.results.store import read_results
+
+
+@pytest.mark.slow
+def test_a_local_model_on_local_pairs(mpobench_cli: Run, tiny: Path, tmp_path: Path) -> None:
+    data, results = tmp_path / "pairs", tmp_path / "results"
+    data.mkdir()
+    dpo_mix(data)
+    done = mpobench_cli(
+        "run",
+        "--envs",
+        f"llm:model={tiny},dataset={data}",
+        "--objectives",
+        "tampo:schedule=sigmoid,dpo,1s-mpo-noisy-0.1",
+        "--corruptions",
+        "noisy:0.3,mixed",
+        "--scale",
+        "smoke",
+        "--seeds",
+        "1",
+        "--results",
+        str(results),
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    cells = read_results(results)
+    by_status = {status: [cell for cell in cells if cell.status == status] for status in ("ok", "skipped")}
+    assert {cell.objective for cell in by_status["ok"]} == {
+        "tampo:schedule=sigmoid",
+        "dpo",
+        "1s-mpo-noisy-0.1",
+    }
+    assert {cell.corruption for cell in by_status["skipped"]} == {"mixed"}
+    assert "only flips" in by_status["skipped"][0].reason
+    for cell in by_status["ok"]:
+        assert 0 <= cell.metrics["accuracy"] <= 100
+        assert str(tmp_path) not in str(cell.config)  # what decides a result is the content, wherever it lies
+
+
+def test_the_content_decides_the_key_not_the_path(tiny: Path, tmp_path: Path) -> None:
+    from mpobench_llm.envs.hub_env import identity
+
+    one, other = tmp_path / "one.jsonl", tmp_path / "folder" / "one.jsonl"
+    other.parent.mkdir()
+    one.write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
+    other.write_text(one.read_text())
+    assert identity(str(one)) == identity(str(other))
+    other.write_text('{"prompt": "a", "chosen": "c", "rejected": "b"}\n')
+    assert identity(str(one)) != identity(str(other))
+    assert identity("argilla/dpo-mix-7k") == "argilla/dpo-mix-7k"
+
+
+def test_what_is_not_there_is_one_line(mpobench_cli: Run, tmp_path: Path) -> None:
+    done = mpobench_cli(
+        "run", "--envs", "llm:model=./no-model,dataset=./no-data", "--objectives", "sft", "--scale", "smoke",
+        "--seeds", "1", "--results", str(tmp_path / "results"), timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no-data" in done.stderr
+    assert "Traceback" not in done.stderr
