@@ -50,7 +50,7 @@ def test_at_once_and_alone_are_the_same(
         patch.setattr(Bandit, "train_group", broken)
         assert policies(workspace, Bandit(), *objectives) == expected
         assert work(workspace).count("train mine") == 3
-    monkeypatch.setattr(Bandit, "alike", lambda env, request: "")
+    monkeypatch.setattr(Bandit, "group_key", lambda env, request: "")
     assert policies(workspace, Bandit(), *objectives) == expected
     assert work(workspace).count("train mine") == 3
 

@@ -130,8 +130,8 @@ def test_blocks_cover_every_row_of_both_sides_once(tla, scale):
         rows = [
             row
             for block in tla.blocks(wanted)
-            if block["draw"] == side
-            for row in range(block["first"], block["first"] + block["episodes"])
+            if block.draw == side
+            for row in range(block.first, block.first + block.episodes)
         ]
         assert sorted(rows) == list(range(pairs))
 

@@ -24,7 +24,7 @@ def evaluator():
 def test_rollouts_training_and_score(tla, workspace, evaluator):
     wanted = request(tla, "dpo", "noisy:0.3")
     for each in tla.prerequisites(wanted):
-        tla.prepare(each.payload, wanted, workspace)
+        tla.prepare(each.payload, workspace)
         assert (workspace.cache / each.path).exists()
     trained = tla.train(wanted, workspace)
     score = evaluator.evaluate(tla, trained.policy, 0, "smoke", workspace)
@@ -70,8 +70,6 @@ def test_a_seed_decides_the_start_states_whatever_the_policy(tla, workspace, mon
 def test_an_environment_without_rollouts_is_refused(evaluator, toys):
     task = toys.build("env", "task").component
     assert "has no rollouts with a true return" in evaluator.skip_reason(task)
-    with pytest.raises(TypeError, match="has no rollouts"):
-        evaluator.config(task, "smoke")
 
 
 def test_nothing_is_printed_by_what_a_worker_imports():

@@ -77,11 +77,11 @@ def test_objectives_with_a_reference_train_together(tla, invented, fresh, keep_o
     )
     stages = [tla.prerequisites(each)[-1] for each in requests]
     assert {stage.phase for stage in stages} == {"SFT stages"}
-    assert len({stage.alike for stage in stages}) == 1
+    assert len({stage.group_key for stage in stages}) == 1
     assert stages[0].key == stages[1].key != stages[2].key
     reports: list[tuple[str, float]] = []
     listening = replace(fresh, report=lambda *report: reports.append(report))
-    tla.prepare_group([stage.payload for stage in stages[1:]], requests[1:], listening)
+    tla.prepare_group([stage.payload for stage in stages[1:]], listening)
     epochs = tla.training_settings(requests[0]).sft_epochs
     assert len(reports) == epochs, "both at once"
     before = []
