@@ -30,9 +30,9 @@ FINALISTS = 5
 
 
 def level(env: MujocoEnv, task: str, agent: policy.Policy, episodes: int) -> Level:
-    """An agent's mean return on a task, at the environment's own noise and leg penalty."""
+    """An agent's mean return on a task, at the environment's own noise and parameters."""
     settings = env.settings.task
-    simulated = physics.make(task, env.backend, settings.leg_penalty)
+    simulated = physics.make(task, env.backend, **settings.parameters_of(task))
     returns = np.concatenate(
         [
             rollouts.roll_out(
@@ -80,7 +80,7 @@ def train(
 
     resume = (steps[-1], checkpoint.load(checkpoints / f"{steps[-1]:010d}.safetensors")) if steps else None
     ppo.train(
-        lambda leg_penalty: physics.make(recipe.task, env.backend, leg_penalty),
+        lambda parameters: physics.make(recipe.task, env.backend, **parameters),
         env.settings.task.action_std,
         env.settings.task.steps,
         recipe,
@@ -134,7 +134,7 @@ def write_agent(env: MujocoEnv, role: Role, params_file: Path, steps: int, folde
         recipe=recipe,
         backend=env.backend,
         action_std=task.action_std,
-        leg_penalty=task.leg_penalty,
+        parameters=task.parameters,
         levels=[level(env, name, agent, CARD_EPISODES) for name in env.settings.levels],
         command=f"mpobench agents train {env.name} {role} --backend {env.backend}",
         steps=steps,

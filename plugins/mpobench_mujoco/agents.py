@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -43,7 +44,7 @@ class AgentCard(Settings):
         recipe: of its training: task, seed and PPO's settings.
         backend: brax physics backend.
         action_std: of its noise, in training and in every rollout.
-        leg_penalty: at which its levels were measured.
+        parameters: Parameters of the environment's task when its levels were measured.
         levels: its returns.
         command: that trains it.
         steps: environment steps until this checkpoint.
@@ -55,7 +56,7 @@ class AgentCard(Settings):
     recipe: Recipe
     backend: str
     action_std: float
-    leg_penalty: float
+    parameters: Mapping[str, float]
     levels: list[Level]
     command: str
     steps: int

@@ -46,9 +46,10 @@ def show(
         typer.echo(f"{role}  ({file})")
         for level in card.levels:
             typer.echo(f"  {level.task}: {level.mean:.0f} ± {level.stderr:.0f}, {level.episodes} episodes")
+        parameters = "".join(f", {name} {value}" for name, value in card.parameters.items())
         typer.echo(
             f"  PPO on {card.recipe.task}, {card.steps / 1e6:.1f} M steps, seed {card.recipe.seed}, "
-            f"action noise {card.action_std}, leg penalty {card.leg_penalty}"
+            f"action noise {card.action_std}{parameters}"
         )
         typer.echo(f"  {card.command}")
 

@@ -49,7 +49,7 @@ class PreferenceData:
 def brax_env(env: MujocoConfiguration) -> PipelineEnv:
     """The brax environment of a task."""
     task = env.settings.task
-    return physics.make(task.task, env.backend, task.leg_penalty)
+    return physics.make(task.task, env.backend, **task.parameters)
 
 
 def agent_policy(env: MujocoConfiguration, role: agents.Role) -> policy.Policy:

@@ -7,7 +7,7 @@ densities exceed 1 and gaits break at the smallest change, so it is fixed to the
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -109,7 +109,7 @@ def to_policy(params: Params) -> Policy:
 
 
 def train(
-    make_env: Callable[[float], PipelineEnv],
+    make_env: Callable[[Mapping[str, float]], PipelineEnv],
     std: float,
     episode_steps: int,
     recipe: Recipe,
@@ -119,7 +119,7 @@ def train(
     """Trains an agent.
 
     Args:
-        make_env: the brax environment of a leg penalty.
+        make_env: Function that makes the brax environment with a phase's parameters of the task.
         std: of the action noise.
         episode_steps: episode length.
         recipe: PPO's settings.
@@ -142,7 +142,7 @@ def train(
                 on_checkpoint(start + steps, params)
 
         _, params, _ = brax_ppo.train(
-            make_env(phase.leg_penalty),
+            make_env(phase.parameters),
             left,
             episode_length=episode_steps,
             wrap_env_fn=_batch,

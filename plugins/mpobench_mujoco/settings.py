@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_serializer
 
 from mpobench.env_kit.env_file import EnvFile, Settings, resolve
 
@@ -20,16 +20,26 @@ class TaskSettings(Settings):
     """The task itself.
 
     Attributes:
-        task: name of the brax environment.
-        action_std: standard deviation of every policy's action noise.
-        steps: episode length.
-        leg_penalty: the Three-Legged Ant's coefficient.
+        task: Name of the task (see :func:`mpobench_mujoco.physics.make`).
+        action_std: Standard deviation of every policy's action noise.
+        steps: Episode length.
+        parameters: Parameters of the task, such as the Three-Legged Ant's ``leg_penalty``.
     """
 
     task: str
     action_std: float = Field(gt=0)
     steps: int = Field(1000, ge=1)
-    leg_penalty: float = Field(0.0, ge=0)
+    parameters: Mapping[str, float] = {}
+
+    def parameters_of(self, task: str) -> Mapping[str, float]:
+        """Parameters of a task on which agents are measured: of other tasks than this one, the defaults."""
+        return self.parameters if task == self.task else {}
+
+    @model_serializer
+    def _part_of_keys(self) -> dict[str, Any]:
+        """The form that enters content keys, in which every task has a leg penalty: earlier results are found by it."""
+        fields = {"task": self.task, "action_std": self.action_std, "steps": self.steps}
+        return {"leg_penalty": 0.0, **self.parameters, **fields}
 
 
 class DatasetSettings(Settings):
@@ -103,7 +113,7 @@ class Phase(Settings):
         discounting: γ.
         reward_scale: rewards are multiplied by this before PPO sees them.
         unroll: steps collected of each episode before an update.
-        leg_penalty: of the task in this stretch, where it has one.
+        parameters: Parameters of the task in this phase.
     """
 
     steps: int = Field(ge=1)
@@ -111,7 +121,7 @@ class Phase(Settings):
     discounting: float = Field(gt=0, le=1)
     reward_scale: float = Field(1.0, gt=0)
     unroll: int = Field(20, ge=1)
-    leg_penalty: float = Field(0.0, ge=0)
+    parameters: Mapping[str, float] = {}
 
 
 class Recipe(Settings):
@@ -119,7 +129,7 @@ class Recipe(Settings):
 
     Attributes:
         task: on which it is trained.
-        level: mean return on that task, at the environment's ``leg_penalty``, that the agent should have.
+        level: mean return on that task, with the environment's parameters, that the agent should have.
         seed: of initial weights and of all sampling.
         phases: in order; Adam's moments start afresh in each.
         envs: episodes simulated in parallel.

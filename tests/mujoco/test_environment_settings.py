@@ -164,3 +164,16 @@ def test_dataset_config_holds_what_decides_the_data(tla):
     }
     assert config["task"]["action_std"] == tla.settings.task.action_std
     assert config["pairs"] > tla.dataset_config("quick")["pairs"]
+
+
+def test_the_task_enters_keys_as_it_always_has(registry):
+    """Every task had a leg penalty once: keys of earlier results hold one."""
+    penalties = {"tla": 6.69, "ant": 0.0, "hopper": 0.0, "halfcheetah": 0.0}
+    for name, penalty in penalties.items():
+        task = registry.build("env", name).component.settings.task
+        assert task.model_dump() == {
+            "task": name,
+            "action_std": task.action_std,
+            "steps": 1000,
+            "leg_penalty": penalty,
+        }

@@ -131,7 +131,7 @@ def test_both_sides_of_an_ants_pair_share_the_start_state(tla, workspace):
 @pytest.mark.slow
 def test_an_ants_episode_ends_where_brax_says(tla, workspace):
     """An ant that is thrown about falls; an episode replayed step by step ends at the same step."""
-    env, steps = physics.make("ant", "spring", 0.0), 200
+    env, steps = physics.make("ant", "spring"), 200
     acting = random_policy(0)
     keys = rollouts.episode_keys(data.DATA, 0, 8, 0)
     thrown = rollouts.roll_out(env, acting, 1.5, steps, *keys)
