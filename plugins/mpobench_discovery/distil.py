@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import Polynomial as Powers
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import lsq_linear
 
-from mpobench import Objective, PreferenceBatch, RequestError, SequenceLogps
+from mpobench import Objective, RequestError
+from mpobench.protocols.pair_loss import pair_loss
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -111,11 +111,8 @@ def slopes(objective: Objective, points: Points, progress: ArrayLike = 0.0) -> F
         ``(points, 2)``: ∂L/∂log π(τ_w) and ∂L/∂log π(τ_l).
     """
 
-    def side(logp: Any) -> SequenceLogps:
-        return SequenceLogps(jnp.reshape(logp, (1,)), jnp.ones(1, jnp.float32))
-
-    def loss(chosen: Any, rejected: Any, done: Any) -> Any:
-        return objective.loss(PreferenceBatch(side(chosen), side(rejected), progress=done))[0]
+    def loss(chosen: Any, rejected: Any, progress: Any) -> Any:
+        return pair_loss(objective, chosen, rejected, progress=progress)
 
     given = np.broadcast_arrays(points.chosen, points.rejected, np.asarray(progress))
     both = jax.jit(jax.vmap(jax.grad(loss, argnums=(0, 1))))(*(array.astype(np.float32) for array in given))

@@ -24,15 +24,13 @@ from mpobench.registry.build import Configured
 from mpobench.registry.fields import validated
 from mpobench.registry.objective_files import ObjectiveFileCard
 from mpobench.registry.registry import get_registry
+from mpobench_discovery import PAPER_SPAN
 
 if TYPE_CHECKING:
     from mpobench_discovery.distil import Distilled, Points
 
 POLYNOMIAL = "mpo-polynomial"
 """The registered objective whose numbers are fitted."""
-
-PAPER_SPAN = (-14.0, -8.0)
-"""Of log π(τ) in the paper's Figure 6, in nats per step: where an objective is looked at for lack of pairs."""
 
 
 def distil(

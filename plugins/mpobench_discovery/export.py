@@ -21,13 +21,14 @@ from mpobench.protocols import JsonObject
 from mpobench.registry.build import Configured
 from mpobench.registry.objective_files import ObjectiveFile, StoredTensors, read_objective_file
 from mpobench.registry.registry import Registry, get_registry
+from mpobench_discovery import PAPER_SPAN
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SPAN, POINTS = (-14.0, -8.0), 25
-"""Log-probabilities per step at which a package tests its losses: those of the Three-Legged Ant's data."""
+SPAN, POINTS = PAPER_SPAN, 25
+"""Range and number of the log-probabilities per step at which a package tests its losses."""
 
 FITNESS = {
     "fitness_before": "fitness of the start",

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -127,7 +128,7 @@ class Folder:
         """
         asked = {"key": key, "start": start, "search": search.model_dump(mode="json")}
         if self.claimed:
-            before = self._read_search()
+            before = self._claim()
             if before["key"] != key:
                 raise RequestError(
                     f"{self.path} holds another search ({_difference(before, asked)}): choose another --output"
@@ -141,14 +142,29 @@ class Folder:
             raise RequestError(f"{self.path} is not empty, and holds no search: choose another --output")
         write_atomically(self._search, json.dumps(asked, indent=2) + "\n")
 
-    def _read_search(self) -> JsonObject:
+    def claimed_by(self) -> tuple[Search, str]:
+        """The search that the folder holds, and its key.
+
+        Raises:
+            RequestError: If the file that says so is damaged.
+        """
+        claim = self._claim()
         try:
-            said = json.loads(self._search.read_bytes())
-            if {"key", "start", "search"} <= said.keys():
-                return dict(said)
+            return Search(**claim["search"]), claim["key"]
+        except (ValidationError, TypeError) as error:
+            raise self._damaged_claim() from error
+
+    def _claim(self) -> JsonObject:
+        try:
+            claim = json.loads(self._search.read_bytes())
+            if {"key", "start", "search"} <= claim.keys():
+                return dict(claim)
         except (ValueError, AttributeError):
             pass
-        raise RequestError(f"{self._search} is damaged: choose another --output, or delete the folder")
+        raise self._damaged_claim()
+
+    def _damaged_claim(self) -> RequestError:
+        return RequestError(f"{self._search} is damaged: choose another --output, or delete the folder")
 
     def generations(self) -> int:
         """How many are finished."""

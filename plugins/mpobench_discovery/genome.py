@@ -95,7 +95,7 @@ def _mapped(change: Callable[[str, str, Any], Any], numbers: Numbers) -> Numbers
     }
 
 
-def genome(
+def find_genome(
     family: str | None, learn: tuple[str, ...], start: Path | None, defaults: Defaults | None = None
 ) -> Genome:
     """What to search.

@@ -28,6 +28,6 @@ def mpobench_commands() -> Iterable[CommandCard]:
     """The search, and what becomes of what it finds."""
     yield CommandCard(
         name="discover",
-        summary="Evolve an objective; simplify it; publish it as a plugin",
+        summary="Evolve an objective; draw, simplify and publish it",
         target="mpobench_discovery.commands:app",
     )

@@ -11,7 +11,7 @@ from mpobench.files.cache import cache_folder
 from mpobench.planning.overrides import overrides
 from mpobench.protocols import JsonObject, Scale
 from mpobench.registry.registry import get_registry
-from mpobench_discovery.genome import genome
+from mpobench_discovery.genome import Genome, find_genome
 from mpobench_discovery.settings import HasSearchDefaults, Search
 
 
@@ -64,7 +64,7 @@ def discover(
 
     A search takes some twenty minutes of two cores. The same command goes on where it stopped, and with more
     --generations where it ended. It leaves a folder with an objective file, which every command takes for an objective;
-    mpobench plot discovery FOLDER draws what happened.
+    mpobench discover plot FOLDER draws what happened.
 
     \b
     Examples:
@@ -89,10 +89,12 @@ def discover(
     }
     names = tuple(name.strip() for name in (learn or "").split(",") if name.strip())
     defaults = get_registry().build("env", env or "tla").component.objective_defaults
-    wanted = genome(family, names, start, defaults)
-    begin = None if start is None else str(start)
-    search = Search.of({**options, "family": wanted.family, "learn": names, "start": begin}, _env_defaults)
-    _run(search, wanted, output or search.folder, launcher, workers)
+    genome = find_genome(family, names, start, defaults)
+    start_file = None if start is None else str(start)
+    search = Search.of(
+        {**options, "family": genome.family, "learn": names, "start": start_file}, _env_defaults
+    )
+    _run(search, genome, output or search.folder, launcher, workers)
 
 
 def _env_defaults(env: str, scale: Scale) -> JsonObject:
@@ -100,27 +102,30 @@ def _env_defaults(env: str, scale: Scale) -> JsonObject:
     return component.search_defaults(scale) if isinstance(component, HasSearchDefaults) else {}
 
 
-def _run(search: Search, wanted: Any, output: Path, launcher: str, workers: int | None) -> None:
-    from mpobench_discovery import outcome
+def _run(search: Search, genome: Genome, output: Path, launcher: str, workers: int | None) -> None:
+    from mpobench_discovery.comparison import compare
+    from mpobench_discovery.cost import Cost
     from mpobench_discovery.folder import Folder
-    from mpobench_discovery.search import evolve, prepare
+    from mpobench_discovery.result import averaged, publish
+    from mpobench_discovery.search import evolve
+    from mpobench_discovery.search_plan import plan_search
 
     place = get_registry().build("launcher", launcher).component
     folder, cache = Folder(output), cache_folder()
     with folder.held():
-        plan = prepare(search, wanted, folder)
+        plan = plan_search(search, genome, folder)
         try:
             with place.open(workers, lambda *_: None) as opened:
                 generations = evolve(plan, folder, opened, cache)
-                numbers = outcome.averaged(generations, search.average)
-                comparison = outcome.compare(plan, numbers, folder, opened, cache)
+                numbers = averaged(generations, search.average)
+                comparison = compare(plan, numbers, folder, opened, cache)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"{folder.generations()} of {search.generations} generations are kept in {output}, and the scores "
                 "of the next one: the same command goes on from here"
             ) from None
-        cost = outcome.Cost.of(generations)
-        outcome.publish(plan, numbers, folder, comparison, cost)
+        cost = Cost.of(generations)
+        publish(plan, numbers, folder, comparison, cost)
     typer.echo(comparison)
     typer.echo(cost)
     typer.echo(folder.result)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from mpobench import Objective, RequestError, Workspace
+from mpobench.display.pictures import picture_file, rendered, require_matplotlib
+from mpobench.files.atomic import write_atomically
 from mpobench.files.cache import cache_folder
 from mpobench.planning.env_plan import plan_training
 from mpobench.protocols import Scale
@@ -19,13 +20,14 @@ from mpobench.registry.build import Configured
 from mpobench.registry.registry import get_registry
 from mpobench.registry.specs import split_list
 
-PAPER_SPAN = (-14.0, -8.0)
-"""Of log π(τ) on the Three-Legged Ant: the axes of the paper's Figure 6, in nats per step."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-SUFFIXES = (".png", ".svg")
+PAPER_SPAN = (-14.0, -8.0)
+"""Range of log π(τ) on the Three-Legged Ant, the axes of the paper's Figure 6, in nats per step."""
 
 app = typer.Typer(
-    help="Draw the gradients or the losses of objectives, or what a search for one did.",
+    help="Draw the gradients or the losses of objectives.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -87,9 +89,9 @@ def gradient(
     reference, marked in the plane; a loss that looks at other pairs too (kto) sees one pair at a time.
     """
     built = _build(objectives, env)
-    file = _output_file(output, _named_after("gradient", built))
+    file = picture_file(output, _named_after("gradient", built))
     _check(range=span, reference=reference)
-    _need_matplotlib()
+    require_matplotlib()
     drawn = None
     if points:
         from mpobench_plots.pairs import dataset_points
@@ -99,14 +101,12 @@ def gradient(
         drawn = dataset_points(training, points, Workspace(cache_folder()))
     from mpobench_plots.evaluation import Circumstances
     from mpobench_plots.gradient import gradient_figure
-    from mpobench_plots.style import save
 
     span = span or (drawn.span if drawn else PAPER_SPAN)
     middle = sum(span) / 2
     reference = reference or (drawn.medians if drawn else (middle, middle))
     given = Circumstances(reference, progress)
-    save(gradient_figure(built, span, given, drawn, _note(env)), file)
-    typer.echo(file)
+    _write(gradient_figure(built, span, given, drawn, _note(env)), file)
 
 
 @app.command(
@@ -133,37 +133,16 @@ def loss(
     Fields that are not stated have the defaults of --env. The curves are labelled in the order of their right ends.
     """
     built = _build(objectives, env)
-    file = _output_file(output, _named_after("loss", built))
+    file = picture_file(output, _named_after("loss", built))
     _check(range=span, rejected=[rejected])
-    _need_matplotlib()
+    require_matplotlib()
     from mpobench_plots.loss import loss_figure
-    from mpobench_plots.style import save
 
-    save(loss_figure(built, span, rejected, progress, _note(env)), file)
-    typer.echo(file)
+    _write(loss_figure(built, span, rejected, progress, _note(env)), file)
 
 
-@app.command(epilog="\b\nExample:\n  mpobench plot discovery discoveries/tla-noisy-0.3-1s-mpo")
-def discovery(
-    folder: Annotated[Path, typer.Argument(help="What a search left, finished or not.")],
-    *,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Picture to write, .png or .svg. Default: a .png here, named after the folder."),
-    ] = None,
-) -> None:
-    """Draw what a search for an objective did: its fitness, and how the learned functions changed.
-
-    Above, the fitness over the generations. Below, each learned function at the start, at the end, and at some
-    generations in between: φ⁻¹ and ψ over log π(τ), g over the margin, α over the training.
-    """
-    file = _output_file(output, f"discovery-{folder.resolve().name}")
-    _need_matplotlib()
-    from mpobench_plots.discovery import discovery_figure
-    from mpobench_plots.discovery_folder import read_search
-    from mpobench_plots.style import save
-
-    save(discovery_figure(read_search(folder), PAPER_SPAN), file)
+def _write(figure: Figure, file: Path) -> None:
+    write_atomically(file, rendered(figure, file.suffix))
     typer.echo(file)
 
 
@@ -184,19 +163,6 @@ def _named_after(picture: str, objectives: list[Configured[Objective]]) -> str:
     return f"{picture}-{names[:80]}"
 
 
-def _output_file(asked: Path | None, name: str) -> Path:
-    """Where the picture goes: as asked, or a .png of that name here.
-
-    Raises:
-        RequestError: if the suffix is neither of the two.
-    """
-    if asked is None:
-        return Path(f"{name}.png")
-    if asked.suffix.lower() not in SUFFIXES:
-        raise RequestError(f"--output {asked}: pictures are {' or '.join(SUFFIXES)}, choose one of the two")
-    return asked
-
-
 def _check(**options: Sequence[float] | None) -> None:
     """Refuses numbers that are not finite, and a range that is not one.
 
@@ -209,8 +175,3 @@ def _check(**options: Sequence[float] | None) -> None:
             raise RequestError(f"{given}: give finite numbers")
         if name == "range" and values and values[0] >= values[1]:
             raise RequestError(f"{given}: give two numbers, the smaller one first")
-
-
-def _need_matplotlib() -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise RequestError('pictures need matplotlib: pip install "mpobench[plots]"')

@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from mpobench import Objective
+from mpobench.display.pictures import ACCENT, COLOR_MAP, WIDTH, in_style, number
 from mpobench.registry.build import Configured
 from mpobench_plots.evaluation import Circumstances, depends_on_progress, slopes
+from mpobench_plots.labels import in_lines
 from mpobench_plots.pairs import Points
-from mpobench_plots.style import ACCENT, COLOR_MAP, WIDTH, in_lines, in_style, number
 
 CELLS = 160
 """Of the plane, along each axis."""

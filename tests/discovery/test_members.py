@@ -24,7 +24,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def policies(workspace: Workspace, env: Bandit, *objectives: Objective) -> list[float | None]:
-    found = members._train(env, requests(*objectives), workspace)
+    found = members.train_members(env, requests(*objectives), workspace)
     return [None if each is None else each.policy for each in found]
 
 

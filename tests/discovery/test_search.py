@@ -148,7 +148,7 @@ def members(folder: Path) -> int:
     [
         (("--learn", "psi,h"), "1s-mpo has no network for 'h'"),
         (("--training", "epoch=2"), "training has no field 'epoch'"),
-        (("--evaluator", "return"), "is refused"),
+        (("--evaluator", "return"), "Bandit has no rollouts with a true return"),
         (("--launcher", "slurm"), "unknown launcher 'slurm'"),
     ],
 )
