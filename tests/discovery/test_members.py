@@ -1,4 +1,4 @@
-"""Members that a device may train at once: each has its own policy, whatever becomes of the others."""
+"""Members that a device may train in a group: each has its own policy, whatever becomes of the others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def work(workspace: Workspace) -> str:
 
 
 @pytest.mark.parametrize("name", ["orpo", "dpo"])
-def test_at_once_and_alone_are_the_same(
+def test_a_group_and_its_members_alone_are_the_same(
     name: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     objectives = [mpobench.objective(name)] * 3

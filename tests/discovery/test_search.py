@@ -79,7 +79,7 @@ def test_a_finished_search_goes_on_when_it_is_given_more(discover: Run, tmp_path
     assert_same_search(tmp_path / "by-steps", tmp_path / "at-once")
 
 
-def test_members_that_a_device_trains_at_once_are_the_same(discover: Run, tmp_path: Path) -> None:
+def test_members_of_a_group_are_the_same_as_alone(discover: Run, tmp_path: Path) -> None:
     assert discover(tmp_path / "alone").returncode == 0
     log = tmp_path / "cache" / "work.log"
     log.unlink()
