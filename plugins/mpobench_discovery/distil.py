@@ -75,7 +75,7 @@ class Points:
         """The range of the central margins, and of 0: the few trajectories that nearly no policy takes stay outside.
 
         Raises:
-            RequestError: if these margins are all 0.
+            RequestError: If these margins are all 0.
         """
         tail = (1 - SHARE) / 2
         low, high = (float(end) for end in np.quantile(self.margins, [tail, 1 - tail]))
@@ -335,7 +335,7 @@ def distilled(
         progress: share of training at which the objective is looked at.
 
     Raises:
-        RequestError: if the objective has no finite gradients there, or none at all.
+        RequestError: If the objective has no finite gradients there, or none at all.
     """
     low, high = points.central()
     inside = points.within(low, high)

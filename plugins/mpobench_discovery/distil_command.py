@@ -104,7 +104,7 @@ def _training(
     """Any training on the dataset: what is stated of it, what the objective file's provenance says, or the usual.
 
     Raises:
-        RequestError: for an objective, environment or corruption that is unknown, or a file that is damaged.
+        RequestError: For an objective, environment or corruption that is unknown, or a file that is damaged.
     """
     registry = get_registry()
     built = registry.build("objective", objective)
@@ -132,7 +132,7 @@ def _check_stages(source: Configured[Objective]) -> None:
     """Refuses what a loss of one stage without a reference cannot stand for.
 
     Raises:
-        RequestError: saying why.
+        RequestError: Saying why.
     """
     if source.component.needs_reference:
         raise RequestError(
@@ -149,7 +149,7 @@ def _check_output(file: Path, name: str) -> None:
     """Refuses before the work what could not be saved after it.
 
     Raises:
-        RequestError: if the file is there already, or file or name are not allowed.
+        RequestError: If the file is there already, or file or name are not allowed.
     """
     if file.suffix != ".json":
         raise RequestError(f"--output {file}: objective files end in .json")
@@ -165,7 +165,7 @@ def _check_moment(source: Configured[Objective], progress: float | None) -> None
     """Refuses a loss that changes in the course of training, unless the moment is stated.
 
     Raises:
-        RequestError: saying how to state it.
+        RequestError: Saying how to state it.
     """
     from mpobench_discovery.distil import changes, grid
 
@@ -194,7 +194,7 @@ def _points(training: Training, source: Configured[Objective]) -> tuple[Points, 
     """Where to look at the objective, and what that is in words.
 
     Raises:
-        RequestError: if the loss reads sums, and the environment cannot tell them.
+        RequestError: If the loss reads sums, and the environment cannot tell them.
     """
     import numpy as np
 

@@ -85,8 +85,8 @@ def export(path: Path, folder: Path | None = None, name: str | None = None) -> P
         name: of the package; None means ``mpobench-`` and the objective's name.
 
     Raises:
-        ObjectiveFileError: if the objective file is missing, damaged, or named like another objective.
-        RequestError: if a name is not allowed or taken, or the folder is not empty or cannot be written.
+        ObjectiveFileError: If the objective file is missing, damaged, or named like another objective.
+        RequestError: If a name is not allowed or taken, or the folder is not empty or cannot be written.
     """
     if path.suffix != ".json":
         raise RequestError(f"{path} is no objective file: its name has to end in .json")
@@ -105,7 +105,7 @@ def _check_names(package: Package, registry: Registry) -> None:
     """Refuses names that are not allowed, or that others have; the same package may be installed.
 
     Raises:
-        RequestError: saying which, and who has it.
+        RequestError: Saying which, and who has it.
     """
     if not _DISTRIBUTION.fullmatch(package.name) or keyword.iskeyword(package.module):
         raise RequestError(
@@ -270,8 +270,8 @@ def _prefers_chosen(package: Package) -> bool:
     """Whether the loss never rises with log π(τ_w), and never falls with log π(τ_l), as tests of packages see it.
 
     Raises:
-        RequestError: if a loss is not finite.
-        PluginError: if it cannot be computed.
+        RequestError: If a loss is not finite.
+        PluginError: If it cannot be computed.
     """
     import numpy as np
 

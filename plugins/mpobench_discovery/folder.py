@@ -95,7 +95,7 @@ class Folder:
         """Keeps other processes out of the folder.
 
         Raises:
-            RequestError: if one is in it.
+            RequestError: If one is in it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
@@ -124,7 +124,7 @@ class Folder:
             start: content key of the start.
 
         Raises:
-            RequestError: if it holds another search, more generations of this one, or something else.
+            RequestError: If it holds another search, more generations of this one, or something else.
         """
         asked = {"key": key, "start": start, "search": search.model_dump(mode="json")}
         if self.claimed:
@@ -204,7 +204,7 @@ class Folder:
             population: how many members there are.
 
         Raises:
-            RequestError: if it is damaged or another search's.
+            RequestError: If it is damaged or another search's.
         """
         file = self._file(number)
         try:

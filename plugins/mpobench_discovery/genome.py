@@ -107,7 +107,7 @@ def find_genome(
         defaults: an environment's, below what the file says.
 
     Raises:
-        RequestError: for a family without functions to learn, a function that it does not have, or a start that is
+        RequestError: For a family without functions to learn, a function that it does not have, or a start that is
             no objective of the family.
     """
     family, objective = _family_start(family) if start is None else _file_start(family, start, defaults)

@@ -91,7 +91,7 @@ class Search(BaseModel):
             defaults: an environment's own values, from its spec and the scale.
 
         Raises:
-            RequestError: one line that names the field and what is allowed.
+            RequestError: One line that names the field and what is allowed.
         """
         given = {key: value for key, value in values.items() if value is not None}
         scale = given.get("scale", "quick")

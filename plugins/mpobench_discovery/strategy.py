@@ -91,8 +91,8 @@ class Strategy:
         """A state from :meth:`pack`.
 
         Raises:
-            KeyError: if an array is missing.
-            ValueError: if one has another shape or type.
+            KeyError: If an array is missing.
+            ValueError: If one has another shape or type.
         """
         fresh = self.start()
         paths, structure = jax.tree_util.tree_flatten_with_path(fresh)

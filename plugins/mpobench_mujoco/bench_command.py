@@ -1,4 +1,4 @@
-"""``mpobench bench``: what this machine does, in one table."""
+"""``mpobench bench``: the speed of this machine, in one table."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def mujoco_env(name: str, backend: str, lacking: str = "agents") -> MujocoEnv:
     """An environment of this plugin on a backend.
 
     Raises:
-        RequestError: if the name is unknown, or another plugin's: that has no ``lacking``.
+        RequestError: If the name is unknown, or another plugin's: that has no ``lacking``.
     """
     env = get_registry().build("env", f"{name}:backend={backend}").component
     if not isinstance(env, MujocoEnv):

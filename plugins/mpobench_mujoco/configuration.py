@@ -1,4 +1,4 @@
-"""Everything that planning asks of a MuJoCo environment: settings, agents, blocks of rollouts, content keys.
+"""The configuration of a MuJoCo environment: settings, agents, blocks of rollouts, content keys.
 
 Free of jax: planning a run asks for configurations and keys only.
 """
@@ -68,15 +68,15 @@ class MujocoConfiguration(Component):
 
     @property
     def settings(self) -> EnvSettings:
-        """What the environment's TOML says."""
+        """The environment's TOML."""
         return load_settings(self.settings_file)
 
     def dataset_settings(self, scale: Scale) -> DatasetSettings:
-        """How large a dataset is at a scale."""
+        """Size of a dataset at a scale."""
         return self.settings.scale[scale].dataset
 
     def evaluation_settings(self, scale: Scale) -> EvaluationSettings:
-        """How many episodes a score takes at a scale."""
+        """Episodes of a score at a scale."""
         return self.settings.scale[scale].evaluation
 
     def training_settings(self, request: TrainingRequest) -> TrainingSettings:
@@ -86,11 +86,11 @@ class MujocoConfiguration(Component):
         )
 
     def objective_defaults(self, name: str, fields: frozenset[str]) -> dict[str, Any]:
-        """``reduction="mean"`` for all that have the choice, and what was tuned for single objectives."""
+        """Defaults of an objective's fields in the environment's TOML."""
         return self.settings.objective_defaults(name, fields)
 
     def search_defaults(self, scale: Scale) -> dict[str, Any]:
-        """What ``search`` in the environment's TOML says."""
+        """The table ``search`` in the environment's TOML."""
         return self.settings.search_defaults(scale)
 
     def dataset_config(self, scale: Scale) -> JsonObject:
@@ -114,7 +114,7 @@ class MujocoConfiguration(Component):
             if request.objective.two_stage
             else {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
         )
-        if training.stride == 1:  # what it is unless a search asks for less
+        if training.stride == 1:  # the default; keys are older than the field
             unread = unread | {"stride"}
         return training.model_dump(exclude=unread)
 
@@ -175,7 +175,7 @@ class MujocoConfiguration(Component):
         return content_key([blocks, normalised_by, hashlib.sha256(sources.tobytes()).hexdigest()])
 
     def program_key(self, request: TrainingRequest, epochs: int) -> str:
-        """Content key of what trainings in one program have in common."""
+        """Content key of the data and shapes that trainings in one program share."""
         training = self.training_settings(request)
         shape = training.model_dump(include={"pairs_per_update", "max_grad_norm", "stride"})
         return content_key([self.trajectories_key(request.dataset), epochs, shape])

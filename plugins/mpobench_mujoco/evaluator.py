@@ -1,4 +1,4 @@
-"""The true return of a trained policy: what no language-model benchmark can measure."""
+"""The true return of a trained policy."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Return(Evaluator):
 
 
 class SampledReturn(Return):
-    """The same of as many episodes as one asks for: a few, to be told apart by thousands of policies in a search."""
+    """The return of a given number of episodes: few are enough for the thousands of policies of a search."""
 
     episodes: int = Field(32, ge=1, description="episodes to roll out")
 

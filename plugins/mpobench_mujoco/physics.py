@@ -65,7 +65,7 @@ def make(task: str, backend: str, **parameters: float) -> PipelineEnv:
 
 @contextlib.contextmanager
 def _hushed() -> Iterator[None]:
-    """Brax announces at every load that MJX is its successor, and MuJoCo deplores old XML, in a file that it leaves."""
+    """Silences brax, which announces MJX at every load, and MuJoCo, which warns of old XML in a log file."""
     before = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(lambda _: None)
     try:
@@ -82,12 +82,12 @@ hands to a library one by one: there it is faster."""
 
 
 def batch_axis(env: PipelineEnv) -> int:
-    """Where many environments lie side by side in the arrays of a state: in the last axis, or the first."""
+    """The axis of the batch in the arrays of a state of many environments: the last, or the first."""
     return -1 if env.backend in IN_LANES else 0
 
 
 def step_all(env: PipelineEnv) -> Callable[[State, jax.Array], State]:
-    """One control step of many environments, of states and actions with their batch in :func:`batch_axis`."""
+    """A function that steps many environments once; states and actions have their batch in :func:`batch_axis`."""
     if batch_axis(env) == -1:
         return in_lanes(env.step)
     batched: Callable[[State, jax.Array], State] = jax.vmap(env.step)

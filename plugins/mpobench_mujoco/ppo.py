@@ -89,7 +89,7 @@ class _Batch(Wrapper):
 
 
 def _batch(env: PipelineEnv, episode_length: int, action_repeat: int, randomization_fn: None) -> Wrapper:
-    """What brax's ``training.wrap`` makes, with our batch."""
+    """Brax's ``training.wrap`` with our batch."""
     return AutoResetWrapper(EpisodeWrapper(_Batch(env), episode_length, action_repeat))
 
 
@@ -120,12 +120,12 @@ def train(
 
     Args:
         make_env: Function that makes the brax environment with a phase's parameters of the task.
-        std: of the action noise.
-        episode_steps: episode length.
-        recipe: PPO's settings.
-        resume: (environment steps, parameters) of the last checkpoint of an earlier call. The steps that are left
+        std: Standard deviation of the action noise.
+        episode_steps: Episode length.
+        recipe: Settings of PPO.
+        resume: (Environment steps, parameters) of the last checkpoint of an earlier call. The steps that are left
             are those of an uninterrupted training, its random numbers and Adam's moments are not.
-        on_checkpoint: called with (environment steps so far, parameters) after every ``checkpoint_steps``.
+        on_checkpoint: Function of (environment steps so far, parameters), called after every ``checkpoint_steps``.
     """
     done, params = resume or (0, None)
     before = 0

@@ -1,4 +1,4 @@
-"""What an environment's TOML says: how its data are made, how policies train, how they are scored.
+"""The settings in an environment's TOML: data, training and evaluation of policies, training of agents.
 
 Free of jax, so that planning a run stays fast.
 """
@@ -46,8 +46,8 @@ class DatasetSettings(Settings):
     """The preference dataset.
 
     Attributes:
-        pairs: number of pairs (rows).
-        block: episodes rolled out at once; cuts the pool into files that workers make in parallel.
+        pairs: Number of pairs (rows).
+        block: Episodes of one block of the pool: a file, which one worker makes.
     """
 
     pairs: int = Field(ge=2)
@@ -58,18 +58,18 @@ class TrainingSettings(Settings):
     """The training of one policy. Defaults are the paper's Table 7.
 
     Attributes:
-        start: the policy's weights at the beginning: the original agent's, or drawn from the training's seed.
+        start: Initial weights of the policy: the original agent's, or drawn from the training's seed.
             Observations are normalised by the original agent's statistics either way.
-        epochs: of one-stage training.
-        sft_epochs: of the first stage of two-stage training.
-        po_epochs: of its second stage.
-        pairs_per_update: minibatch size.
-        learning_rate: Adam's, in one-stage training and in the SFT stage.
-        po_learning_rate: Adam's in the second stage.
-        keep_optimizer_state: whether the second stage goes on with Adam's moments of the first.
-        max_grad_norm: gradients are scaled down to this global norm.
-        stride: every so many steps of a trajectory are read, one is: neighbours in time say much the same, and a
-            search that trains thousands of policies can do with fewer of them.
+        epochs: Epochs of one-stage training.
+        sft_epochs: Epochs of the first stage of two-stage training.
+        po_epochs: Epochs of its second stage.
+        pairs_per_update: Minibatch size.
+        learning_rate: Learning rate of Adam, in one-stage training and in the SFT stage.
+        po_learning_rate: Learning rate of Adam in the second stage.
+        keep_optimizer_state: Whether the second stage goes on with Adam's moments of the first.
+        max_grad_norm: Global norm that gradients are scaled down to.
+        stride: Distance of the steps of a trajectory that are read: every ``stride``-th one. Neighbouring steps are
+            similar, so that a search, which trains thousands of policies, needs only some of them.
     """
 
     start: Literal["original", "random"] = "original"
@@ -88,8 +88,8 @@ class EvaluationSettings(Settings):
     """The score of one policy.
 
     Attributes:
-        episodes: rolled out and averaged.
-        batch: episodes rolled out at once.
+        episodes: Number of episodes whose returns are averaged.
+        batch: Episodes of one program call.
     """
 
     episodes: int = Field(ge=1)
@@ -97,7 +97,7 @@ class EvaluationSettings(Settings):
 
 
 class ScaleSettings(Settings):
-    """What one scale spends."""
+    """The amounts of work of one scale."""
 
     dataset: DatasetSettings
     evaluation: EvaluationSettings
@@ -105,14 +105,14 @@ class ScaleSettings(Settings):
 
 
 class Phase(Settings):
-    """A stretch of an agent's training with settings of its own.
+    """A phase of an agent's training.
 
     Attributes:
-        steps: environment steps.
-        learning_rate: Adam's.
-        discounting: γ.
-        reward_scale: rewards are multiplied by this before PPO sees them.
-        unroll: steps collected of each episode before an update.
+        steps: Environment steps.
+        learning_rate: Learning rate of Adam.
+        discounting: Discount factor γ.
+        reward_scale: Factor on rewards before PPO sees them.
+        unroll: Steps of each episode that are collected before an update.
         parameters: Parameters of the task in this phase.
     """
 
@@ -125,20 +125,20 @@ class Phase(Settings):
 
 
 class Recipe(Settings):
-    """How an agent is trained by PPO: fast learning first, then steadiness.
+    """The training of an agent by PPO.
 
     Attributes:
-        task: on which it is trained.
-        level: mean return on that task, with the environment's parameters, that the agent should have.
-        seed: of initial weights and of all sampling.
-        phases: in order; Adam's moments start afresh in each.
-        envs: episodes simulated in parallel.
-        minibatches: that one collection is cut into.
-        passes: over one collection.
-        clip: PPO's ε.
-        gae_lambda: of the advantage estimates.
-        max_grad_norm: gradients are scaled down to this global norm.
-        checkpoint_steps: environment steps between checkpoints.
+        task: Task of the training.
+        level: Mean return on that task, with the environment's parameters, that the agent should have.
+        seed: Seed of initial weights and of all sampling.
+        phases: Phases in order; Adam's moments start afresh in each.
+        envs: Episodes simulated in parallel.
+        minibatches: Number of minibatches of one collection.
+        passes: Passes over one collection.
+        clip: Clip ε of PPO.
+        gae_lambda: λ of the advantage estimates.
+        max_grad_norm: Global norm that gradients are scaled down to.
+        checkpoint_steps: Environment steps between checkpoints.
     """
 
     task: str
@@ -158,10 +158,10 @@ class EnvSettings(EnvFile):
     """A whole environment file.
 
     Attributes:
-        task: that policies are trained for.
-        levels: tasks on which the two agents are measured, the task itself first.
-        agents: recipe of each.
-        scale: what each scale spends.
+        task: Task of the policies.
+        levels: Tasks on which the two agents are measured, the task itself first.
+        agents: Recipes of the two agents, by role.
+        scale: Amounts of work, by scale.
     """
 
     task: TaskSettings
@@ -183,7 +183,7 @@ def resolve_training(
     """The training configuration: environment's, scale's, objective's defaults, then the user's.
 
     Raises:
-        RequestError: for an override that is unknown or out of range.
+        RequestError: For an override that is unknown or out of range.
     """
     layers = settings.training_layers(settings.scale[scale].training, objective, overrides)
     return resolve(TrainingSettings, "training", layers)

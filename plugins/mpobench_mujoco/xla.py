@@ -30,7 +30,7 @@ def configure(cache: Path) -> None:
     jax 0.9. Compiled programs are kept in ``cache / "xla"`` (JAX's persistent compilation cache).
 
     Args:
-        cache: the folder that runs share.
+        cache: Folder that runs share.
     """
     _before_jax()
     import jax
@@ -41,7 +41,7 @@ def configure(cache: Path) -> None:
 
 
 def _before_jax() -> None:
-    """What XLA reads from the environment when its backend starts."""
+    """Sets the variables that XLA reads when its backend starts."""
     os.environ.setdefault("PJRT_NPROC", "1")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share an accelerator's memory
 
@@ -75,7 +75,7 @@ def first_call(program: str) -> Iterator[None]:
     the others wait and read the result from the cache. Without a cache (:func:`configure`) nothing is held.
 
     Args:
-        program: a name that tells it from others, fit for a file.
+        program: Name of the program, unique, and allowed as a file name.
     """
     import jax
 

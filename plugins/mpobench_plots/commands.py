@@ -167,7 +167,7 @@ def _check(**options: Sequence[float] | None) -> None:
     """Refuses numbers that are not finite, and a range that is not one.
 
     Raises:
-        RequestError: naming the option.
+        RequestError: Naming the option.
     """
     for name, values in options.items():
         given = f"--{name} {' '.join(f'{value:g}' for value in values or ())}"

@@ -61,7 +61,7 @@ def dataset_points(training: Training, count: int, workspace: Workspace) -> Poin
         workspace: where the environment keeps what the dataset is made from.
 
     Raises:
-        RequestError: if the environment cannot tell log-probabilities.
+        RequestError: If the environment cannot tell log-probabilities.
     """
     import numpy as np
 
