@@ -92,10 +92,10 @@ def distil(
         _check_moment(source, progress)
     points, where = _points(training, source)
     with _blamed(source):
-        found = _distilled(source, points, degree, progress)
-    _save(output, name, training, source, found, {"points": where, "progress": progress})
-    print_table((source.text, "distilled"), _rows(found, where))
-    typer.echo(f"\n{found.polynomial.formula}\n{output}")
+        fit = _distilled(source, points, degree, progress)
+    _save(output, name, training, source, fit, {"points": where, "progress": progress})
+    print_table((source.text, "distilled"), _rows(fit, where))
+    typer.echo(f"\n{fit.polynomial.formula}\n{output}")
 
 
 def _training(
@@ -226,13 +226,13 @@ def _save(
     name: str,
     training: Training,
     source: Configured[Objective],
-    found: Distilled,
+    fit: Distilled,
     circumstances: dict[str, str | float | None],
 ) -> None:
     """Writes the polynomial, and how it was made."""
     cell = training.cells[0]
     model = get_registry().resolve("objective", POLYNOMIAL)
-    fields = {**found.polynomial.fields, "reduction": _reduction(source.component)}
+    fields = {**fit.polynomial.fields, "reduction": _reduction(source.component)}
     polynomial = validated(model, fields, f"{source.text}, distilled", RequestError)
     assert isinstance(polynomial, Objective)
     card = source.registered.card if source.file is None else source.file.card
@@ -244,9 +244,9 @@ def _save(
         "seed": cell.seed,
         "scale": cell.scale,
         **{key: value for key, value in circumstances.items() if value is not None},
-        "degree": found.degree,
-        **{key: float(f"{value:.4g}") for key, value in asdict(found.accuracy).items()},
-        "increasing": found.polynomial.increasing,
+        "degree": fit.degree,
+        **{key: float(f"{value:.4g}") for key, value in asdict(fit.accuracy).items()},
+        "increasing": fit.polynomial.increasing,
         "versions": {"mpobench": __version__},
     }
     save_objective(
@@ -254,23 +254,23 @@ def _save(
         polynomial,
         POLYNOMIAL,
         name=name,
-        summary=f"{source.text:.60}, distilled: degree {found.degree}, gradient error {found.accuracy.error:.1%}",
+        summary=f"{source.text:.60}, distilled: degree {fit.degree}, gradient error {fit.accuracy.error:.1%}",
         citation=card.citation,
         origin=card.origin if isinstance(card, ObjectiveCard | ObjectiveFileCard) else "discovered",
         provenance=provenance,
     )
 
 
-def _rows(found: Distilled, where: str) -> list[tuple[str, str]]:
+def _rows(fit: Distilled, where: str) -> list[tuple[str, str]]:
     from mpobench_discovery.distil import stated
 
-    accuracy, polynomial = found.accuracy, found.polynomial
+    accuracy, polynomial = fit.accuracy, fit.polynomial
     return [
         ("fitted to", where),
-        ("margins d", f"{stated(polynomial.low)} to {stated(polynomial.high)} ({found.points} points)"),
-        ("degree", str(found.degree)),
+        ("margins d", f"{stated(polynomial.low)} to {stated(polynomial.high)} ({fit.points} points)"),
+        ("degree", str(fit.degree)),
         ("error of gradients", f"{accuracy.error:.2%} (root mean square)"),
-        ("  by degree", ", ".join(f"{degree}: {error:.2%}" for degree, error in found.errors.items())),
+        ("  by degree", ", ".join(f"{degree}: {error:.2%}" for degree, error in fit.errors.items())),
         ("explained (R²)", f"{accuracy.explained:.2%}"),
         ("cosine of directions", f"{accuracy.cosine:.4f}"),
         ("largest error", f"{accuracy.largest:.3g} (median gradient: {accuracy.median:.3g})"),
