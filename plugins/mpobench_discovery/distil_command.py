@@ -1,4 +1,4 @@
-"""``mpobench discover distil``: a network in a few numbers."""
+"""``mpobench discover distil``: a polynomial in place of a network."""
 
 from __future__ import annotations
 
@@ -40,24 +40,25 @@ def distil(
         Path | None, typer.Option(help="Objective file to write, .json. Default: the new name, here.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the new objective. Default: the old one's and -distilled.")
+        str | None, typer.Option(help="Name of the new objective. Default: the old one's and -distilled.")
     ] = None,
     degree: Annotated[
         int | None,
         typer.Option(
-            min=1, max=5, help="Of the polynomial. Default: the least that is about as near as any."
+            min=1, max=5, help="Degree of the polynomial. Default: the lowest that is about as near as any."
         ),
     ] = None,
     env: Annotated[
         str | None,
-        typer.Option(help="Environment of the pairs. Default: what the file's provenance says, or tla."),
+        typer.Option(help="Environment of the pairs. Default: that of the file's provenance, or tla."),
     ] = None,
     corruption: Annotated[
-        str | None, typer.Option(help="Of their dataset. Default: what the provenance says, or base.")
+        str | None,
+        typer.Option(help="Corruption of their dataset. Default: that of the provenance, or base."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of their dataset.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of their dataset.")] = 0,
     scale: Annotated[
-        Scale | None, typer.Option(help="Of their dataset. Default: what the provenance says, or quick.")
+        Scale | None, typer.Option(help="Scale of their dataset. Default: that of the provenance, or quick.")
     ] = None,
     progress: Annotated[
         float | None,
@@ -101,7 +102,7 @@ def distil(
 def _training(
     objective: str, stated: dict[str, str | None], seed: int
 ) -> tuple[Training, Configured[Objective]]:
-    """Any training on the dataset: what is stated of it, what the objective file's provenance says, or the usual.
+    """A training on the dataset: as stated, or of the objective file's provenance, or of the general defaults.
 
     Raises:
         RequestError: For an objective, environment or corruption that is unknown, or a file that is damaged.
@@ -129,7 +130,7 @@ def _slug(text: str) -> str:
 
 
 def _check_stages(source: Configured[Objective]) -> None:
-    """Refuses what a loss of one stage without a reference cannot stand for.
+    """Checks that the objective trains in one stage without a reference, as the polynomial does.
 
     Raises:
         RequestError: Saying why.
@@ -146,7 +147,7 @@ def _check_stages(source: Configured[Objective]) -> None:
 
 
 def _check_output(file: Path, name: str) -> None:
-    """Refuses before the work what could not be saved after it.
+    """Checks, before the work, that its result can be saved.
 
     Raises:
         RequestError: If the file is there already, or file or name are not allowed.
@@ -162,7 +163,7 @@ def _check_output(file: Path, name: str) -> None:
 
 
 def _check_moment(source: Configured[Objective], progress: float | None) -> None:
-    """Refuses a loss that changes in the course of training, unless the moment is stated.
+    """Checks that the loss does not change in the course of training, unless the moment is stated.
 
     Raises:
         RequestError: Saying how to state it.
@@ -175,7 +176,7 @@ def _check_moment(source: Configured[Objective], progress: float | None) -> None
 
 @contextmanager
 def _blamed(source: Configured[Objective]) -> Iterator[None]:
-    """Makes whatever goes wrong with an objective one line that names it."""
+    """Turns the failure of an objective into one line that names it."""
     try:
         yield
     except RequestError as error:
@@ -191,7 +192,7 @@ def _reduction(objective: Objective) -> str:
 
 
 def _points(training: Training, source: Configured[Objective]) -> tuple[Points, str]:
-    """Where to look at the objective, and what that is in words.
+    """The points at which the objective is fitted, and a description of them.
 
     Raises:
         RequestError: If the loss reads sums, and the environment cannot tell them.

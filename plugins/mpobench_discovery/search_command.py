@@ -39,22 +39,26 @@ def discover(
     scale: Annotated[
         str | None, typer.Option(help="smoke, quick or paper (Table 8). Default: quick.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the search. Default: 0.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the search. Default: 0.")] = None,
     population: Annotated[int | None, typer.Option(help="Members of a generation, an even number.")] = None,
     generations: Annotated[
-        int | None, typer.Option(help="How many; a finished search goes on when given more.")
+        int | None, typer.Option(help="Number of generations; a finished search goes on when given more.")
     ] = None,
-    sigma: Annotated[float | None, typer.Option(help="Spread of the population.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Adam's, on the mean.")] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="Standard deviation of the population around its mean.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of Adam, on the mean.")] = None,
     training: Annotated[
         list[str] | None,
         typer.Option(help="Override the training of the members: epochs=6. Repeatable."),
     ] = None,
     evaluator: Annotated[
-        str | None, typer.Option(help="Whose first metric is the fitness: sampled-return:32.")
+        str | None, typer.Option(help="Evaluator whose first metric is the fitness: sampled-return:32.")
     ] = None,
-    launcher: Annotated[str, typer.Option(help="Where members train.")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Members at once. Default: one a core.")] = None,
+    launcher: Annotated[str, typer.Option(help="Launcher of the workers.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of workers. Default: one per core.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Folder of the search. Default: discoveries/ENV-CORRUPTION-FAMILY-SCALE."),

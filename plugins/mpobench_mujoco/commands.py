@@ -24,7 +24,7 @@ def mujoco_env(name: str, backend: str, lacking: str = "agents") -> MujocoEnv:
     """An environment of this plugin on a backend.
 
     Raises:
-        RequestError: If the name is unknown, or another plugin's: that has no ``lacking``.
+        RequestError: If the name is unknown, or belongs to another plugin, whose environments have no ``lacking``.
     """
     env = get_registry().build("env", f"{name}:backend={backend}").component
     if not isinstance(env, MujocoEnv):
@@ -57,10 +57,10 @@ def show(
 @app.command()
 def train(
     env: Annotated[str, typer.Argument(help="Environment.")],
-    role: Annotated[Literal["original", "target"], typer.Argument(help="Which of its two agents.")],
+    role: Annotated[Literal["original", "target"], typer.Argument(help="Role of the agent.")],
     backend: Backend = "spring",
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many environment steps, with a checkpoint.")
+        int | None, typer.Option(min=1, help="Environment steps after which to stop with a checkpoint.")
     ] = None,
     output: Annotated[
         Path | None,

@@ -36,7 +36,7 @@ Specs: TypeAlias = Annotated[
     list[str], typer.Argument(help="Objectives, with their fields if need be: orpo simpo:beta=5")
 ]
 EnvName: TypeAlias = Annotated[
-    str, typer.Option(help="Environment: whose defaults the fields of objectives have.")
+    str, typer.Option(help="Environment whose defaults the fields of objectives have.")
 ]
 Output: TypeAlias = Annotated[
     Path | None,
@@ -57,16 +57,20 @@ def gradient(
     objectives: Specs,
     *,
     env: EnvName = "tla",
-    corruption: Annotated[str, typer.Option(help="Of the dataset whose pairs are drawn.")] = "base",
-    seed: Annotated[int, typer.Option(min=0, help="Of that dataset.")] = 0,
-    scale: Annotated[Scale, typer.Option(help="Of that dataset: the more work, the more pairs.")] = "quick",
-    points: Annotated[int, typer.Option(min=0, help="How many of its pairs to draw.")] = 200,
+    corruption: Annotated[
+        str, typer.Option(help="Corruption of the dataset whose pairs are drawn.")
+    ] = "base",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that dataset.")] = 0,
+    scale: Annotated[
+        Scale, typer.Option(help="Scale of that dataset, which decides the number of pairs.")
+    ] = "quick",
+    points: Annotated[int, typer.Option(min=0, help="Number of its pairs to draw.")] = 200,
     span: Annotated[
         tuple[float, float] | None,
         typer.Option(
             "--range",
             metavar="LOW HIGH",
-            help="Of both axes, in nats per step. Default: where the pairs are, or -14 -8 without any.",
+            help="Range of both axes, in nats per step. Default: the range of the pairs, or -14 -8 without any.",
         ),
     ] = None,
     reference: Annotated[
@@ -80,7 +84,7 @@ def gradient(
     progress: Progress = 0.5,
     output: Output = None,
 ) -> None:
-    """Draw where objectives push: |∂L/∂log π(τ_w)| over the two log-probabilities of a pair.
+    """Draw the gradient of objectives: |∂L/∂log π(τ_w)| over the two log-probabilities of a pair.
 
     This is the paper's Figure 6. The dots are pairs of a dataset under a cloned policy; the pairs are rolled out and
     cloned the first time, which takes a minute or more, and kept for runs.
@@ -120,15 +124,13 @@ def loss(
     env: EnvName = "tla",
     span: Annotated[
         tuple[float, float],
-        typer.Option("--range", metavar="LOW HIGH", help="Of the margin, in nats per step."),
+        typer.Option("--range", metavar="LOW HIGH", help="Range of the margin, in nats per step."),
     ] = (-6.0, 6.0),
-    rejected: Annotated[
-        float, typer.Option(help="Where log π(τ_l) stays, in nats per step; the reference, too.")
-    ] = -11.0,
+    rejected: Annotated[float, typer.Option(help="log π(τ_l), and the reference, in nats per step.")] = -11.0,
     progress: Progress = 0.5,
     output: Output = None,
 ) -> None:
-    """Draw what objectives want: the loss over the margin log π(τ_w) − log π(τ_l).
+    """Draw the loss of objectives over the margin log π(τ_w) − log π(τ_l).
 
     Fields that are not stated have the defaults of --env. The curves are labelled in the order of their right ends.
     """
