@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from mpobench import Evaluator, Metric, Workspace
-from mpobench.protocols import NORMALISED_SCORE
+from mpobench.protocols import NORMALISED_SCORE, JsonObject, Scale
 from mpobench_mujoco import agents
 from mpobench_mujoco.env import MujocoEnv
 from mpobench_mujoco.settings import EvaluationSettings
-
-if TYPE_CHECKING:
-    from mpobench.protocols import JsonObject, Scale
 
 
 class Return(Evaluator):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mujoco_samples import random_policy, request
 
+from mpobench.protocols import NORMALISED_SCORE
 from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents, data, rollouts
 
@@ -35,7 +36,7 @@ def test_rollouts_training_and_score(tla, workspace, evaluator):
     assert score["length"] == lengths.mean()
     original, target = (agents.find("tla", tla.backend, role)[1].level("tla").mean for role in agents.ROLES)
     share = (returns.mean() - original) / (target - original)
-    np.testing.assert_allclose(score["normalised_score"], 100 * share)
+    np.testing.assert_allclose(score[NORMALISED_SCORE], 100 * share)
     assert evaluator.config(tla, "smoke") == {"episodes": EPISODES, "original": original, "target": target}
 
 
