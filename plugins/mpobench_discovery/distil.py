@@ -13,33 +13,33 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import Polynomial as Powers
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import lsq_linear
 
-from mpobench import Objective, PreferenceBatch, RequestError, SequenceLogps
+from mpobench import Objective, RequestError
+from mpobench.protocols.pair_loss import pair_loss
 
 Floats: TypeAlias = NDArray[np.float64]
 
 DEGREES = (1, 2, 3, 4, 5)
-"""Of P."""
+"""Degrees of P."""
 
 STRETCHES = (1.0, 2.0, 4.0)
-"""How far below the likeliest trajectory of the data a policy may put the others, in units of where they are."""
+"""Factors on the distance of trajectories from the likeliest one of the data, in log-probability."""
 
 SHARE = 0.95
-"""Of the margins, the central ones: those that a polynomial is fitted to and judged by."""
+"""Share of the margins, the central ones, that a polynomial is fitted to and judged by."""
 
 WIDEST = 1e4
-"""Margin that ``mpo-polynomial`` goes to, in either direction."""
+"""Largest margin that ``mpo-polynomial`` allows, in either direction."""
 
 NEAR_ENOUGH, NEGLIGIBLE = 1.1, 0.01
 """A degree will do if its error is below the first times the best degree's, or below the second."""
 
 DIGITS = 4
-"""Significant ones of what is stated."""
+"""Significant digits of stated numbers."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Points:
         """The range of the central margins, and of 0: the few trajectories that nearly no policy takes stay outside.
 
         Raises:
-            RequestError: if these margins are all 0.
+            RequestError: If these margins are all 0.
         """
         tail = (1 - SHARE) / 2
         low, high = (float(end) for end in np.quantile(self.margins, [tail, 1 - tail]))
@@ -91,7 +91,7 @@ class Points:
 
 
 def grid(low: float, high: float, points: int = 41) -> Points:
-    """Points over the square of a range of both log-probabilities, so many along each axis."""
+    """Points over the square of a range of both log-probabilities, ``points`` of them along each axis."""
     axis = np.linspace(low, high, points)
     chosen, rejected = np.meshgrid(axis, axis)
     return Points(chosen.ravel(), rejected.ravel())
@@ -100,22 +100,19 @@ def grid(low: float, high: float, points: int = 41) -> Points:
 def slopes(objective: Objective, points: Points, progress: ArrayLike = 0.0) -> Floats:
     """The gradients of a loss, each pair in a batch of its own, in single precision like a training's.
 
-    Each side is one step long, so that log π(τ) is its own mean. A loss that looks at other pairs sees none.
+    See :func:`~mpobench.protocols.pair_loss.pair_loss`.
 
     Args:
-        objective: without a reference.
-        points: where.
-        progress: share of training that is done, for all points or for each.
+        objective: Objective without a reference.
+        points: Points at which the loss is differentiated.
+        progress: Share of training that is done, one for all points, or ``(points,)``.
 
     Returns:
         ``(points, 2)``: ∂L/∂log π(τ_w) and ∂L/∂log π(τ_l).
     """
 
-    def side(logp: Any) -> SequenceLogps:
-        return SequenceLogps(jnp.reshape(logp, (1,)), jnp.ones(1, jnp.float32))
-
-    def loss(chosen: Any, rejected: Any, done: Any) -> Any:
-        return objective.loss(PreferenceBatch(side(chosen), side(rejected), progress=done))[0]
+    def loss(chosen: Any, rejected: Any, progress: Any) -> Any:
+        return pair_loss(objective, chosen, rejected, progress=progress)
 
     given = np.broadcast_arrays(points.chosen, points.rejected, np.asarray(progress))
     both = jax.jit(jax.vmap(jax.grad(loss, argnums=(0, 1))))(*(array.astype(np.float32) for array in given))
@@ -137,9 +134,9 @@ class Polynomial:
 
     Attributes:
         alpha: α, at least 0.
-        coefficients: of d, d², … in P.
-        low: where the range begins.
-        high: where it ends.
+        coefficients: Coefficients of d, d², … in P.
+        low: Lower end of the range.
+        high: Upper end of the range.
     """
 
     alpha: float
@@ -149,7 +146,7 @@ class Polynomial:
 
     @property
     def fields(self) -> dict[str, float]:
-        """Those of ``mpo-polynomial``."""
+        """Values of the fields of ``mpo-polynomial``."""
         powers = dict.fromkeys((f"c{power}" for power in DEGREES), 0.0)
         stated = {f"c{power}": value for power, value in enumerate(self.coefficients, start=1)}
         return {"alpha": self.alpha, **powers, **stated, "low": self.low, "high": self.high}
@@ -186,7 +183,7 @@ class Polynomial:
 
 
 def stated(value: float) -> str:
-    """A number with the digits that a polynomial has."""
+    """A number in words, with :data:`DIGITS` digits."""
     return f"{value:.{DIGITS}g}".replace("-", "−")
 
 
@@ -197,11 +194,11 @@ def fitted(points: Points, gradients: Floats, degree: int, low: float, high: flo
     go on for ever: P′ is written in Bernstein's polynomials, the first and last of which alone are not 0 there.
 
     Args:
-        points: within ``low`` and ``high``.
-        gradients: ``(points, 2)``, what :func:`slopes` gives.
-        degree: of P.
-        low: where the range begins.
-        high: where it ends.
+        points: Points within ``low`` and ``high``.
+        gradients: ``(points, 2)``, from :func:`slopes`.
+        degree: Degree of P.
+        low: Lower end of the range.
+        high: Upper end of the range.
     """
     basis = _bernstein(degree - 1, low, high)
     by_rejected = np.vander(points.margins, degree, increasing=True) @ basis
@@ -221,7 +218,7 @@ def fitted(points: Points, gradients: Floats, degree: int, low: float, high: flo
 
 
 def clipping(gradients: Floats) -> Floats:
-    """How much of each gradient is left if it is clipped at their median size, ``(points,)``.
+    """The factor on each gradient that clips it at their median length, ``(points,)``.
 
     A network may have enormous gradients at some points, which would decide a fit alone. A training shortens what is
     long too: it clips its gradients, and Adam normalises them.
@@ -238,8 +235,8 @@ def _lengths(gradients: Floats) -> Floats:
 def _bernstein(degree: int, low: float, high: float) -> Floats:
     """Bernstein's polynomials of a degree on a range: a column each, of its coefficients from the constant upwards."""
     rise, fall = (Powers(ends) / (high - low) for ends in ([-low, 1.0], [high, -1.0]))
-    each = [math.comb(degree, at) * rise**at * fall ** (degree - at) for at in range(degree + 1)]
-    return np.stack([polynomial.coef for polynomial in each], axis=1)
+    basis = [math.comb(degree, at) * rise**at * fall ** (degree - at) for at in range(degree + 1)]
+    return np.stack([polynomial.coef for polynomial in basis], axis=1)
 
 
 def _rounded(value: float) -> float:
@@ -262,18 +259,18 @@ def _short(exact: Polynomial) -> Polynomial:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How near the polynomial's gradients are to the objective's.
+    """The distance of the polynomial's gradients from the objective's.
 
     In the first two, gradients of the objective that are longer than the median are shortened to it (see
     :func:`clipping`), and those of the polynomial in the same proportion.
 
     Attributes:
-        error: root mean square of the difference, relative to the root mean square of the objective's.
-        explained: the share of the gradients' variance that is not left over (R²). A loss that is linear
+        error: Root mean square of the difference, relative to the root mean square of the objective's.
+        explained: Share of the gradients' variance that the polynomial explains (R²). A loss that is linear
             in both log-probabilities, whose gradients are the same everywhere, explains none.
-        cosine: mean cosine of the angle between the two: what is left to a training that normalises sizes.
-        largest: the longest difference, of gradients as they are.
-        median: the median length of the objective's gradients.
+        cosine: Mean cosine of the angle between the two, which decides a training that normalises lengths.
+        largest: Length of the largest difference, of gradients that are not shortened.
+        median: Median length of the objective's gradients.
     """
 
     error: float
@@ -306,13 +303,13 @@ def accuracy(expected: Floats, got: Floats) -> Accuracy:
 
 @dataclass(frozen=True)
 class Distilled:
-    """What an objective comes to.
+    """The result of a fit.
 
     Attributes:
-        polynomial: it.
-        accuracy: of it.
-        errors: by degree, of those that were tried.
-        points: how many it was fitted to.
+        polynomial: Fitted polynomial.
+        accuracy: Accuracy of the polynomial.
+        errors: Errors of all degrees that were tried, by degree.
+        points: Number of points of the fit.
     """
 
     polynomial: Polynomial
@@ -322,7 +319,7 @@ class Distilled:
 
     @property
     def degree(self) -> int:
-        """Of the polynomial."""
+        """Degree of the polynomial."""
         return len(self.polynomial.coefficients)
 
 
@@ -332,13 +329,13 @@ def distilled(
     """The shortest polynomial that is about as near as the best one.
 
     Args:
-        objective: without a reference.
-        points: all that count.
-        degrees: to choose from, ascending.
-        progress: share of training at which the objective is looked at.
+        objective: Objective without a reference.
+        points: All points.
+        degrees: Degrees to choose from, ascending.
+        progress: Share of training that is done, at which the objective is differentiated.
 
     Raises:
-        RequestError: if the objective has no finite gradients there, or none at all.
+        RequestError: If the objective has no finite gradients there, or none at all.
     """
     low, high = points.central()
     inside = points.within(low, high)
@@ -348,9 +345,9 @@ def distilled(
         raise RequestError(f"its gradient is not finite at {wild} of {len(gradients)} pairs: mend it first")
     if not gradients.any():
         raise RequestError("its gradient is 0 at every pair: there is nothing to distil")
-    found = {degree: fitted(inside, gradients, degree, low, high) for degree in degrees}
-    judged = {degree: accuracy(gradients, each.slopes(inside)) for degree, each in found.items()}
-    errors = {degree: each.error for degree, each in judged.items()}
+    fits = {degree: fitted(inside, gradients, degree, low, high) for degree in degrees}
+    accuracies = {degree: accuracy(gradients, fit.slopes(inside)) for degree, fit in fits.items()}
+    errors = {degree: accuracies[degree].error for degree in degrees}
     enough = max(NEAR_ENOUGH * min(errors.values()), NEGLIGIBLE)
     chosen = next(degree for degree in degrees if errors[degree] <= enough)
-    return Distilled(found[chosen], judged[chosen], errors, len(gradients))
+    return Distilled(fits[chosen], accuracies[chosen], errors, len(gradients))

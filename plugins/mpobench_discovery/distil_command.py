@@ -1,4 +1,4 @@
-"""``mpobench discover distil``: a network in a few numbers."""
+"""``mpobench discover distil``: a polynomial in place of a network."""
 
 from __future__ import annotations
 
@@ -24,15 +24,13 @@ from mpobench.registry.build import Configured
 from mpobench.registry.fields import validated
 from mpobench.registry.objective_files import ObjectiveFileCard
 from mpobench.registry.registry import get_registry
+from mpobench_discovery import PAPER_SPAN
 
 if TYPE_CHECKING:
     from mpobench_discovery.distil import Distilled, Points
 
 POLYNOMIAL = "mpo-polynomial"
 """The registered objective whose numbers are fitted."""
-
-PAPER_SPAN = (-14.0, -8.0)
-"""Of log π(τ) in the paper's Figure 6, in nats per step: where an objective is looked at for lack of pairs."""
 
 
 def distil(
@@ -42,24 +40,25 @@ def distil(
         Path | None, typer.Option(help="Objective file to write, .json. Default: the new name, here.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the new objective. Default: the old one's and -distilled.")
+        str | None, typer.Option(help="Name of the new objective. Default: the old one's and -distilled.")
     ] = None,
     degree: Annotated[
         int | None,
         typer.Option(
-            min=1, max=5, help="Of the polynomial. Default: the least that is about as near as any."
+            min=1, max=5, help="Degree of the polynomial. Default: the lowest that is about as near as any."
         ),
     ] = None,
     env: Annotated[
         str | None,
-        typer.Option(help="Environment of the pairs. Default: what the file's provenance says, or tla."),
+        typer.Option(help="Environment of the pairs. Default: that of the file's provenance, or tla."),
     ] = None,
     corruption: Annotated[
-        str | None, typer.Option(help="Of their dataset. Default: what the provenance says, or base.")
+        str | None,
+        typer.Option(help="Corruption of their dataset. Default: that of the provenance, or base."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of their dataset.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of their dataset.")] = 0,
     scale: Annotated[
-        Scale | None, typer.Option(help="Of their dataset. Default: what the provenance says, or quick.")
+        Scale | None, typer.Option(help="Scale of their dataset. Default: that of the provenance, or quick.")
     ] = None,
     progress: Annotated[
         float | None,
@@ -94,19 +93,19 @@ def distil(
         _check_moment(source, progress)
     points, where = _points(training, source)
     with _blamed(source):
-        found = _distilled(source, points, degree, progress)
-    _save(output, name, training, source, found, {"points": where, "progress": progress})
-    print_table((source.text, "distilled"), _rows(found, where))
-    typer.echo(f"\n{found.polynomial.formula}\n{output}")
+        fit = _distilled(source, points, degree, progress)
+    _save(output, name, training, source, fit, {"points": where, "progress": progress})
+    print_table((source.text, "distilled"), _rows(fit, where))
+    typer.echo(f"\n{fit.polynomial.formula}\n{output}")
 
 
 def _training(
     objective: str, stated: dict[str, str | None], seed: int
 ) -> tuple[Training, Configured[Objective]]:
-    """Any training on the dataset: what is stated of it, what the objective file's provenance says, or the usual.
+    """A training on the dataset: as stated, or of the objective file's provenance, or of the general defaults.
 
     Raises:
-        RequestError: for an objective, environment or corruption that is unknown, or a file that is damaged.
+        RequestError: For an objective, environment or corruption that is unknown, or a file that is damaged.
     """
     registry = get_registry()
     built = registry.build("objective", objective)
@@ -131,10 +130,10 @@ def _slug(text: str) -> str:
 
 
 def _check_stages(source: Configured[Objective]) -> None:
-    """Refuses what a loss of one stage without a reference cannot stand for.
+    """Checks that the objective trains in one stage without a reference, as the polynomial does.
 
     Raises:
-        RequestError: saying why.
+        RequestError: Saying why.
     """
     if source.component.needs_reference:
         raise RequestError(
@@ -148,10 +147,10 @@ def _check_stages(source: Configured[Objective]) -> None:
 
 
 def _check_output(file: Path, name: str) -> None:
-    """Refuses before the work what could not be saved after it.
+    """Checks, before the work, that its result can be saved.
 
     Raises:
-        RequestError: if the file is there already, or file or name are not allowed.
+        RequestError: If the file is there already, or file or name are not allowed.
     """
     if file.suffix != ".json":
         raise RequestError(f"--output {file}: objective files end in .json")
@@ -164,10 +163,10 @@ def _check_output(file: Path, name: str) -> None:
 
 
 def _check_moment(source: Configured[Objective], progress: float | None) -> None:
-    """Refuses a loss that changes in the course of training, unless the moment is stated.
+    """Checks that the loss does not change in the course of training, unless the moment is stated.
 
     Raises:
-        RequestError: saying how to state it.
+        RequestError: Saying how to state it.
     """
     from mpobench_discovery.distil import changes, grid
 
@@ -177,7 +176,7 @@ def _check_moment(source: Configured[Objective], progress: float | None) -> None
 
 @contextmanager
 def _blamed(source: Configured[Objective]) -> Iterator[None]:
-    """Makes whatever goes wrong with an objective one line that names it."""
+    """Turns the failure of an objective into one line that names it."""
     try:
         yield
     except RequestError as error:
@@ -193,10 +192,10 @@ def _reduction(objective: Objective) -> str:
 
 
 def _points(training: Training, source: Configured[Objective]) -> tuple[Points, str]:
-    """Where to look at the objective, and what that is in words.
+    """The points at which the objective is fitted, and a description of them.
 
     Raises:
-        RequestError: if the loss reads sums, and the environment cannot tell them.
+        RequestError: If the loss reads sums, and the environment cannot tell them.
     """
     import numpy as np
 
@@ -228,13 +227,13 @@ def _save(
     name: str,
     training: Training,
     source: Configured[Objective],
-    found: Distilled,
+    fit: Distilled,
     circumstances: dict[str, str | float | None],
 ) -> None:
     """Writes the polynomial, and how it was made."""
     cell = training.cells[0]
     model = get_registry().resolve("objective", POLYNOMIAL)
-    fields = {**found.polynomial.fields, "reduction": _reduction(source.component)}
+    fields = {**fit.polynomial.fields, "reduction": _reduction(source.component)}
     polynomial = validated(model, fields, f"{source.text}, distilled", RequestError)
     assert isinstance(polynomial, Objective)
     card = source.registered.card if source.file is None else source.file.card
@@ -246,9 +245,9 @@ def _save(
         "seed": cell.seed,
         "scale": cell.scale,
         **{key: value for key, value in circumstances.items() if value is not None},
-        "degree": found.degree,
-        **{key: float(f"{value:.4g}") for key, value in asdict(found.accuracy).items()},
-        "increasing": found.polynomial.increasing,
+        "degree": fit.degree,
+        **{key: float(f"{value:.4g}") for key, value in asdict(fit.accuracy).items()},
+        "increasing": fit.polynomial.increasing,
         "versions": {"mpobench": __version__},
     }
     save_objective(
@@ -256,23 +255,23 @@ def _save(
         polynomial,
         POLYNOMIAL,
         name=name,
-        summary=f"{source.text:.60}, distilled: degree {found.degree}, gradient error {found.accuracy.error:.1%}",
+        summary=f"{source.text:.60}, distilled: degree {fit.degree}, gradient error {fit.accuracy.error:.1%}",
         citation=card.citation,
         origin=card.origin if isinstance(card, ObjectiveCard | ObjectiveFileCard) else "discovered",
         provenance=provenance,
     )
 
 
-def _rows(found: Distilled, where: str) -> list[tuple[str, str]]:
+def _rows(fit: Distilled, where: str) -> list[tuple[str, str]]:
     from mpobench_discovery.distil import stated
 
-    accuracy, polynomial = found.accuracy, found.polynomial
+    accuracy, polynomial = fit.accuracy, fit.polynomial
     return [
         ("fitted to", where),
-        ("margins d", f"{stated(polynomial.low)} to {stated(polynomial.high)} ({found.points} points)"),
-        ("degree", str(found.degree)),
+        ("margins d", f"{stated(polynomial.low)} to {stated(polynomial.high)} ({fit.points} points)"),
+        ("degree", str(fit.degree)),
         ("error of gradients", f"{accuracy.error:.2%} (root mean square)"),
-        ("  by degree", ", ".join(f"{degree}: {error:.2%}" for degree, error in found.errors.items())),
+        ("  by degree", ", ".join(f"{degree}: {error:.2%}" for degree, error in fit.errors.items())),
         ("explained (R²)", f"{accuracy.explained:.2%}"),
         ("cosine of directions", f"{accuracy.cosine:.4f}"),
         ("largest error", f"{accuracy.largest:.3g} (median gradient: {accuracy.median:.3g})"),

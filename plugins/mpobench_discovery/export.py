@@ -21,13 +21,14 @@ from mpobench.protocols import JsonObject
 from mpobench.registry.build import Configured
 from mpobench.registry.objective_files import ObjectiveFile, StoredTensors, read_objective_file
 from mpobench.registry.registry import Registry, get_registry
+from mpobench_discovery import PAPER_SPAN
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SPAN, POINTS = (-14.0, -8.0), 25
-"""Log-probabilities per step at which a package tests its losses: those of the Three-Legged Ant's data."""
+SPAN, POINTS = PAPER_SPAN, 25
+"""Range and number of the log-probabilities per step at which a package tests its losses."""
 
 FITNESS = {
     "fitness_before": "fitness of the start",
@@ -37,10 +38,10 @@ FITNESS = {
     "held_out_seeds": "seeds, none of them used by the search",
     "diverged": "trainings of the start and of the result that diverged, left out above",
 }
-"""What a search writes into the provenance of how good its result is, and how a README calls it."""
+"""Measurements in the provenance of a search's result, by their names in a README."""
 
 SHORT = 8
-"""How many entries a list may have to be shown without brackets."""
+"""Longest list that is shown without brackets."""
 
 _CARD, _TENSORS = "objective.json", "objective.safetensors"
 _DISTRIBUTION = re.compile(r"[A-Za-z]([A-Za-z0-9._-]{0,78}[A-Za-z0-9])?")
@@ -50,13 +51,13 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>|#])")
 
 @dataclass(frozen=True)
 class Package:
-    """What is exported, and under which names.
+    """A package to write, with its names.
 
     Attributes:
-        name: what pip calls the package.
-        folder: where it is written.
-        file: the objective file.
-        built: the objective.
+        name: Name of the distribution.
+        folder: Folder of the project.
+        file: Objective file.
+        built: Objective.
     """
 
     name: str
@@ -66,12 +67,12 @@ class Package:
 
     @property
     def module(self) -> str:
-        """What Python imports."""
+        """Name of the Python module."""
         return re.sub(r"[-.]+", "_", self.name).lower()
 
     @property
     def objective(self) -> str:
-        """What specs call the objective."""
+        """Name of the objective in specs."""
         return self.file.card.name
 
 
@@ -79,13 +80,13 @@ def export(path: Path, folder: Path | None = None, name: str | None = None) -> P
     """Writes a package that pip can install, with an objective file in it.
 
     Args:
-        path: of the objective file.
-        folder: to write, new or empty; None means one here that is called like the package.
-        name: of the package; None means ``mpobench-`` and the objective's name.
+        path: Path of the objective file.
+        folder: Folder to write, new or empty; None for one in the working folder with the package's name.
+        name: Name of the package; None for ``mpobench-`` and the objective's name.
 
     Raises:
-        ObjectiveFileError: if the objective file is missing, damaged, or named like another objective.
-        RequestError: if a name is not allowed or taken, or the folder is not empty or cannot be written.
+        ObjectiveFileError: If the objective file is missing, damaged, or named like another objective.
+        RequestError: If a name is not allowed or taken, or the folder is not empty or cannot be written.
     """
     if path.suffix != ".json":
         raise RequestError(f"{path} is no objective file: its name has to end in .json")
@@ -104,15 +105,15 @@ def _check_names(package: Package, registry: Registry) -> None:
     """Refuses names that are not allowed, or that others have; the same package may be installed.
 
     Raises:
-        RequestError: saying which, and who has it.
+        RequestError: Saying which, and who has it.
     """
     if not _DISTRIBUTION.fullmatch(package.name) or keyword.iskeyword(package.module):
         raise RequestError(
             f"{package.name!r} is no name for a package: choose a --package of letters, digits and '-', which begins "
             "with a letter"
         )
-    claims = [each for each in registry.cards("objective") if each.card.name == package.objective]
-    others = [each for each in claims if each.card.target.partition(":")[0] != package.module]
+    claims = [card for card in registry.cards("objective") if card.card.name == package.objective]
+    others = [claim for claim in claims if claim.card.target.partition(":")[0] != package.module]
     if others:
         raise RequestError(
             f"{package.file}: {others[0].source} has an objective named {package.objective!r} already: "
@@ -269,8 +270,8 @@ def _prefers_chosen(package: Package) -> bool:
     """Whether the loss never rises with log π(τ_w), and never falls with log π(τ_l), as tests of packages see it.
 
     Raises:
-        RequestError: if a loss is not finite.
-        PluginError: if it cannot be computed.
+        RequestError: If a loss is not finite.
+        PluginError: If it cannot be computed.
     """
     import numpy as np
 

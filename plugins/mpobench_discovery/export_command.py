@@ -14,7 +14,8 @@ def export(
         Path | None, typer.Option(help="Folder to write, new or empty. Default: the package's name, here.")
     ] = None,
     package: Annotated[
-        str | None, typer.Option(help="What pip calls it. Default: mpobench- and the objective's name.")
+        str | None,
+        typer.Option(help="Name of the distribution. Default: mpobench- and the objective's name."),
     ] = None,
 ) -> None:
     """Write a package that anyone can install, with the objective in it.

@@ -1,11 +1,11 @@
-"""The folder of a search: what was asked, a checkpoint per generation, the scores of the one that is under way.
+"""The folder of a search: its settings, a checkpoint per generation, scores of the running generation.
 
-search.json               what was asked, and the key of all that decides the outcome
+search.json               the settings of the search, and the key of everything that decides the outcome
 start.json                the objective at the beginning (an objective file)
 generations/0001.safetensors
                           after each generation: the mean (named as in an objective file), the strategy's whole
                           state, fitness and seeds of the members
-members.jsonl             the scores of the generation that is under way, one line each
+members.jsonl             the scores of the running generation, one line each
 objective.json            the result (an objective file)
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -32,13 +33,13 @@ from mpobench_discovery.members import Score
 from mpobench_discovery.settings import Search
 
 MEAN = "mean"
-"""What the names of the mean's tensors begin with: ``mean.<field>.<part>``."""
+"""Prefix of the names of the mean's tensors: ``mean.<field>.<part>``."""
 
 PER_MEMBER = ("fitness", "seeds", "evaluation_seeds")
 """Tensors of a checkpoint with one number for each member."""
 
 EXTENDABLE = {"generations"}
-"""What may change of a search that goes on: it may become longer."""
+"""Settings that may change when a search goes on: it may become longer."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,16 @@ class Generation:
     """A finished generation.
 
     Attributes:
-        number: from 1.
-        mean: of the search after it, as the objective has it.
-        state: of the strategy after it, as named arrays.
+        number: Number of the generation, from 1.
+        mean: Mean of the search after it, in the form of the objective's fields.
+        state: State of the strategy after it, as named arrays.
         fitness: ``(population,)``, NaN for members that diverged.
-        seeds: ``(population,)`` of training, which the two of an antithetic pair share.
+        seeds: ``(population,)`` seeds of training, which the two of an antithetic pair share.
         evaluation_seeds: ``(population,)``, likewise.
-        seconds: of wall time.
-        busy: seconds of a core in training and evaluation, over all members.
-        steps: of the environment, in evaluation.
-        workers: that it had throughout; 0 if that is unknown, or if it was stopped in between and went on.
+        seconds: Wall time.
+        busy: Seconds of a core in training and evaluation, over all members.
+        steps: Environment steps of the evaluation.
+        workers: Number of its workers; 0 if it was interrupted.
     """
 
     number: int
@@ -71,10 +72,10 @@ class Generation:
 
 
 class Folder:
-    """Where a search keeps what it has computed.
+    """The folder of a search.
 
     Args:
-        path: of the folder; made when it is claimed.
+        path: Path of the folder, which is made when a process holds it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,7 +86,7 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """Of the objective that is found here: the folder's, as far as it can be one."""
+        """Name of the resulting objective: the folder's, without characters that names do not allow."""
         name = re.sub(r"[^a-z0-9._]", "-", self.path.resolve().name.lower())
         return name[:50].strip("-._").removesuffix(".json") or "found"
 
@@ -94,7 +95,7 @@ class Folder:
         """Keeps other processes out of the folder.
 
         Raises:
-            RequestError: if one is in it.
+            RequestError: If one is in it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
@@ -118,16 +119,16 @@ class Folder:
         """Makes the folder this search's, or checks that it is.
 
         Args:
-            search: what is asked.
-            key: of everything that decides the outcome, but for what may be extended.
-            start: content key of the start.
+            search: Settings of the search.
+            key: Content key of everything that decides the outcome, except the settings in :data:`EXTENDABLE`.
+            start: Content key of the start.
 
         Raises:
-            RequestError: if it holds another search, more generations of this one, or something else.
+            RequestError: If it holds another search, more generations of this one, or something else.
         """
         asked = {"key": key, "start": start, "search": search.model_dump(mode="json")}
         if self.claimed:
-            before = self._read_search()
+            before = self._claim()
             if before["key"] != key:
                 raise RequestError(
                     f"{self.path} holds another search ({_difference(before, asked)}): choose another --output"
@@ -141,21 +142,36 @@ class Folder:
             raise RequestError(f"{self.path} is not empty, and holds no search: choose another --output")
         write_atomically(self._search, json.dumps(asked, indent=2) + "\n")
 
-    def _read_search(self) -> JsonObject:
+    def claimed_by(self) -> tuple[Search, str]:
+        """The search that the folder holds, and its key.
+
+        Raises:
+            RequestError: If the file that says so is damaged.
+        """
+        claim = self._claim()
         try:
-            said = json.loads(self._search.read_bytes())
-            if {"key", "start", "search"} <= said.keys():
-                return dict(said)
+            return Search(**claim["search"]), claim["key"]
+        except (ValidationError, TypeError) as error:
+            raise self._damaged_claim() from error
+
+    def _claim(self) -> JsonObject:
+        try:
+            claim = json.loads(self._search.read_bytes())
+            if {"key", "start", "search"} <= claim.keys():
+                return dict(claim)
         except (ValueError, AttributeError):
             pass
-        raise RequestError(f"{self._search} is damaged: choose another --output, or delete the folder")
+        raise self._damaged_claim()
+
+    def _damaged_claim(self) -> RequestError:
+        return RequestError(f"{self._search} is damaged: choose another --output, or delete the folder")
 
     def generations(self) -> int:
-        """How many are finished."""
-        found = 0
-        while self._file(found + 1).exists():
-            found += 1
-        return found
+        """Number of finished generations."""
+        count = 0
+        while self._file(count + 1).exists():
+            count += 1
+        return count
 
     def _file(self, generation: int) -> Path:
         return self._generations / f"{generation:04}.safetensors"
@@ -182,13 +198,13 @@ class Folder:
         """Reads a checkpoint.
 
         Args:
-            number: of the generation.
-            key: of the search.
-            like: numbers as the mean has them.
-            population: how many members there are.
+            number: Number of the generation.
+            key: Key of the search.
+            like: Arrays in the shapes of the mean.
+            population: Number of members.
 
         Raises:
-            RequestError: if it is damaged or another search's.
+            RequestError: If it is damaged or another search's.
         """
         file = self._file(number)
         try:
@@ -221,28 +237,28 @@ class Folder:
             raise self.damage(number) from error
 
     def damage(self, number: int) -> RequestError:
-        """What to say of a checkpoint that cannot be used."""
+        """The error of a checkpoint that cannot be used."""
         return RequestError(
             f"{self._file(number)} is damaged: delete it and those after it, and the search goes on from generation "
             f"{number - 1}"
         )
 
     def scores(self, generation: int) -> dict[int, Score]:
-        """Scores that the journal has of a generation, by member; a line that was cut short does not count."""
+        """Scores of a generation in the journal, by member; a line that was cut short does not count."""
         try:
             lines = self._journal.read_text().splitlines()
         except FileNotFoundError:
             return {}
-        found: dict[int, Score] = {}
+        scores: dict[int, Score] = {}
         for line in lines:
             try:
                 score = Score(**json.loads(line, parse_constant=float))
             except (ValueError, TypeError):
                 continue
             if score.generation == generation:
-                found[score.index] = score
-        write_atomically(self._journal, "".join(map(_line, found.values())))
-        return found
+                scores[score.index] = score
+        write_atomically(self._journal, "".join(map(_line, scores.values())))
+        return scores
 
     def note(self, score: Score) -> None:
         """Adds a score to the journal."""
@@ -254,14 +270,14 @@ def _line(score: Score) -> str:
     return json.dumps(vars(score)) + "\n"
 
 
-def _checked(found: np.ndarray, like: np.ndarray) -> np.ndarray:
-    if found.shape != like.shape or not np.isfinite(found).all():
-        raise ValueError(f"{found.shape} where {like.shape} finite numbers belong")
-    return found
+def _checked(array: np.ndarray, like: np.ndarray) -> np.ndarray:
+    if array.shape != like.shape or not np.isfinite(array).all():
+        raise ValueError(f"shape {array.shape}, not {like.shape}, or numbers that are not finite")
+    return array
 
 
 def _difference(before: JsonObject, asked: JsonObject) -> str:
-    """Which field tells two searches apart, in words."""
+    """The field in which two searches differ, in words."""
     for name, value in asked["search"].items():
         other = before["search"].get(name)
         if name not in (*EXTENDABLE, "start") and other != value:

@@ -1,4 +1,4 @@
-"""Which numbers of an objective a search changes, and what objective some numbers are."""
+"""The genome of a search: the arrays of an objective that it changes, and the way from arrays to an objective."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ Numbers: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Arrays by field and part of the objective, ``{"g_network": {"bias": (9, 14), ...}, ...}``; a pytree."""
 
 NETWORK = "_network"
-"""What the field of a learnable function is called, after the function."""
+"""Suffix of the fields of learnable functions, after the name of the function."""
 
 
 LARGEST = 80.0
-"""Of the logarithm of a coefficient: e⁸⁰ is a number in single precision."""
+"""Largest logarithm of a coefficient: e⁸⁰ is finite in single precision."""
 
 
 @dataclass(frozen=True)
 class Genome:
     """An objective some of whose networks are searched.
 
-    The numbers that a search draws and moves are free; :meth:`decoded` says what they mean. Arrays that make a function
-    increasing (parts in the class's ``non_negative``) enter as max(0, ·), so that a unit that has become useless can be
-    left so far below 0 that no member wakes it up. Of their single coefficients, those that are not 0 at the start are
-    searched as logarithms: how much there is of a term counts in factors, and a term that is gone for good would take
-    all others of its function with it.
+    The numbers that a search draws and moves are unconstrained; :meth:`decoded` gives the objective's. Arrays that make
+    a function increasing (parts in the class's ``non_negative``) enter as max(0, ·), so that a useless unit can be left
+    so far below 0 that no member activates it. Of their single coefficients, those that are not 0 at the start are
+    searched as logarithms: the size of a term counts in factors, and a term that is gone for good would take all others
+    of its function with it.
 
     Attributes:
-        family: name under which the objective's class is registered.
-        start: the objective at the beginning.
-        fields: of it that are learned, each of them ``Tensors``.
+        family: Name under which the objective's class is registered.
+        start: Objective at the beginning.
+        fields: Fields that are learned, each of them ``Tensors``.
     """
 
     family: str
@@ -46,8 +46,8 @@ class Genome:
     def encoded(self, sigma: float) -> Numbers:
         """The start as the mean of a search.
 
-        What is held at 0 begins one ``sigma`` below, and still counts as 0: from 0 itself, half of a population would
-        open each of some hundred units at once, which makes every member much worse than the start.
+        A number that is held at 0 begins one ``sigma`` below, and still counts as 0. From 0 itself, half of a
+        population would activate any of some hundred units, which makes every member much worse than the start.
         """
         import numpy as np
 
@@ -60,7 +60,7 @@ class Genome:
         return _mapped(free, {field: getattr(self.start, field) for field in self.fields})
 
     def decoded(self, numbers: Numbers) -> Numbers:
-        """What the objective has where a search has these numbers."""
+        """The arrays of the objective that a search's numbers stand for."""
         import numpy as np
 
         def meant(field: str, part: str, array: Any) -> Any:
@@ -95,19 +95,19 @@ def _mapped(change: Callable[[str, str, Any], Any], numbers: Numbers) -> Numbers
     }
 
 
-def genome(
+def find_genome(
     family: str | None, learn: tuple[str, ...], start: Path | None, defaults: Defaults | None = None
 ) -> Genome:
-    """What to search.
+    """The genome that a command line asks for.
 
     Args:
-        family: name of a registered objective with a ``start()``; None for that of the objective file.
-        learn: functions, ``phi`` for the field ``phi_network``; none means all that the start has as networks.
-        start: an objective file; without one the family's own start, where what is not learned has its closed form.
-        defaults: an environment's, below what the file says.
+        family: Name of a registered objective with a ``start()``; None for the family of the objective file.
+        learn: Functions to learn, ``phi`` for the field ``phi_network``; none means all networks of the start.
+        start: Objective file; without one, the family's own start, with closed forms of functions that are not learned.
+        defaults: Defaults of an environment, for fields that the file leaves out.
 
     Raises:
-        RequestError: for a family without functions to learn, a function that it does not have, or a start that is
+        RequestError: For a family without functions to learn, a function that it does not have, or a start that is
             no objective of the family.
     """
     family, objective = _family_start(family) if start is None else _file_start(family, start, defaults)
@@ -149,11 +149,11 @@ def _file_start(family: str | None, file: Path, defaults: Defaults | None) -> tu
 
 
 def _families() -> str:
-    """Classes that have a start, but for what is broken."""
-    registry, found = get_registry(), []
+    """Names of registered classes that have a start; broken ones are left out."""
+    registry, families = get_registry(), []
     for registered in registry.cards("objective"):
         with contextlib.suppress(RequestError):
             model = registry.resolve("objective", registered.card.name)
             if hasattr(model, "start") and registry.file(registered) is None:
-                found.append(registered.card.name)
-    return ", ".join(found)
+                families.append(registered.card.name)
+    return ", ".join(families)

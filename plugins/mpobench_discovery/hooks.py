@@ -1,4 +1,4 @@
-"""What this plugin offers."""
+"""The cards of this plugin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOUND = {"NOISY_01": "noisy:0.1", "NOISY_03": "noisy:0.3", "MIXED": "mixed"}
 
 @hookimpl
 def mpobench_objectives() -> Iterable[ObjectiveCard]:
-    """What searches with this plugin have found."""
+    """Results of searches with this plugin."""
     for constant, corruption in FOUND.items():
         yield ObjectiveCard(
             name=f"1s-mpo-{corruption.replace(':', '-')}",
@@ -25,9 +25,9 @@ def mpobench_objectives() -> Iterable[ObjectiveCard]:
 
 @hookimpl
 def mpobench_commands() -> Iterable[CommandCard]:
-    """The search, and what becomes of what it finds."""
+    """The search, and the simplification and publication of its result."""
     yield CommandCard(
         name="discover",
-        summary="Evolve an objective; simplify it; publish it as a plugin",
+        summary="Evolve an objective; draw, simplify and publish it",
         target="mpobench_discovery.commands:app",
     )

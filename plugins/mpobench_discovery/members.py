@@ -10,21 +10,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpobench import DivergedError, Env, Evaluator, GroupTraining, Trained, TrainingRequest, Workspace
+from mpobench.files.keys import content_key
 from mpobench.planning.cells import Training
 from mpobench_discovery.genome import Numbers, with_numbers
 
 
 @dataclass(frozen=True)
 class Member:
-    """What a worker needs to know of one member.
+    """One member of a generation. It pickles.
 
     Attributes:
-        generation: from 1; −n for the comparison of the start with the result of n generations.
-        index: within the generation.
-        training: of the start, whose objective is replaced: it has environment, dataset and evaluator.
-        numbers: of the learned fields, as the objective has them; None for the start itself.
-        training_seed: of the training.
-        evaluation_seed: of the score.
+        generation: Number of the generation, from 1; −n for the comparison of the start with the result of n
+            generations.
+        index: Place within the generation.
+        training: Training of the start; it names environment, dataset and evaluator.
+        numbers: Arrays of the learned fields, as the objective has them; None for the start itself.
+        training_seed: Seed of the training.
+        evaluation_seed: Seed of the score.
     """
 
     generation: int
@@ -34,17 +36,27 @@ class Member:
     training_seed: int
     evaluation_seed: int
 
+    @property
+    def request(self) -> TrainingRequest:
+        """The training of this member: the start's, with the member's objective, seed and a key of their own."""
+        start = self.training.request
+        objective = start.objective
+        if self.numbers is not None:
+            objective = with_numbers(objective, self.numbers)
+        key = content_key([start.key, objective.model_dump(mode="json"), self.training_seed])
+        return replace(start, objective=objective, seed=self.training_seed, key=key)
+
 
 @dataclass(frozen=True)
 class Score:
-    """What a member was worth, and what it cost.
+    """The fitness of a member, and its cost.
 
     Attributes:
-        generation: of the member.
-        index: of the member.
-        fitness: its evaluator's first metric, or its negative where less is better; NaN if the member diverged.
-        seconds: of one core, for training and evaluation.
-        steps: of the environment, alive, in its evaluation; 0 if nobody counts.
+        generation: Generation of the member.
+        index: Place of the member within it.
+        fitness: First metric of the evaluator, or its negative where less is better; NaN if the member diverged.
+        seconds: Seconds of one core, for training and evaluation.
+        steps: Environment steps of the evaluation; 0 if the evaluator does not count them.
     """
 
     generation: int
@@ -55,16 +67,15 @@ class Score:
 
 
 def scores(members: Sequence[Member], cache: Path) -> list[Score]:
-    """Trains members, several at once if there are several, and evaluates their policies.
+    """Trains members, in one program where the environment can, and evaluates their policies.
 
     Args:
-        members: of one training.
-        cache: the folder that runs share.
+        members: Members with the same training.
+        cache: Folder that runs share.
     """
     began = time.perf_counter()
     training, workspace = members[0].training, Workspace(cache)
-    requests = [_request(member, training.request) for member in members]
-    policies = _train(training.env, requests, workspace)
+    policies = train_members(training.env, [member.request for member in members], workspace)
     share = (time.perf_counter() - began) / len(members)
     return [
         _scored(member, training, trained, share, workspace)
@@ -72,29 +83,38 @@ def scores(members: Sequence[Member], cache: Path) -> list[Score]:
     ]
 
 
-def _request(member: Member, start: TrainingRequest) -> TrainingRequest:
-    request = replace(start, seed=member.training_seed)
-    if member.numbers is None:
-        return request
-    return replace(request, objective=with_numbers(request.objective, member.numbers))
+def train_members(
+    env: Env, requests: Sequence[TrainingRequest], workspace: Workspace
+) -> Sequence[Trained | None]:
+    """A policy for each request; None where training diverged.
 
-
-def _train(env: Env, requests: Sequence[TrainingRequest], workspace: Workspace) -> Sequence[Trained | None]:
-    """A policy for each request; None where training diverged."""
+    Raises:
+        Exception: Whatever a single training raises, but for :class:`~mpobench.DivergedError`.
+    """
     if len(requests) > 1 and isinstance(env, GroupTraining):
         group_keys = {env.group_key(request) for request in requests}
-        if len(group_keys) == 1 and group_keys != {""}:
-            # A group that fails, for want of memory say, may train one by one; other faults are met again there.
+        if len(group_keys) == 1 and "" not in group_keys:
+            # A group may fail where single trainings do not, for want of memory say; other faults are met again there.
             with contextlib.suppress(Exception):
+                for request in requests:
+                    _prepare(env, request, workspace)
                 return env.train_group(requests, workspace)
-    return [_train_alone(env, request, workspace) for request in requests]
+    return [_train(env, request, workspace) for request in requests]
 
 
-def _train_alone(env: Env, request: TrainingRequest, workspace: Workspace) -> Trained | None:
+def _train(env: Env, request: TrainingRequest, workspace: Workspace) -> Trained | None:
     try:
+        _prepare(env, request, workspace)
         return env.train(request, workspace)
     except DivergedError:
         return None
+
+
+def _prepare(env: Env, request: TrainingRequest, workspace: Workspace) -> None:
+    """Makes shared files that belong to a member's own seed, and those that diverged before and so are missing."""
+    for prerequisite in env.prerequisites(request):
+        if not (workspace.cache / prerequisite.path).exists():
+            env.prepare(prerequisite.payload, workspace)
 
 
 def _scored(
@@ -103,11 +123,11 @@ def _scored(
     """Evaluates a member's policy.
 
     Args:
-        member: whose.
-        training: with the evaluator.
-        trained: the policy, if its training did not diverge.
-        share: seconds that the training took of the member's worker.
-        workspace: for the evaluator.
+        member: Member.
+        training: Training with the evaluator.
+        trained: Trained policy; None if the training diverged.
+        share: Seconds that the training took of the member's worker.
+        workspace: Workspace of the evaluator.
     """
     began = time.perf_counter()
     planned = training.evaluators[0]
@@ -131,7 +151,7 @@ def _scored(
 
 
 def _fitness(evaluator: Evaluator, metrics: dict[str, float]) -> float:
-    """The first metric, turned so that more is better; NaN where there is none."""
+    """The first metric, with the sign that makes more better; NaN where there is none."""
     first = evaluator.metrics[0]
     value = metrics.get(first.name, math.nan)
     if not math.isfinite(value):

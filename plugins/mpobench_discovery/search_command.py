@@ -11,7 +11,7 @@ from mpobench.files.cache import cache_folder
 from mpobench.planning.overrides import overrides
 from mpobench.protocols import JsonObject, Scale
 from mpobench.registry.registry import get_registry
-from mpobench_discovery.genome import genome
+from mpobench_discovery.genome import Genome, find_genome
 from mpobench_discovery.settings import HasSearchDefaults, Search
 
 
@@ -39,22 +39,26 @@ def discover(
     scale: Annotated[
         str | None, typer.Option(help="smoke, quick or paper (Table 8). Default: quick.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the search. Default: 0.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the search. Default: 0.")] = None,
     population: Annotated[int | None, typer.Option(help="Members of a generation, an even number.")] = None,
     generations: Annotated[
-        int | None, typer.Option(help="How many; a finished search goes on when given more.")
+        int | None, typer.Option(help="Number of generations; a finished search goes on when given more.")
     ] = None,
-    sigma: Annotated[float | None, typer.Option(help="Spread of the population.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Adam's, on the mean.")] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="Standard deviation of the population around its mean.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of Adam, on the mean.")] = None,
     training: Annotated[
         list[str] | None,
         typer.Option(help="Override the training of the members: epochs=6. Repeatable."),
     ] = None,
     evaluator: Annotated[
-        str | None, typer.Option(help="Whose first metric is the fitness: sampled-return:32.")
+        str | None, typer.Option(help="Evaluator whose first metric is the fitness: sampled-return:32.")
     ] = None,
-    launcher: Annotated[str, typer.Option(help="Where members train.")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Members at once. Default: one a core.")] = None,
+    launcher: Annotated[str, typer.Option(help="Launcher of the workers.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of workers. Default: one per core.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Folder of the search. Default: discoveries/ENV-CORRUPTION-FAMILY-SCALE."),
@@ -64,7 +68,7 @@ def discover(
 
     A search takes some twenty minutes of two cores. The same command goes on where it stopped, and with more
     --generations where it ended. It leaves a folder with an objective file, which every command takes for an objective;
-    mpobench plot discovery FOLDER draws what happened.
+    mpobench discover plot FOLDER draws what happened.
 
     \b
     Examples:
@@ -89,10 +93,12 @@ def discover(
     }
     names = tuple(name.strip() for name in (learn or "").split(",") if name.strip())
     defaults = get_registry().build("env", env or "tla").component.objective_defaults
-    wanted = genome(family, names, start, defaults)
-    begin = None if start is None else str(start)
-    search = Search.of({**options, "family": wanted.family, "learn": names, "start": begin}, _env_defaults)
-    _run(search, wanted, output or search.folder, launcher, workers)
+    genome = find_genome(family, names, start, defaults)
+    start_file = None if start is None else str(start)
+    search = Search.of(
+        {**options, "family": genome.family, "learn": names, "start": start_file}, _env_defaults
+    )
+    _run(search, genome, output or search.folder, launcher, workers)
 
 
 def _env_defaults(env: str, scale: Scale) -> JsonObject:
@@ -100,27 +106,30 @@ def _env_defaults(env: str, scale: Scale) -> JsonObject:
     return component.search_defaults(scale) if isinstance(component, HasSearchDefaults) else {}
 
 
-def _run(search: Search, wanted: Any, output: Path, launcher: str, workers: int | None) -> None:
-    from mpobench_discovery import outcome
+def _run(search: Search, genome: Genome, output: Path, launcher: str, workers: int | None) -> None:
+    from mpobench_discovery.comparison import compare
+    from mpobench_discovery.cost import Cost
     from mpobench_discovery.folder import Folder
-    from mpobench_discovery.search import evolve, prepare
+    from mpobench_discovery.result import averaged, publish
+    from mpobench_discovery.search import evolve
+    from mpobench_discovery.search_plan import plan_search
 
     place = get_registry().build("launcher", launcher).component
     folder, cache = Folder(output), cache_folder()
     with folder.held():
-        plan = prepare(search, wanted, folder)
+        plan = plan_search(search, genome, folder)
         try:
             with place.open(workers, lambda *_: None) as opened:
                 generations = evolve(plan, folder, opened, cache)
-                numbers = outcome.averaged(generations, search.average)
-                comparison = outcome.compare(plan, numbers, folder, opened, cache)
+                numbers = averaged(generations, search.average)
+                comparison = compare(plan, numbers, folder, opened, cache)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"{folder.generations()} of {search.generations} generations are kept in {output}, and the scores "
                 "of the next one: the same command goes on from here"
             ) from None
-        cost = outcome.Cost.of(generations)
-        outcome.publish(plan, numbers, folder, comparison, cost)
+        cost = Cost.of(generations)
+        publish(plan, numbers, folder, comparison, cost)
     typer.echo(comparison)
     typer.echo(cost)
     typer.echo(folder.result)

@@ -1,4 +1,4 @@
-"""What a search is asked for: everything that decides its outcome, and nothing else.
+"""The settings of a search: everything that decides its outcome, and nothing else.
 
 Free of jax, so that a bad request is refused at once.
 """
@@ -20,8 +20,8 @@ SCALES: dict[Scale, JsonObject] = {
     "quick": {"population": 32, "generations": 16, "learning_rate": 0.03, "reach": 5.0, "datasets": 8},
     "paper": {"population": 256, "generations": 256, "reach": 1.0, "datasets": 1},
 }
-"""What each scale spends; an environment may have other values of its own (``Env.search_defaults``). ``paper`` is
-Table 8; the others have few generations, and so take larger steps with the coefficients."""
+"""Settings of each scale, below those of the environment (:class:`HasSearchDefaults`). ``paper`` is Table 8; the others
+have few generations, and so take larger steps with the coefficients."""
 
 
 @runtime_checkable
@@ -33,20 +33,20 @@ class HasSearchDefaults(Protocol):
 
 
 class Search(BaseModel):
-    """A search, complete: two of the same fields find the same objective.
+    """Complete settings of a search: two searches with the same fields find the same objective.
 
     Attributes:
-        population: members of a generation, in antithetic pairs.
-        sigma: standard deviation of their numbers around the mean, at the beginning.
-        sigma_decay: factor on it after each generation.
-        learning_rate: Adam's, on the mean.
-        reach: factor on spread and steps of the single coefficients. Each of them decides much, where an array has a
-            hundred numbers that a larger spread turns into steep and useless functions.
-        datasets: how many datasets (labels and flips drawn anew) the generations take turns with.
-        average: the result is the mean of the means of this last share of the generations, at least of one
+        population: Members of a generation, in antithetic pairs.
+        sigma: Standard deviation of their numbers around the mean, at the beginning.
+        sigma_decay: Factor on it after each generation.
+        learning_rate: Learning rate of Adam, on the mean.
+        reach: Factor on spread and steps of single coefficients. A coefficient has much effect alone, whereas a larger
+            spread turns an array of a hundred numbers into steep and useless functions.
+        datasets: Number of datasets (labels and flips drawn anew) that the generations take turns with.
+        average: Share of the generations, the last ones, whose means are averaged to the result; at least one is
             (Polyak & Juditsky, 1992: the average of a noisy search is nearer to the optimum than where it stands).
-        training: overrides of the environment's training configuration.
-        evaluator: whose first metric is the fitness; empty for the environment's own.
+        training: Overrides of the environment's training configuration.
+        evaluator: Evaluator whose first metric is the fitness; empty for the environment's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -58,22 +58,25 @@ class Search(BaseModel):
     start: str | None = Field(
         None, description="objective file to begin with; none means the family's own start"
     )
-    scale: Scale = Field("quick", description="how much work")
-    seed: int = Field(0, ge=0, le=400, description="of the search")
+    scale: Scale = Field("quick", description="amount of work")
+    seed: int = Field(0, ge=0, le=400, description="seed of the search")
     population: int = Field(ge=2, description="members of a generation")
-    generations: int = Field(ge=1, description="how many")
+    generations: int = Field(ge=1, description="number of generations")
     sigma: float = Field(0.03, gt=0, le=1, description="spread of the population")
     sigma_decay: float = Field(0.999, gt=0, le=1, description="factor on sigma after each generation")
-    learning_rate: float = Field(0.02, gt=0, le=1, description="Adam's, on the mean")
+    learning_rate: float = Field(0.02, gt=0, le=1, description="learning rate of Adam, on the mean")
     reach: float = Field(
-        1.0, gt=0, le=100, description="how much further single coefficients move than arrays of weights"
+        1.0,
+        gt=0,
+        le=100,
+        description="factor on the steps of single coefficients, compared with arrays of weights",
     )
     datasets: int = Field(ge=1, description="datasets that the generations take turns with")
     average: float = Field(
         0.2, ge=0, le=1, description="share of the generations that the result averages over"
     )
     training: JsonObject = Field({}, description="overrides of the environment's training configuration")
-    evaluator: str = Field("", description="whose first metric is the fitness")
+    evaluator: str = Field("", description="evaluator whose first metric is the fitness")
 
     @field_validator("population")
     @classmethod
@@ -87,11 +90,11 @@ class Search(BaseModel):
         """A search from plain values, None meaning the default.
 
         Args:
-            values: what the user said.
-            defaults: an environment's own values, from its spec and the scale.
+            values: Values that the user stated.
+            defaults: Function of an environment's spec and the scale that returns its own values.
 
         Raises:
-            RequestError: one line that names the field and what is allowed.
+            RequestError: One line that names the field and what is allowed.
         """
         given = {key: value for key, value in values.items() if value is not None}
         scale = given.get("scale", "quick")
@@ -103,7 +106,7 @@ class Search(BaseModel):
 
     @property
     def folder(self) -> Path:
-        """Where its files go unless the user says otherwise."""
+        """Default folder of the search."""
         spec = f"{self.env}-{self.corruption}-{self.family}-{self.scale}".lower()
         kept = "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in spec)
         return Path("discoveries") / kept

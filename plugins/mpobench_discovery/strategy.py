@@ -18,15 +18,15 @@ from mpobench_discovery.genome import Genome, Numbers
 from mpobench_discovery.settings import Search
 
 STATE = "state"
-"""What the names of the strategy's tensors begin with."""
+"""Prefix of the names of the strategy's tensors."""
 
 
 class Strategy:
-    """Draws a generation around the mean, and moves the mean by what its members were worth.
+    """Draws a generation around the mean, and moves the mean by the fitness of its members.
 
     Args:
-        search: its settings.
-        genome: whose numbers it moves.
+        search: Settings of the search.
+        genome: Genome whose numbers it moves.
     """
 
     def __init__(self, search: Search, genome: Genome) -> None:
@@ -63,10 +63,10 @@ class Strategy:
         """Moves the mean.
 
         Args:
-            state: that the members were drawn from.
-            generation: from 1.
-            members: as :meth:`ask` gave them.
-            fitness: ``(population,)``, NaN for what diverged: ranked below all others, by which alone the mean moves.
+            state: State that the members were drawn from.
+            generation: Number of the generation, from 1.
+            members: Members from :meth:`ask`.
+            fitness: ``(population,)``; NaN, of members that diverged, ranks lowest. Ranks alone move the mean.
 
         Returns:
             The next state, and its mean as the objective has it.
@@ -91,18 +91,18 @@ class Strategy:
         """A state from :meth:`pack`.
 
         Raises:
-            KeyError: if an array is missing.
-            ValueError: if one has another shape or type.
+            KeyError: If an array is missing.
+            ValueError: If one has another shape or type.
         """
         fresh = self.start()
         paths, structure = jax.tree_util.tree_flatten_with_path(fresh)
         leaves = []
         for path, leaf in paths:
             name = f"{STATE}{jax.tree_util.keystr(path)}"
-            found, expected = arrays[name], np.asarray(leaf)
-            if (found.shape, found.dtype) != (expected.shape, expected.dtype):
+            array, expected = arrays[name], np.asarray(leaf)
+            if (array.shape, array.dtype) != (expected.shape, expected.dtype):
                 raise ValueError(
-                    f"{name!r} is {found.dtype} {found.shape}, not {expected.dtype} {expected.shape}"
+                    f"{name!r} is {array.dtype} {array.shape}, not {expected.dtype} {expected.shape}"
                 )
-            leaves.append(jax.numpy.asarray(found))
+            leaves.append(jax.numpy.asarray(array))
         return jax.tree.unflatten(structure, leaves)

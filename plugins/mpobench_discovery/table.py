@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from rich.table import Table as Grid
 
 ROWS = 12
-"""Generations that the live table shows, the last ones."""
+"""Number of generations in the live table, the last ones."""
 
 
 class Table:
     """Shows generations on stderr while the context is open: live on a terminal, else a line each.
 
     Args:
-        generations: how many there will be.
-        done: how many there were before.
-        population: members of each.
+        generations: Number of generations of the whole search.
+        done: Number of generations that were finished before.
+        population: Members of a generation.
     """
 
     def __init__(self, generations: int, done: int, population: int) -> None:
@@ -53,7 +53,7 @@ class Table:
             self._display.stop()
 
     def scored(self, members: int, resumed: int = 0) -> None:
-        """Notes how many members of the running generation have their score, ``resumed`` of them from before."""
+        """Shows how many members of the running generation have their score, ``resumed`` of them from before."""
         self._scored = members
         self._resumed += resumed
         if self._live:
@@ -67,7 +67,7 @@ class Table:
             print(line, file=sys.stderr, flush=True)
 
     def finished(self, generation: int, fitness: NDArray[np.float64], seconds: float) -> None:
-        """Notes a generation."""
+        """Shows a finished generation."""
         self._done, self._scored = generation, 0
         row = (str(generation), *summary(fitness), duration(seconds))
         self._rows.append(row)
@@ -101,7 +101,7 @@ class Table:
 
 
 def summary(fitness: NDArray[np.float64]) -> tuple[str, str, str, str]:
-    """Best, mean and standard deviation of those that have a fitness, and how many diverged."""
+    """Best, mean and standard deviation of the finite fitness, and the number of members that diverged."""
     finite = fitness[np.isfinite(fitness)]
     diverged = str(len(fitness) - len(finite))
     if not len(finite):

@@ -1,7 +1,7 @@
 """From a recipe to a shipped agent: train with PPO, measure every checkpoint, keep the one nearest the level.
 
-The nearest few are measured again, in the episodes from which the card states its level: chosen among five, it is a
-little nearer there than elsewhere.
+The nearest few are measured again, in the episodes from which the card states its level. The best of five is a little
+nearer there than in other episodes.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ FINALISTS = 5
 
 
 def level(env: MujocoEnv, task: str, agent: policy.Policy, episodes: int) -> Level:
-    """An agent's mean return on a task, at the environment's own noise and leg penalty."""
+    """An agent's mean return on a task, at the environment's own noise and parameters."""
     settings = env.settings.task
-    simulated = physics.make(task, env.backend, settings.leg_penalty)
+    simulated = physics.make(task, env.backend, **settings.parameters_of(task))
     returns = np.concatenate(
         [
             rollouts.roll_out(
@@ -55,11 +55,11 @@ def train(
     """Trains an agent, or goes on with a training that was stopped.
 
     Args:
-        env: whose agent it is.
-        role: which of the two.
-        folder: for ``<role>.safetensors``, ``<role>.json`` and the checkpoints.
-        stop_after: environment steps after which to stop with a checkpoint, or None for the whole training.
-        say: told about progress, a line at a time.
+        env: Environment of the agent.
+        role: Role of the agent.
+        folder: Folder of ``<role>.safetensors``, ``<role>.json`` and the checkpoints.
+        stop_after: Environment steps after which to stop with a checkpoint; None for the whole training.
+        say: Function of a line about the progress.
 
     Returns:
         The agent's card, or None if the training stopped before its end.
@@ -80,7 +80,7 @@ def train(
 
     resume = (steps[-1], checkpoint.load(checkpoints / f"{steps[-1]:010d}.safetensors")) if steps else None
     ppo.train(
-        lambda leg_penalty: physics.make(recipe.task, env.backend, leg_penalty),
+        lambda parameters: physics.make(recipe.task, env.backend, **parameters),
         env.settings.task.action_std,
         env.settings.task.steps,
         recipe,
@@ -106,7 +106,7 @@ def _cut(recipe: Recipe, steps: int) -> Recipe:
 
 
 def _nearest(env: MujocoEnv, task: str, wanted: float, checkpoints: Path, say: Callable[[str], None]) -> int:
-    """Steps of the checkpoint whose level is nearest to what is wanted."""
+    """Steps of the checkpoint whose level is nearest to the wanted one."""
 
     def nearest_first(steps: Sequence[int], episodes: int) -> list[int]:
         distances = {}
@@ -117,8 +117,8 @@ def _nearest(env: MujocoEnv, task: str, wanted: float, checkpoints: Path, say: C
             distances[done] = abs(measured.mean - wanted)
         return sorted(steps, key=distances.__getitem__)
 
-    every = sorted(int(file.stem) for file in checkpoints.glob("*.safetensors"))
-    finalists = nearest_first(every, SCREENING_EPISODES)[:FINALISTS]
+    steps = sorted(int(file.stem) for file in checkpoints.glob("*.safetensors"))
+    finalists = nearest_first(steps, SCREENING_EPISODES)[:FINALISTS]
     return nearest_first(finalists, CARD_EPISODES)[0]
 
 
@@ -134,7 +134,7 @@ def write_agent(env: MujocoEnv, role: Role, params_file: Path, steps: int, folde
         recipe=recipe,
         backend=env.backend,
         action_std=task.action_std,
-        leg_penalty=task.leg_penalty,
+        parameters=task.parameters,
         levels=[level(env, name, agent, CARD_EPISODES) for name in env.settings.levels],
         command=f"mpobench agents train {env.name} {role} --backend {env.backend}",
         steps=steps,

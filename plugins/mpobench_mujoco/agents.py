@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -23,10 +24,10 @@ class Level(Settings):
     """A measured mean return.
 
     Attributes:
-        task: on which it was measured, at the environment's own action noise.
-        mean: return.
-        stderr: standard error of the mean.
-        episodes: how many were averaged.
+        task: Task of the rollouts, at the environment's own action noise.
+        mean: Mean return.
+        stderr: Standard error of the mean.
+        episodes: Number of episodes.
     """
 
     task: str
@@ -36,26 +37,26 @@ class Level(Settings):
 
 
 class AgentCard(Settings):
-    """Where an agent comes from and how good it is.
+    """Origin and level of an agent.
 
     Attributes:
         role: ``original`` or ``target``.
-        recipe: of its training: task, seed and PPO's settings.
-        backend: brax physics backend.
-        action_std: of its noise, in training and in every rollout.
-        leg_penalty: at which its levels were measured.
-        levels: its returns.
-        command: that trains it.
-        steps: environment steps until this checkpoint.
-        versions: of the libraries.
-        sha256: of the safetensors file.
+        recipe: Recipe of its training: task, seed and PPO's settings.
+        backend: Physics backend of brax.
+        action_std: Standard deviation of its action noise, in training and in every rollout.
+        parameters: Parameters of the environment's task when its levels were measured.
+        levels: Returns of the agent.
+        command: Command that trains it.
+        steps: Environment steps until this checkpoint.
+        versions: Versions of the libraries.
+        sha256: Digest of the safetensors file.
     """
 
     role: Role
     recipe: Recipe
     backend: str
     action_std: float
-    leg_penalty: float
+    parameters: Mapping[str, float]
     levels: list[Level]
     command: str
     steps: int
@@ -68,16 +69,16 @@ class AgentCard(Settings):
 
 
 TRAINED = Path("agents")
-"""Where ``mpobench agents train`` leaves agents, in the working folder."""
+"""Folder of agents that ``mpobench agents train`` makes, in the working folder."""
 
 
 def shipped(env: str, backend: str) -> Path:
-    """Where the package has the agents of an environment on a backend."""
+    """Folder of the package's agents of an environment on a backend."""
     return Path(str(resources.files("mpobench_mujoco"))) / "agents" / f"{env}-{backend}"
 
 
 def trained(env: str, backend: str) -> Path:
-    """Where the user's own agents of an environment on a backend are."""
+    """Folder of the user's own agents of an environment on a backend."""
     return TRAINED / f"{env}-{backend}"
 
 
@@ -86,7 +87,7 @@ def find(env: str, backend: str, role: Role) -> tuple[Path, AgentCard]:
     """An agent's weights and card: the shipped one, or else the user's own.
 
     Raises:
-        RequestError: if there is none for this backend, or its file is not the one the card describes.
+        RequestError: If there is none for this backend, or its file is not the one the card describes.
     """
     files = [folder(env, backend) / f"{role}.safetensors" for folder in (shipped, trained)]
     file = next((file for file in files if file.exists() and file.with_suffix(".json").exists()), None)

@@ -1,4 +1,4 @@
-"""``mpobench bench``: what this machine does, in one table."""
+"""``mpobench bench``: the speed of this machine, in one table."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 def bench(
     env: Annotated[str, typer.Option(help="Environment whose physics is measured.")] = "tla",
     backends: Annotated[str, typer.Option(help="Physics backends, separated by commas.")] = "spring",
-    batch: Annotated[int, typer.Option(min=1, help="Episodes that are rolled out at once.")] = 128,
+    batch: Annotated[int, typer.Option(min=1, help="Episodes of a batch.")] = 128,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes at once. Default: one a core.")
+        int | None, typer.Option(min=1, help="Number of worker processes. Default: one per core.")
     ] = None,
 ) -> None:
     """Measure training, rollouts and scaling over workers on this machine, on an otherwise idle one.

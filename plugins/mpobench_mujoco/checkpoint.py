@@ -1,4 +1,4 @@
-"""PPO's parameters on disk, so that a stopped training of an agent goes on: safetensors, never pickle."""
+"""Checkpoints of PPO's parameters, from which a stopped training goes on: safetensors, never pickle."""
 
 from __future__ import annotations
 

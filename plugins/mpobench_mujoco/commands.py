@@ -24,7 +24,7 @@ def mujoco_env(name: str, backend: str, lacking: str = "agents") -> MujocoEnv:
     """An environment of this plugin on a backend.
 
     Raises:
-        RequestError: if the name is unknown, or another plugin's: that has no ``lacking``.
+        RequestError: If the name is unknown, or belongs to another plugin, whose environments have no ``lacking``.
     """
     env = get_registry().build("env", f"{name}:backend={backend}").component
     if not isinstance(env, MujocoEnv):
@@ -46,9 +46,10 @@ def show(
         typer.echo(f"{role}  ({file})")
         for level in card.levels:
             typer.echo(f"  {level.task}: {level.mean:.0f} ± {level.stderr:.0f}, {level.episodes} episodes")
+        parameters = "".join(f", {name} {value}" for name, value in card.parameters.items())
         typer.echo(
             f"  PPO on {card.recipe.task}, {card.steps / 1e6:.1f} M steps, seed {card.recipe.seed}, "
-            f"action noise {card.action_std}, leg penalty {card.leg_penalty}"
+            f"action noise {card.action_std}{parameters}"
         )
         typer.echo(f"  {card.command}")
 
@@ -56,10 +57,10 @@ def show(
 @app.command()
 def train(
     env: Annotated[str, typer.Argument(help="Environment.")],
-    role: Annotated[Literal["original", "target"], typer.Argument(help="Which of its two agents.")],
+    role: Annotated[Literal["original", "target"], typer.Argument(help="Role of the agent.")],
     backend: Backend = "spring",
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many environment steps, with a checkpoint.")
+        int | None, typer.Option(min=1, help="Environment steps after which to stop with a checkpoint.")
     ] = None,
     output: Annotated[
         Path | None,

@@ -93,7 +93,7 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
             if request.objective.two_stage
             else {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
         )
-        if training.stride == 1:  # what it is unless a search asks for less
+        if training.stride == 1:  # the default; keys are older than the field
             unread = unread | {"stride"}
         return training.model_dump(exclude=unread)
 
@@ -149,7 +149,7 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         return content_key([blocks, normalised_by, hashlib.sha256(sources.tobytes()).hexdigest()])
 
     def program_key(self, request: TrainingRequest, epochs: int) -> str:
-        """Content key of what trainings in one program have in common."""
+        """Content key of the data and shapes that trainings in one program share."""
         training = self.training_settings(request)
         shape = training.model_dump(include={"pairs_per_update", "max_grad_norm", "stride"})
         return content_key([self.trajectories_key(request.dataset), epochs, shape])

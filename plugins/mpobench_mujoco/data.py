@@ -14,16 +14,15 @@ from mpobench import DatasetRequest, Workspace
 from mpobench.env_kit.pair_labels import Labels, draw_sources, label
 from mpobench.files import locks
 from mpobench_mujoco import agents, physics, policy, pool, rollouts, xla
+from mpobench_mujoco.configuration import Block, MujocoConfiguration
 from mpobench_mujoco.learner import Trajectories
+from mpobench_mujoco.settings import EvaluationSettings
 
 if TYPE_CHECKING:
     from brax.envs.base import PipelineEnv
 
-    from mpobench_mujoco.configuration import Block, MujocoConfiguration
-    from mpobench_mujoco.settings import EvaluationSettings
-
 DATA, EVALUATION = 0, 1
-"""Purposes of start states: no policy is scored from a state that its data began in."""
+"""Purposes of start states: no policy is scored from a start state of its training data."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,12 @@ class PreferenceData:
     """A labelled dataset, ready to train on.
 
     Attributes:
-        trajectories: on the device, observations normalised by the original agent's statistics; the first sides
+        trajectories: Trajectories on the device, observations normalised by the original agent's; the first sides
             of all pairs, then the second ones.
-        labels: who generated what, and what was preferred.
-        returns: ``(pairs, 2)`` true returns.
-        chosen: ``(pairs,)`` index of the preferred trajectory.
-        rejected: ``(pairs,)`` index of the other.
+        labels: Agent of each side, and preferred side of each pair.
+        returns: ``(pairs, 2)``, true returns.
+        chosen: ``(pairs,)``, index of the preferred trajectory.
+        rejected: ``(pairs,)``, index of the other trajectory.
     """
 
     trajectories: Trajectories
@@ -49,7 +48,7 @@ class PreferenceData:
 def brax_env(env: MujocoConfiguration) -> PipelineEnv:
     """The brax environment of a task."""
     task = env.settings.task
-    return physics.make(task.task, env.backend, task.leg_penalty)
+    return physics.make(task.task, env.backend, **task.parameters)
 
 
 def agent_policy(env: MujocoConfiguration, role: agents.Role) -> policy.Policy:
@@ -81,16 +80,16 @@ _last: dict[tuple[str, int, Path], tuple[Trajectories, NDArray[np.float64]]] = {
 def load_dataset(
     env: MujocoConfiguration, request: DatasetRequest, workspace: Workspace, stride: int = 1
 ) -> PreferenceData:
-    """A dataset, not to be changed.
+    """A dataset, which callers do not change.
 
     The last trajectories stay in memory, because trainings on one dataset follow each other; a dataset that only labels
     the same trajectories differently (of another seed, or another noise) finds them there, too.
 
     Args:
-        env: whose dataset.
-        request: which.
-        workspace: with the pool of rollouts.
-        stride: of every so many steps, one is there (see :class:`~mpobench_mujoco.settings.TrainingSettings`).
+        env: Configuration of the environment.
+        request: Dataset.
+        workspace: Place of the rollout pool.
+        stride: Every ``stride``-th step is read (see :class:`~mpobench_mujoco.settings.TrainingSettings`).
     """
     pairs = env.dataset_settings(request.scale).pairs
     sources = draw_sources(request.corruption, pairs, request.seed)

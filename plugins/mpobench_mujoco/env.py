@@ -75,7 +75,7 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
             training.sft_stage(self, payload, workspace)
 
     def prepare_group(self, payloads: Sequence[TrainingRequest], workspace: Workspace) -> None:
-        """Makes several SFT stages in one program."""
+        """Makes a group of SFT stages in one program."""
         from mpobench_mujoco import training
 
         training.sft_stages(self, payloads, workspace)
@@ -83,13 +83,13 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
     def train_group(
         self, requests: Sequence[TrainingRequest], workspace: Workspace
     ) -> Sequence[Trained | None]:
-        """Trains several policies in one program."""
+        """Trains a group of policies in one program."""
         from mpobench_mujoco import training
 
         return training.train_group(self, requests, workspace)
 
     def train(self, request: TrainingRequest, workspace: Workspace) -> Trained:
-        """Trains a policy from the original agent, one epoch a program call."""
+        """Trains a policy; an epoch is one call of a compiled program."""
         from mpobench_mujoco import training
 
         return training.train(self, request, workspace)
@@ -145,7 +145,7 @@ class Ant(MujocoEnv):
 
 
 class Hopper(MujocoEnv):
-    """Brax's Hopper: what has never moved must learn to hop from preferences alone (§I.3 of the paper)."""
+    """Brax's Hopper: a random policy must learn to hop from preferences alone (§I.3 of the paper)."""
 
     name: ClassVar[str] = "hopper"
     settings_file: ClassVar[str] = "hopper.toml"

@@ -1,11 +1,11 @@
-"""Epoch after epoch of one policy, or of several at once on the same trajectories."""
+"""Epoch after epoch of one policy, or of a group of policies on the same trajectories."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -13,21 +13,20 @@ import numpy as np
 
 from mpobench import Objective, Workspace
 from mpobench.files.keys import content_key
-from mpobench_mujoco import learner, policy, together, xla
+from mpobench_mujoco import learner, policy, xla
 from mpobench_mujoco.data import PreferenceData
-
-if TYPE_CHECKING:
-    from mpobench_mujoco.settings import TrainingSettings
+from mpobench_mujoco.group_epoch import run_group_epoch
+from mpobench_mujoco.settings import TrainingSettings
 
 Curves: TypeAlias = dict[str, list[Any]]
-"""What has been seen so far, by quantity, an entry an epoch."""
+"""Values by quantity, an entry per epoch."""
 
 Means: TypeAlias = dict[str, np.ndarray]
-"""What was seen in an epoch, by quantity, ``(trainees,)`` each."""
+"""Means over an epoch by quantity, ``(trainees,)`` each."""
 
 
 def no_curves() -> Curves:
-    """Before the first epoch."""
+    """Curves before the first epoch."""
     return {name: [] for name in ("stage", *learner.EpochCurves._fields)}
 
 
@@ -36,15 +35,15 @@ class Trainee:
     """A policy in training.
 
     Attributes:
-        objective: it follows.
-        dataset: it learns from.
-        seed: of the minibatch order.
-        weights: its own; they are given up to the program.
+        objective: Loss.
+        dataset: Training data.
+        seed: Seed of the minibatch order.
+        weights: Weights of the policy; the compiled program takes their memory over.
         reference: ``(n,)`` log π_ref of every trajectory; zeros where no reference is needed.
-        learning_rate: of Adam.
-        optimizer_state: Adam's; None to begin afresh.
-        curves: what has been seen so far.
-        diverged: how it left the finite numbers; empty if it has not.
+        learning_rate: Learning rate of Adam.
+        optimizer_state: State of Adam; None to begin afresh.
+        curves: Quantities of the past epochs.
+        diverged: Description of how the training left the finite numbers; empty if it has not.
     """
 
     objective: Objective
@@ -59,36 +58,38 @@ class Trainee:
 
     @property
     def pairs(self) -> learner.Pairs:
-        """On the device."""
+        """Pairs on the device."""
         return learner.Pairs(
             jnp.asarray(self.dataset.chosen), jnp.asarray(self.dataset.rejected), self.reference
         )
 
 
-class _Program(Protocol):
-    """What runs an epoch of all trainees."""
+class _Trainer(Protocol):
+    """A compiled program with the state of its trainees."""
 
     weights: policy.Weights
-    """Stacked where there are several."""
+    """Weights; stacked for a group."""
 
     def epoch(self, orders: list[np.ndarray], progress: np.ndarray) -> Means:
-        """Runs one."""
+        """Runs one epoch."""
 
     def finish(self) -> None:
         """Gives trainees their new weights and optimizer states."""
 
 
-class _Alone:
+class _SingleTrainer:
+    """One trainee in a program of its own: a third faster than as a group of one."""
+
     def __init__(self, trainee: Trainee, std: float, max_grad_norm: float) -> None:
         self._trainee, self._pairs = trainee, trainee.pairs
         self._program = learner.Program(trainee.objective.static, std, max_grad_norm)
         self._params = jax.tree.map(jnp.asarray, trainee.objective.params)
         self.weights = trainee.weights
-        self._state = _state(trainee, self._program)
+        self._state = _optimizer_state(trainee, self._program)
 
     def epoch(self, orders: list[np.ndarray], progress: np.ndarray) -> Means:
         trajectories = self._trainee.dataset.trajectories
-        with xla.first_call(_name(type(self._trainee.objective).__name__, trajectories, orders)):
+        with xla.first_call(_program_name(type(self._trainee.objective).__name__, trajectories, orders)):
             self.weights, self._state, means = learner.run_epoch(
                 self._program,
                 self._params,
@@ -106,28 +107,29 @@ class _Alone:
         self._trainee.weights, self._trainee.optimizer_state = self.weights, self._state
 
 
-class _Together:
-    """Of trainees with one static part after another, see :func:`_by_static`."""
+class _GroupTrainer:
+    """A group in one program. Trainees of one objective follow each other, see :func:`_by_objective`."""
 
     def __init__(self, trainees: Sequence[Trainee], std: float, max_grad_norm: float) -> None:
         self._trainees = trainees
-        groups = [list(group) for _, group in itertools.groupby(trainees, lambda each: each.objective.static)]
+        parts = [list(part) for _, part in itertools.groupby(trainees, lambda each: each.objective.static)]
         self._programs = tuple(
-            (learner.Program(group[0].objective.static, std, max_grad_norm), len(group)) for group in groups
+            (learner.Program(part[0].objective.static, std, max_grad_norm), len(part)) for part in parts
         )
-        self._kind = f"together-{content_key([[repr(program), count] for program, count in self._programs])}"
+        self._kind = f"group-{content_key([[repr(program), count] for program, count in self._programs])}"
         self._params = tuple(
-            _stack([jax.tree.map(jnp.asarray, each.objective.params) for each in group]) for group in groups
+            _stack([jax.tree.map(jnp.asarray, trainee.objective.params) for trainee in part])
+            for part in parts
         )
-        self.weights = _stack([each.weights for each in trainees])
-        self._states = _stack([_state(each, self._programs[0][0]) for each in trainees])
-        self._pairs = _stack([each.pairs for each in trainees])
-        self._rates = jnp.asarray([each.learning_rate for each in trainees], jnp.float32)
+        self.weights = _stack([trainee.weights for trainee in trainees])
+        self._states = _stack([_optimizer_state(trainee, self._programs[0][0]) for trainee in trainees])
+        self._pairs = _stack([trainee.pairs for trainee in trainees])
+        self._rates = jnp.asarray([trainee.learning_rate for trainee in trainees], jnp.float32)
 
     def epoch(self, orders: list[np.ndarray], progress: np.ndarray) -> Means:
         trajectories = self._trainees[0].dataset.trajectories
-        with xla.first_call(_name(self._kind, trajectories, orders)):
-            self.weights, self._states, means = together.run_epoch(
+        with xla.first_call(_program_name(self._kind, trajectories, orders)):
+            self.weights, self._states, means = run_group_epoch(
                 self._programs,
                 self._params,
                 self.weights,
@@ -146,15 +148,15 @@ class _Together:
             trainee.optimizer_state = jax.tree.map(lambda value, index=index: value[index], self._states)
 
 
-def _by_static(trainees: Sequence[Trainee]) -> list[Trainee]:
-    """Those whose objectives share a program follow each other."""
-    groups: dict[Objective, list[Trainee]] = {}
+def _by_objective(trainees: Sequence[Trainee]) -> list[Trainee]:
+    """The same trainees; those whose objectives share a compiled part follow each other."""
+    parts: dict[Objective, list[Trainee]] = {}
     for trainee in trainees:
-        groups.setdefault(trainee.objective.static, []).append(trainee)
-    return [trainee for group in groups.values() for trainee in group]
+        parts.setdefault(trainee.objective.static, []).append(trainee)
+    return [trainee for part in parts.values() for trainee in part]
 
 
-def _state(trainee: Trainee, program: learner.Program) -> Any:
+def _optimizer_state(trainee: Trainee, program: learner.Program) -> Any:
     kept = trainee.optimizer_state
     return program.optimizer.init(trainee.weights) if kept is None else kept
 
@@ -163,7 +165,7 @@ def _stack(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
-def _name(kind: str, trajectories: learner.Trajectories, orders: list[np.ndarray]) -> str:
+def _program_name(kind: str, trajectories: learner.Trajectories, orders: list[np.ndarray]) -> str:
     shape = "x".join(map(str, trajectories.observations.shape))
     return f"{kind}-{shape}-{orders[0].shape[1]}"
 
@@ -177,50 +179,50 @@ def run_stage(
     workspace: Workspace,
     phase: str,
 ) -> None:
-    """Runs some epochs; trainees have what came of them.
+    """Runs the epochs of a stage; trainees then hold their new weights, optimizer states and curves.
 
     Args:
-        stage: for the curves: ``sft`` or ``po``.
-        trainees: one; or several, all on the same trajectories.
-        training: pairs an update, and the clip.
-        std: the environment's action noise.
-        epochs: how many.
-        workspace: for progress.
-        phase: under which that is reported.
+        stage: Name in the curves: ``sft`` or ``po``.
+        trainees: One trainee, or a group on the same trajectories.
+        training: Settings, of which pairs per update and the clip are read.
+        std: The environment's action noise.
+        epochs: Number of epochs.
+        workspace: Workspace, for progress reports.
+        phase: Phase of the progress reports.
     """
-    trainees = _by_static(trainees)
-    program: _Program = (
-        _Alone(trainees[0], std, training.max_grad_norm)
+    trainees = _by_objective(trainees)
+    trainer: _Trainer = (
+        _SingleTrainer(trainees[0], std, training.max_grad_norm)
         if len(trainees) == 1
-        else _Together(trainees, std, training.max_grad_norm)
+        else _GroupTrainer(trainees, std, training.max_grad_norm)
     )
     pairs = len(trainees[0].dataset.chosen)
     updates = pairs // training.pairs_per_update
     progress = np.linspace(0.0, 1.0, epochs * updates, dtype=np.float32).reshape(epochs, updates)
-    begun = [len(each.curves["stage"]) for each in trainees]
+    past_epochs = [len(trainee.curves["stage"]) for trainee in trainees]
     for epoch in range(epochs):
         orders = [
-            learner.epoch_order(each.seed, done + epoch, pairs, training.pairs_per_update)
-            for each, done in zip(trainees, begun, strict=True)
+            learner.epoch_order(trainee.seed, past + epoch, pairs, training.pairs_per_update)
+            for trainee, past in zip(trainees, past_epochs, strict=True)
         ]
-        means = program.epoch(orders, progress[epoch])
-        finite = _finite(means["loss"], program.weights)
+        means = trainer.epoch(orders, progress[epoch])
+        finite = _finite(means["loss"], trainer.weights)
         for index, trainee in enumerate(trainees):
             if not trainee.diverged:
                 _record(trainee, stage, epoch, means, index, bool(finite[index]))
         workspace.report(phase, (epoch + 1) / epochs)
         if all(trainee.diverged for trainee in trainees):
             break
-    program.finish()
+    trainer.finish()
 
 
 def _finite(losses: np.ndarray, weights: policy.Weights) -> np.ndarray:
-    """Whose loss and weights are finite, ``(trainees,)``."""
+    """``(trainees,)``: whether loss and weights of each are finite."""
     count = len(losses)
-    found: np.ndarray = np.isfinite(losses)
+    finite: np.ndarray = np.isfinite(losses)
     for value in weights.values():
-        found &= np.isfinite(np.asarray(value)).reshape(count, -1).all(axis=1)
-    return found
+        finite &= np.isfinite(np.asarray(value)).reshape(count, -1).all(axis=1)
+    return finite
 
 
 def _record(trainee: Trainee, stage: str, epoch: int, means: Means, index: int, finite: bool) -> None:

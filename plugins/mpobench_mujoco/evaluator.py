@@ -1,19 +1,16 @@
-"""The true return of a trained policy: what no language-model benchmark can measure."""
+"""The true return of a trained policy."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from mpobench import Evaluator, Metric, Workspace
-from mpobench.protocols import NORMALISED_SCORE
+from mpobench.protocols import NORMALISED_SCORE, JsonObject, Scale
 from mpobench_mujoco import agents
 from mpobench_mujoco.env import MujocoEnv
 from mpobench_mujoco.settings import EvaluationSettings
-
-if TYPE_CHECKING:
-    from mpobench.protocols import JsonObject, Scale
 
 
 class Return(Evaluator):
@@ -59,7 +56,7 @@ class Return(Evaluator):
 
 
 class SampledReturn(Return):
-    """The same of as many episodes as one asks for: a few, to be told apart by thousands of policies in a search."""
+    """The return of a given number of episodes: few are enough for the thousands of policies of a search."""
 
     episodes: int = Field(32, ge=1, description="episodes to roll out")
 

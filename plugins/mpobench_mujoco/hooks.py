@@ -1,4 +1,4 @@
-"""What this plugin offers."""
+"""The cards of this plugin."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def mpobench_envs() -> Iterable[EnvCard]:
 
 @hookimpl
 def mpobench_evaluators() -> Iterable[EvaluatorCard]:
-    """The true return."""
+    """Evaluators by true return."""
     yield EvaluatorCard(
         name="return",
         summary="Mean true return of stochastic rollouts, and the normalised score",

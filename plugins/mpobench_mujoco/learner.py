@@ -26,7 +26,7 @@ class Trajectories(NamedTuple):
     Attributes:
         observations: ``(n, obs, steps)``, normalised.
         actions: ``(n, actions, steps)``.
-        lengths: ``(n,)``.
+        lengths: ``(n,)``, in steps.
     """
 
     observations: jax.Array
@@ -38,9 +38,9 @@ class Pairs(NamedTuple):
     """The labelled pairs: indices into the trajectories, and reference log-probabilities.
 
     Attributes:
-        chosen: ``(pairs,)`` index.
-        rejected: ``(pairs,)`` index.
-        reference: ``(n,)`` log π_ref(τ) of every trajectory, nats; zeros where no reference is needed.
+        chosen: ``(pairs,)``, index of the chosen trajectory.
+        rejected: ``(pairs,)``, index of the rejected trajectory.
+        reference: ``(n,)``, log π_ref(τ) of every trajectory, nats; zeros where no reference is needed.
     """
 
     chosen: jax.Array
@@ -69,12 +69,12 @@ class Cloning(Objective):
 
 @dataclass(frozen=True)
 class Program:
-    """What is compiled: an objective's static part, and the shape of an update.
+    """The constants of a compiled program: an objective's static part, and the shape of an update.
 
     Attributes:
-        objective: its discrete fields decide the program, its params are put in at run time.
-        std: the environment's action noise.
-        max_grad_norm: see :class:`~mpobench_mujoco.settings.TrainingSettings`.
+        objective: Static part of the objective; its params are arguments of the program.
+        std: The environment's action noise.
+        max_grad_norm: Gradient clip, see :class:`~mpobench_mujoco.settings.TrainingSettings`.
     """
 
     objective: Objective
@@ -98,15 +98,15 @@ class Program:
 def total_logps(weights: Weights, trajectories: Trajectories, members: jax.Array, std: float) -> jax.Array:
     """Log π(τ) of some trajectories, ``(k,)`` nats.
 
-    Differentiated one trajectory at a time: what a loss needs is the gradient of each total, weighted later, so that
-    a trajectory's forward and backward pass follow each other while its activations (1.5 MB for a thousand steps)
+    Differentiated one trajectory at a time: a loss needs the gradient of each total, which is weighted later. So a
+    trajectory's forward and backward pass follow each other while its activations (1.5 MB for a thousand steps)
     are still in a core's second-level cache.
 
     Args:
-        weights: of the policy.
-        trajectories: all of a dataset's.
-        members: ``(k,)`` indices of those wanted; they are read where they lie, not gathered first.
-        std: the environment's action noise.
+        weights: Weights of the policy.
+        trajectories: All trajectories of a dataset.
+        members: ``(k,)``, indices of the trajectories to read; they are read where they lie, not gathered first.
+        std: The environment's action noise.
     """
     totals: jax.Array = jax.lax.map(lambda member: _total_logp(weights, trajectories, member, std), members)
     return totals
@@ -129,7 +129,7 @@ def _totals_and_gradients(
 
 
 def _weighted(std: float, gradients: Weights, cotangent: jax.Array) -> tuple[Weights, None, None]:
-    return jax.tree.map(lambda each: jnp.tensordot(cotangent, each, 1), gradients), None, None
+    return jax.tree.map(lambda gradient: jnp.tensordot(cotangent, gradient, 1), gradients), None, None
 
 
 total_logps.defvjp(_totals_and_gradients, _weighted)
@@ -149,13 +149,13 @@ def mean_loss(
     """The mean loss of a minibatch, and the quantities to watch.
 
     Args:
-        objective: with its params in place.
-        logps: of the chosen trajectories, then of the rejected ones, ``(2 pairs,)`` each.
-        reference: ``(2 pairs,)`` log π_ref of the same.
-        progress: share of training done.
+        objective: Objective with its params in place.
+        logps: ``(2 pairs,)`` each, of the chosen trajectories, then of the rejected ones.
+        reference: ``(2 pairs,)``, log π_ref of the same trajectories.
+        progress: Share of training done.
 
     Raises:
-        ValueError: if the objective's losses have another shape than ``(pairs,)``.
+        ValueError: If the objective's losses have another shape than ``(pairs,)``.
     """
     pairs = logps.total.shape[0] // 2
 
@@ -202,15 +202,15 @@ def run_epoch(
     """One epoch: a scan over minibatches.
 
     Args:
-        program: the compiled part.
-        params: the objective's numbers and weights.
-        weights: of the policy.
-        optimizer_state: Adam's.
-        trajectories: the dataset's.
-        pairs: the dataset's.
-        order: ``(updates, pairs per update)`` indices of pairs.
+        program: Constants of the compiled program.
+        params: Numbers and weights of the objective.
+        weights: Weights of the policy.
+        optimizer_state: State of Adam.
+        trajectories: Trajectories of the dataset.
+        pairs: Pairs of the dataset.
+        order: ``(updates, pairs per update)``, indices of pairs.
         progress: ``(updates,)``, share of training done at each update.
-        learning_rate: scalar.
+        learning_rate: Scalar.
 
     Returns:
         New weights, new optimizer state, means over the epoch.
@@ -223,10 +223,10 @@ def run_epoch(
         return mean_loss(objective, logps, pairs.reference[members], progress)
 
     def update(
-        carry: tuple[Weights, Any], this: tuple[jax.Array, jax.Array]
+        carry: tuple[Weights, Any], step: tuple[jax.Array, jax.Array]
     ) -> tuple[tuple[Weights, Any], EpochCurves]:
         weights, optimizer_state = carry
-        rows, progress = this
+        rows, progress = step
         gradient, curves = jax.grad(loss, has_aux=True)(weights, rows, progress)
         return program.descend(weights, optimizer_state, gradient, learning_rate), curves
 

@@ -30,8 +30,8 @@ class ThreeLeggedAnt(Ant):
     """Brax's Ant, which loses ``leg_penalty`` · (a_hip² + a_ankle²) a step for using its fourth leg.
 
     Args:
-        leg_penalty: coefficient of the penalty, in reward per squared action.
-        backend: brax physics backend.
+        leg_penalty: Coefficient of the penalty, in reward per squared action.
+        backend: Physics backend of brax.
     """
 
     def __init__(self, leg_penalty: float, backend: str) -> None:
@@ -45,24 +45,27 @@ class ThreeLeggedAnt(Ant):
         return state.replace(reward=state.reward - self._leg_penalty * effort)
 
 
+OWN_TASKS: dict[str, Callable[..., PipelineEnv]] = {"tla": ThreeLeggedAnt}
+"""Tasks that brax lacks, by name: functions of ``backend`` and of the task's parameters."""
+
+
 @functools.cache
-def make(task: str, backend: str, leg_penalty: float) -> PipelineEnv:
+def make(task: str, backend: str, **parameters: float) -> PipelineEnv:
     """The brax environment of a task.
 
     Args:
-        task: ``tla``, or brax's name of it: ``ant``, ``hopper``, ``halfcheetah``.
+        task: Name in :data:`OWN_TASKS`, or in brax: ``ant``, ``hopper``, ``halfcheetah``.
         backend: ``spring``, ``generalized``, ``positional`` or ``mjx``.
-        leg_penalty: the Three-Legged Ant's coefficient; other tasks ignore it.
+        parameters: Parameters of the task, such as the Three-Legged Ant's ``leg_penalty``.
     """
+    build = OWN_TASKS.get(task) or functools.partial(get_environment, task)
     with _hushed():
-        if task == "tla":
-            return ThreeLeggedAnt(leg_penalty, backend)
-        return get_environment(task, backend=backend)
+        return build(backend=backend, **parameters)
 
 
 @contextlib.contextmanager
 def _hushed() -> Iterator[None]:
-    """Brax announces at every load that MJX is its successor, and MuJoCo deplores old XML, in a file that it leaves."""
+    """Silences brax, which announces MJX at every load, and MuJoCo, which warns of old XML in a log file."""
     before = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(lambda _: None)
     try:
@@ -79,12 +82,12 @@ hands to a library one by one: there it is faster."""
 
 
 def batch_axis(env: PipelineEnv) -> int:
-    """Where many environments lie side by side in the arrays of a state: in the last axis, or the first."""
+    """The axis of the batch in the arrays of a state of many environments: the last, or the first."""
     return -1 if env.backend in IN_LANES else 0
 
 
 def step_all(env: PipelineEnv) -> Callable[[State, jax.Array], State]:
-    """One control step of many environments, of states and actions with their batch in :func:`batch_axis`."""
+    """A function that steps many environments once; states and actions have their batch in :func:`batch_axis`."""
     if batch_axis(env) == -1:
         return in_lanes(env.step)
     batched: Callable[[State, jax.Array], State] = jax.vmap(env.step)

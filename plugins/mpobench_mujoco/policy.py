@@ -26,7 +26,7 @@ CELL_WIDTH = 1 / math.e
 margin, and keeps π below 1 so that odds exist."""
 
 Weights: TypeAlias = dict[str, jax.Array]
-"""What training changes: ``w1 (64, obs)``, ``b1 (64, 1)``, ``w2``, ``b2``, ``w3 (actions, 64)``, ``b3``."""
+"""Trainable arrays: ``w1 (64, obs)``, ``b1 (64, 1)``, ``w2``, ``b2``, ``w3 (actions, 64)``, ``b3``."""
 
 Policy: TypeAlias = dict[str, np.ndarray]
 """Weights plus the frozen observation statistics ``obs_mean`` and ``obs_std``, each ``(obs,)``."""
@@ -35,12 +35,12 @@ STATISTICS = ("obs_mean", "obs_std")
 
 
 def weights_of(policy: Policy) -> Weights:
-    """The trainable part of a policy, on the device."""
+    """The trainable arrays of a policy, on the device."""
     return {name: jnp.asarray(value) for name, value in policy.items() if name not in STATISTICS}
 
 
 def with_weights(policy: Policy, weights: Weights) -> Policy:
-    """The policy with new weights and its own observation statistics."""
+    """The policy with new weights; its observation statistics stay."""
     return {name: policy[name] for name in STATISTICS} | {
         name: np.asarray(value) for name, value in weights.items()
     }
@@ -66,7 +66,7 @@ def mean_action(weights: Weights, observations: jax.Array) -> jax.Array:
     """The mean action, in (−1, 1).
 
     Args:
-        weights: of the policy.
+        weights: Weights of the policy.
         observations: ``(obs, steps)``, normalised.
 
     Returns:
@@ -81,10 +81,10 @@ def step_logps(weights: Weights, observations: jax.Array, actions: jax.Array, st
     """Log π(a|s) of single steps, in nats.
 
     Args:
-        weights: of the policy.
+        weights: Weights of the policy.
         observations: ``(obs, steps)``, normalised.
         actions: ``(actions, steps)``, as sampled (not clipped).
-        std: the environment's action noise.
+        std: The environment's action noise.
 
     Returns:
         ``(steps,)``.

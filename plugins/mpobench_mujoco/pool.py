@@ -16,7 +16,7 @@ from mpobench_mujoco.rollouts import Rollouts
 
 
 def write_block(folder: Path, rollouts: Rollouts) -> None:
-    """Writes a block; it appears at once, whole, or not at all."""
+    """Writes a block; it appears whole, or not at all."""
     with folder_atomically(folder) as temporary:
         for field in fields(Rollouts):
             np.save(temporary / f"{field.name}.npy", getattr(rollouts, field.name), allow_pickle=False)

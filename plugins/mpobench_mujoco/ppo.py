@@ -7,7 +7,7 @@ densities exceed 1 and gaits break at the smallest change, so it is fixed to the
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -89,7 +89,7 @@ class _Batch(Wrapper):
 
 
 def _batch(env: PipelineEnv, episode_length: int, action_repeat: int, randomization_fn: None) -> Wrapper:
-    """What brax's ``training.wrap`` makes, with our batch."""
+    """Brax's ``training.wrap`` with our batch."""
     return AutoResetWrapper(EpisodeWrapper(_Batch(env), episode_length, action_repeat))
 
 
@@ -109,7 +109,7 @@ def to_policy(params: Params) -> Policy:
 
 
 def train(
-    make_env: Callable[[float], PipelineEnv],
+    make_env: Callable[[Mapping[str, float]], PipelineEnv],
     std: float,
     episode_steps: int,
     recipe: Recipe,
@@ -119,13 +119,13 @@ def train(
     """Trains an agent.
 
     Args:
-        make_env: the brax environment of a leg penalty.
-        std: of the action noise.
-        episode_steps: episode length.
-        recipe: PPO's settings.
-        resume: (environment steps, parameters) of the last checkpoint of an earlier call. The steps that are left
+        make_env: Function that makes the brax environment with a phase's parameters of the task.
+        std: Standard deviation of the action noise.
+        episode_steps: Episode length.
+        recipe: Settings of PPO.
+        resume: (Environment steps, parameters) of the last checkpoint of an earlier call. The steps that are left
             are those of an uninterrupted training, its random numbers and Adam's moments are not.
-        on_checkpoint: called with (environment steps so far, parameters) after every ``checkpoint_steps``.
+        on_checkpoint: Function of (environment steps so far, parameters), called after every ``checkpoint_steps``.
     """
     done, params = resume or (0, None)
     before = 0
@@ -142,7 +142,7 @@ def train(
                 on_checkpoint(start + steps, params)
 
         _, params, _ = brax_ppo.train(
-            make_env(phase.leg_penalty),
+            make_env(phase.parameters),
             left,
             episode_length=episode_steps,
             wrap_env_fn=_batch,

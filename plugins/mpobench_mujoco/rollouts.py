@@ -91,12 +91,12 @@ def roll_out(
     """Rolls a policy out from given start states.
 
     Args:
-        env: a brax environment, not wrapped.
-        policy: which acts with Gaussian noise around its mean.
-        std: of that noise.
-        steps: episode length.
+        env: Brax environment, not wrapped.
+        policy: Policy, which acts with Gaussian noise around its mean.
+        std: Standard deviation of that noise.
+        steps: Episode length.
         start_keys: ``(episodes, 2)`` legacy PRNG keys, one start state each.
-        noise_keys: ``(episodes, 2)``, of the action noise.
+        noise_keys: ``(episodes, 2)``, keys of the action noise.
     """
     statistics = {name: policy[name] for name in ("obs_mean", "obs_std")}
     with xla.first_call(f"{type(env).__name__}-{env.backend}-{std}-{len(start_keys)}x{steps}"):
@@ -112,10 +112,10 @@ def episode_keys(purpose: int, first: int, episodes: int, stream: int) -> tuple[
     """PRNG keys of a range of episodes, independent of how the range is cut into batches.
 
     Args:
-        purpose: keeps apart the start states of data and of evaluation.
-        first: index of the first episode.
-        episodes: how many.
-        stream: of the action noise: start states do not depend on it.
+        purpose: Purpose of the episodes: start states of data and of evaluation differ.
+        first: Index of the first episode.
+        episodes: Number of episodes.
+        stream: Stream of the action noise; start states do not depend on it.
 
     Returns:
         (start keys, noise keys), each ``(episodes, 2)``.

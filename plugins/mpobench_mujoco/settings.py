@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_serializer
 
 from mpobench.env_kit.env_file import EnvFile, Settings
 
@@ -16,16 +16,26 @@ class TaskSettings(Settings):
     """The task itself.
 
     Attributes:
-        task: Name of the brax environment.
+        task: Name of the task (see :func:`mpobench_mujoco.physics.make`).
         action_std: Standard deviation of every policy's action noise.
         steps: Episode length.
-        leg_penalty: Coefficient of the Three-Legged Ant's penalty.
+        parameters: Parameters of the task, such as the Three-Legged Ant's ``leg_penalty``.
     """
 
     task: str
     action_std: float = Field(gt=0)
     steps: int = Field(1000, ge=1)
-    leg_penalty: float = Field(0.0, ge=0)
+    parameters: Mapping[str, float] = {}
+
+    def parameters_of(self, task: str) -> Mapping[str, float]:
+        """Parameters of a task on which agents are measured: of other tasks than this one, the defaults."""
+        return self.parameters if task == self.task else {}
+
+    @model_serializer
+    def _part_of_keys(self) -> dict[str, Any]:
+        """The form that enters content keys, in which every task has a leg penalty: earlier results are found by it."""
+        fields = {"task": self.task, "action_std": self.action_std, "steps": self.steps}
+        return {"leg_penalty": 0.0, **self.parameters, **fields}
 
 
 class DatasetSettings(Settings):
@@ -83,15 +93,15 @@ class EvaluationSettings(Settings):
 
 
 class Phase(Settings):
-    """A phase of an agent's training, with its own settings.
+    """A phase of an agent's training.
 
     Attributes:
-        steps: Number of environment steps.
-        learning_rate: Adam's learning rate.
+        steps: Environment steps.
+        learning_rate: Learning rate of Adam.
         discounting: Discount factor γ.
-        reward_scale: Factor on the rewards that PPO sees.
-        unroll: Number of steps collected of each episode before an update.
-        leg_penalty: Penalty of the task in this phase, where it has one.
+        reward_scale: Factor on rewards before PPO sees them.
+        unroll: Steps of each episode that are collected before an update.
+        parameters: Parameters of the task in this phase.
     """
 
     steps: int = Field(ge=1)
@@ -99,24 +109,24 @@ class Phase(Settings):
     discounting: float = Field(gt=0, le=1)
     reward_scale: float = Field(1.0, gt=0)
     unroll: int = Field(20, ge=1)
-    leg_penalty: float = Field(0.0, ge=0)
+    parameters: Mapping[str, float] = {}
 
 
 class Recipe(Settings):
-    """The training of an agent by PPO: fast phases first, then steady ones.
+    """The training of an agent by PPO.
 
     Attributes:
-        task: Name of the task.
-        level: Mean return on that task, at the environment's ``leg_penalty``, that the agent should have.
+        task: Task of the training.
+        level: Mean return on that task, with the environment's parameters, that the agent should have.
         seed: Seed of initial weights and of all sampling.
-        phases: Phases in order; each begins with fresh moments of Adam.
-        envs: Number of episodes simulated in parallel.
+        phases: Phases in order; Adam's moments start afresh in each.
+        envs: Episodes simulated in parallel.
         minibatches: Number of minibatches of one collection.
-        passes: Number of passes over one collection.
-        clip: PPO's ε.
+        passes: Passes over one collection.
+        clip: Clip ε of PPO.
         gae_lambda: λ of the advantage estimates.
-        max_grad_norm: Global norm to which larger gradients are scaled down.
-        checkpoint_steps: Number of environment steps between checkpoints.
+        max_grad_norm: Global norm that gradients are scaled down to.
+        checkpoint_steps: Environment steps between checkpoints.
     """
 
     task: str

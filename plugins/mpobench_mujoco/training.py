@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +16,13 @@ from mpobench import DatasetRequest, DivergedError, SequenceLogps, Trained, Trai
 from mpobench.files import locks
 from mpobench.files.atomic import file_atomically
 from mpobench_mujoco import data, learner, policy
+from mpobench_mujoco.configuration import MujocoConfiguration
 from mpobench_mujoco.epochs import Trainee, run_stage
-
-if TYPE_CHECKING:
-    from mpobench_mujoco.configuration import MujocoConfiguration
-    from mpobench_mujoco.settings import TrainingSettings
+from mpobench_mujoco.settings import TrainingSettings
 
 
 def initial_weights(env: MujocoConfiguration, training: TrainingSettings, seed: int) -> policy.Weights:
-    """The weights that training starts from; see :class:`~mpobench_mujoco.settings.TrainingSettings`."""
+    """Weights at the start of a training; see :class:`~mpobench_mujoco.settings.TrainingSettings`."""
     original = data.agent_policy(env, "original")
     start = original if training.start == "original" else policy.random_weights(original, seed)
     return policy.weights_of(start)
@@ -44,7 +42,7 @@ def sft_stage(
         ``reference``, and ``curves.*``.
 
     Raises:
-        DivergedError: when the loss or the weights leave the finite numbers.
+        DivergedError: When the loss or the weights leave the finite numbers.
     """
     file = _sft_file(env, request, workspace)
 
@@ -60,7 +58,7 @@ def sft_stage(
 
 
 def sft_stages(env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace) -> None:
-    """Makes several SFT stages on the same trajectories in one program, but for those that diverge."""
+    """Makes a group of SFT stages on the same trajectories in one program; those that diverge are left out."""
     files = [_sft_file(env, request, workspace) for request in requests]
     missing = [(file, request) for file, request in zip(files, requests, strict=True) if not file.exists()]
     if not missing:
@@ -79,7 +77,7 @@ def _clone(
     env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace
 ) -> list[Trainee]:
     training = env.training_settings(requests[0])
-    datasets = [data.load_dataset(env, each.dataset, workspace, training.stride) for each in requests]
+    datasets = [data.load_dataset(env, request.dataset, workspace, training.stride) for request in requests]
     trainees = [
         Trainee(
             learner.Cloning(),
@@ -117,7 +115,7 @@ def train(env: MujocoConfiguration, request: TrainingRequest, workspace: Workspa
     """Trains a policy.
 
     Raises:
-        DivergedError: when the loss or the weights leave the finite numbers.
+        DivergedError: When the loss or the weights leave the finite numbers.
     """
     ((trainee, seconds),) = _train(env, [request], workspace)
     if trainee.diverged:
@@ -128,9 +126,11 @@ def train(env: MujocoConfiguration, request: TrainingRequest, workspace: Workspa
 def train_group(
     env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace
 ) -> list[Trained | None]:
-    """Trains several policies on the same trajectories in one program; None for those that diverge."""
-    found = _train(env, requests, workspace)
-    return [None if trainee.diverged else _trained(env, trainee, seconds) for trainee, seconds in found]
+    """Trains a group of policies on the same trajectories in one program; None for those that diverge."""
+    return [
+        None if trainee.diverged else _trained(env, trainee, seconds)
+        for trainee, seconds in _train(env, requests, workspace)
+    ]
 
 
 def _train(
@@ -139,10 +139,10 @@ def _train(
     """Trainees at the end of their training, and the share of the time that each took."""
     began = time.perf_counter()
     first = env.training_settings(requests[0])
-    datasets = [data.load_dataset(env, each.dataset, workspace, first.stride) for each in requests]
+    datasets = [data.load_dataset(env, request.dataset, workspace, first.stride) for request in requests]
     loaded = time.perf_counter()
     trainees = [
-        _begin(env, each, dataset, workspace) for each, dataset in zip(requests, datasets, strict=True)
+        _begin(env, request, dataset, workspace) for request, dataset in zip(requests, datasets, strict=True)
     ]
     epochs = first.po_epochs if requests[0].objective.two_stage else first.epochs
     run_stage("po", trainees, first, env.settings.task.action_std, epochs, workspace, "training")
@@ -154,7 +154,7 @@ def _train(
 def _begin(
     env: MujocoConfiguration, request: TrainingRequest, dataset: data.PreferenceData, workspace: Workspace
 ) -> Trainee:
-    """A policy before the stage that its objective rules."""
+    """A policy at the beginning of the stage that its objective trains."""
     training = env.training_settings(request)
     if not request.objective.two_stage:
         weights = initial_weights(env, training, request.seed)

@@ -30,7 +30,7 @@ def configure(cache: Path) -> None:
     jax 0.9. Compiled programs are kept in ``cache / "xla"`` (JAX's persistent compilation cache).
 
     Args:
-        cache: the folder that runs share.
+        cache: Folder that runs share.
     """
     _before_jax()
     import jax
@@ -41,19 +41,19 @@ def configure(cache: Path) -> None:
 
 
 def _before_jax() -> None:
-    """What XLA reads from the environment when its backend starts."""
+    """Sets the variables that XLA reads when its backend starts."""
     os.environ.setdefault("PJRT_NPROC", "1")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # workers share an accelerator's memory
 
 
-TOGETHER = 256
+GROUP_SIZE = 256
 """Policies that an accelerator trains in one program: each takes up to 2 MB for the activations of a trajectory."""
 
 
 def group_size() -> int:
-    """How many policies this process best trains in one program.
+    """Number of policies that this process best trains in one program.
 
-    On a processor one alone, because worker processes in parallel use all cores; an accelerator would idle with a
+    On a processor it is 1, because worker processes in parallel use all cores; an accelerator would idle with a
     64×64 network of one policy.
     """
     if not entry_points(group="jax_plugins") and find_spec("libtpu") is None:
@@ -61,7 +61,7 @@ def group_size() -> int:
     _before_jax()
     import jax
 
-    return 1 if jax.default_backend() == "cpu" else TOGETHER
+    return 1 if jax.default_backend() == "cpu" else GROUP_SIZE
 
 
 _called: set[str] = set()
@@ -75,7 +75,7 @@ def first_call(program: str) -> Iterator[None]:
     the others wait and read the result from the cache. Without a cache (:func:`configure`) nothing is held.
 
     Args:
-        program: a name that tells it from others, fit for a file.
+        program: Name of the program, unique, and allowed as a file name.
     """
     import jax
 

@@ -1,1 +1,1 @@
-"""Pictures of objectives, and of the searches that find them."""
+"""Pictures of objectives: their gradients and losses."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from mpobench import Objective, RequestError, Workspace
+from mpobench.display.pictures import picture_file, rendered, require_matplotlib
+from mpobench.files.atomic import write_atomically
 from mpobench.files.cache import cache_folder
 from mpobench.planning.env_plan import plan_training
 from mpobench.protocols import Scale
@@ -19,13 +20,14 @@ from mpobench.registry.build import Configured
 from mpobench.registry.registry import get_registry
 from mpobench.registry.specs import split_list
 
-PAPER_SPAN = (-14.0, -8.0)
-"""Of log π(τ) on the Three-Legged Ant: the axes of the paper's Figure 6, in nats per step."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-SUFFIXES = (".png", ".svg")
+PAPER_SPAN = (-14.0, -8.0)
+"""Range of log π(τ) on the Three-Legged Ant, the axes of the paper's Figure 6, in nats per step."""
 
 app = typer.Typer(
-    help="Draw the gradients or the losses of objectives, or what a search for one did.",
+    help="Draw the gradients or the losses of objectives.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -34,7 +36,7 @@ Specs: TypeAlias = Annotated[
     list[str], typer.Argument(help="Objectives, with their fields if need be: orpo simpo:beta=5")
 ]
 EnvName: TypeAlias = Annotated[
-    str, typer.Option(help="Environment: whose defaults the fields of objectives have.")
+    str, typer.Option(help="Environment whose defaults the fields of objectives have.")
 ]
 Output: TypeAlias = Annotated[
     Path | None,
@@ -55,16 +57,20 @@ def gradient(
     objectives: Specs,
     *,
     env: EnvName = "tla",
-    corruption: Annotated[str, typer.Option(help="Of the dataset whose pairs are drawn.")] = "base",
-    seed: Annotated[int, typer.Option(min=0, help="Of that dataset.")] = 0,
-    scale: Annotated[Scale, typer.Option(help="Of that dataset: the more work, the more pairs.")] = "quick",
-    points: Annotated[int, typer.Option(min=0, help="How many of its pairs to draw.")] = 200,
+    corruption: Annotated[
+        str, typer.Option(help="Corruption of the dataset whose pairs are drawn.")
+    ] = "base",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that dataset.")] = 0,
+    scale: Annotated[
+        Scale, typer.Option(help="Scale of that dataset, which decides the number of pairs.")
+    ] = "quick",
+    points: Annotated[int, typer.Option(min=0, help="Number of its pairs to draw.")] = 200,
     span: Annotated[
         tuple[float, float] | None,
         typer.Option(
             "--range",
             metavar="LOW HIGH",
-            help="Of both axes, in nats per step. Default: where the pairs are, or -14 -8 without any.",
+            help="Range of both axes, in nats per step. Default: the range of the pairs, or -14 -8 without any.",
         ),
     ] = None,
     reference: Annotated[
@@ -78,7 +84,7 @@ def gradient(
     progress: Progress = 0.5,
     output: Output = None,
 ) -> None:
-    """Draw where objectives push: |∂L/∂log π(τ_w)| over the two log-probabilities of a pair.
+    """Draw the gradient of objectives: |∂L/∂log π(τ_w)| over the two log-probabilities of a pair.
 
     This is the paper's Figure 6. The dots are pairs of a dataset under a cloned policy; the pairs are rolled out and
     cloned the first time, which takes a minute or more, and kept for runs.
@@ -87,9 +93,9 @@ def gradient(
     reference, marked in the plane; a loss that looks at other pairs too (kto) sees one pair at a time.
     """
     built = _build(objectives, env)
-    file = _output_file(output, _named_after("gradient", built))
+    file = picture_file(output, _named_after("gradient", built))
     _check(range=span, reference=reference)
-    _need_matplotlib()
+    require_matplotlib()
     drawn = None
     if points:
         from mpobench_plots.pairs import dataset_points
@@ -99,14 +105,12 @@ def gradient(
         drawn = dataset_points(training, points, Workspace(cache_folder()))
     from mpobench_plots.evaluation import Circumstances
     from mpobench_plots.gradient import gradient_figure
-    from mpobench_plots.style import save
 
     span = span or (drawn.span if drawn else PAPER_SPAN)
     middle = sum(span) / 2
     reference = reference or (drawn.medians if drawn else (middle, middle))
     given = Circumstances(reference, progress)
-    save(gradient_figure(built, span, given, drawn, _note(env)), file)
-    typer.echo(file)
+    _write(gradient_figure(built, span, given, drawn, _note(env)), file)
 
 
 @app.command(
@@ -120,50 +124,27 @@ def loss(
     env: EnvName = "tla",
     span: Annotated[
         tuple[float, float],
-        typer.Option("--range", metavar="LOW HIGH", help="Of the margin, in nats per step."),
+        typer.Option("--range", metavar="LOW HIGH", help="Range of the margin, in nats per step."),
     ] = (-6.0, 6.0),
-    rejected: Annotated[
-        float, typer.Option(help="Where log π(τ_l) stays, in nats per step; the reference, too.")
-    ] = -11.0,
+    rejected: Annotated[float, typer.Option(help="log π(τ_l), and the reference, in nats per step.")] = -11.0,
     progress: Progress = 0.5,
     output: Output = None,
 ) -> None:
-    """Draw what objectives want: the loss over the margin log π(τ_w) − log π(τ_l).
+    """Draw the loss of objectives over the margin log π(τ_w) − log π(τ_l).
 
     Fields that are not stated have the defaults of --env. The curves are labelled in the order of their right ends.
     """
     built = _build(objectives, env)
-    file = _output_file(output, _named_after("loss", built))
+    file = picture_file(output, _named_after("loss", built))
     _check(range=span, rejected=[rejected])
-    _need_matplotlib()
+    require_matplotlib()
     from mpobench_plots.loss import loss_figure
-    from mpobench_plots.style import save
 
-    save(loss_figure(built, span, rejected, progress, _note(env)), file)
-    typer.echo(file)
+    _write(loss_figure(built, span, rejected, progress, _note(env)), file)
 
 
-@app.command(epilog="\b\nExample:\n  mpobench plot discovery discoveries/tla-noisy-0.3-1s-mpo")
-def discovery(
-    folder: Annotated[Path, typer.Argument(help="What a search left, finished or not.")],
-    *,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Picture to write, .png or .svg. Default: a .png here, named after the folder."),
-    ] = None,
-) -> None:
-    """Draw what a search for an objective did: its fitness, and how the learned functions changed.
-
-    Above, the fitness over the generations. Below, each learned function at the start, at the end, and at some
-    generations in between: φ⁻¹ and ψ over log π(τ), g over the margin, α over the training.
-    """
-    file = _output_file(output, f"discovery-{folder.resolve().name}")
-    _need_matplotlib()
-    from mpobench_plots.discovery import discovery_figure
-    from mpobench_plots.discovery_folder import read_search
-    from mpobench_plots.style import save
-
-    save(discovery_figure(read_search(folder), PAPER_SPAN), file)
+def _write(figure: Figure, file: Path) -> None:
+    write_atomically(file, rendered(figure, file.suffix))
     typer.echo(file)
 
 
@@ -184,24 +165,11 @@ def _named_after(picture: str, objectives: list[Configured[Objective]]) -> str:
     return f"{picture}-{names[:80]}"
 
 
-def _output_file(asked: Path | None, name: str) -> Path:
-    """Where the picture goes: as asked, or a .png of that name here.
-
-    Raises:
-        RequestError: if the suffix is neither of the two.
-    """
-    if asked is None:
-        return Path(f"{name}.png")
-    if asked.suffix.lower() not in SUFFIXES:
-        raise RequestError(f"--output {asked}: pictures are {' or '.join(SUFFIXES)}, choose one of the two")
-    return asked
-
-
 def _check(**options: Sequence[float] | None) -> None:
     """Refuses numbers that are not finite, and a range that is not one.
 
     Raises:
-        RequestError: naming the option.
+        RequestError: Naming the option.
     """
     for name, values in options.items():
         given = f"--{name} {' '.join(f'{value:g}' for value in values or ())}"
@@ -209,8 +177,3 @@ def _check(**options: Sequence[float] | None) -> None:
             raise RequestError(f"{given}: give finite numbers")
         if name == "range" and values and values[0] >= values[1]:
             raise RequestError(f"{given}: give two numbers, the smaller one first")
-
-
-def _need_matplotlib() -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise RequestError('pictures need matplotlib: pip install "mpobench[plots]"')

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mpobench import Objective, PreferenceBatch, SequenceLogps
+from mpobench import Objective
 from mpobench.errors import PluginError, one_line
+from mpobench.protocols.pair_loss import pair_loss
 from mpobench.registry.build import Configured
 
 Floats = NDArray[np.float32]
@@ -20,11 +20,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a loss may read besides the policy's two log-probabilities.
+    """The quantities that a loss may read besides the policy's two log-probabilities.
 
     Attributes:
         reference: log π_ref of the chosen and of the rejected side, in nats per step.
-        progress: share of training that is done, in [0, 1].
+        progress: Share of training that is done, in [0, 1].
     """
 
     reference: tuple[float, float]
@@ -34,54 +34,43 @@ class Circumstances:
 def losses(
     objective: Configured[Objective], chosen: ArrayLike, rejected: ArrayLike, given: Circumstances
 ) -> Floats:
-    """The loss of pairs, each in a batch of its own.
+    """The loss of pairs, each in a batch of its own (see :func:`~mpobench.protocols.pair_loss.pair_loss`).
 
-    Each side is one step long, so that log π(τ) is its own mean: the picture is the same under either
-    ``reduction``, as it is of a quantity per step. A loss that looks at other pairs (KTO's reference point, say)
-    sees none.
+    A side is one step long: the picture is the same under either ``reduction``, since it is of a quantity per step.
 
     Args:
-        objective: to evaluate.
+        objective: Objective.
         chosen: log π(τ_w), in nats per step.
         rejected: log π(τ_l), of a shape that broadcasts with it.
-        given: reference and progress.
+        given: Reference and progress.
 
     Returns:
-        In the broadcast shape.
+        Losses in the broadcast shape.
 
     Raises:
-        PluginError: if the objective cannot be evaluated by jax.
+        PluginError: If jax cannot evaluate the objective.
     """
-    return _over_pairs(objective, _loss_of_pair(objective.component, given), chosen, rejected)
+    return _over_pairs(objective, _loss(objective.component, given), chosen, rejected)
 
 
 def slopes(
     objective: Configured[Objective], chosen: ArrayLike, rejected: ArrayLike, given: Circumstances
 ) -> Floats:
     """|∂L/∂log π(τ_w)| of pairs, in loss per (nat per step), by automatic differentiation; as :func:`losses`."""
-    slope = jax.grad(_loss_of_pair(objective.component, given))
+    slope = jax.grad(_loss(objective.component, given))
     return np.abs(_over_pairs(objective, slope, chosen, rejected))
 
 
 def depends_on_progress(objective: Configured[Objective], chosen: ArrayLike, rejected: ArrayLike) -> bool:
-    """Whether the loss of these pairs is another one at the end of training than at its beginning."""
+    """Whether the loss of these pairs at the end of training differs from that at its beginning."""
     first, last = (
         losses(objective, chosen, rejected, Circumstances((-1.0, -1.0), progress)) for progress in (0.0, 1.0)
     )
     return not np.array_equal(first, last, equal_nan=True)
 
 
-def _loss_of_pair(objective: Objective, given: Circumstances) -> Callable[[Any, Any], Any]:
-    def side(logp: Any) -> SequenceLogps:
-        return SequenceLogps(jnp.reshape(jnp.asarray(logp, jnp.float32), (1,)), jnp.ones(1))
-
-    def loss(chosen: Any, rejected: Any) -> Any:
-        best, other = map(side, given.reference)
-        return objective.loss(
-            PreferenceBatch(side(chosen), side(rejected), best, other, progress=given.progress)
-        )[0]
-
-    return loss
+def _loss(objective: Objective, given: Circumstances) -> Callable[[Any, Any], Any]:
+    return lambda chosen, rejected: pair_loss(objective, chosen, rejected, given.reference, given.progress)
 
 
 def _over_pairs(

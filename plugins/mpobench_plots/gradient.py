@@ -1,4 +1,4 @@
-"""Where an objective pushes: its gradient over the plane of the two log-probabilities.
+"""The gradient of an objective over the plane of the two log-probabilities.
 
 References:
     Alfano et al., Meta-Learning Objectives for Preference Optimization, Figure 6.
@@ -16,13 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from mpobench import Objective
+from mpobench.display.pictures import ACCENT, COLOR_MAP, WIDTH, in_style, number
 from mpobench.registry.build import Configured
 from mpobench_plots.evaluation import Circumstances, depends_on_progress, slopes
+from mpobench_plots.labels import in_lines
 from mpobench_plots.pairs import Points
-from mpobench_plots.style import ACCENT, COLOR_MAP, WIDTH, in_lines, in_style, number
 
 CELLS = 160
-"""Of the plane, along each axis."""
+"""Number of cells of the plane along each axis."""
 
 CHOSEN, REJECTED = r"$\log\,\pi(\tau_w)$", r"$\log\,\pi(\tau_l)$"
 SLOPE = r"$|\partial L\,/\,\partial\log\,\pi(\tau_w)|$"
@@ -43,11 +44,11 @@ def gradient_figure(
     compared is where an objective pushes; how hard is a matter of the learning rate too.
 
     Args:
-        objectives: at least one.
-        span: of both axes, in nats per step.
-        given: reference and progress, for the objectives that read them.
-        points: to draw on top.
-        note: a line below the panels.
+        objectives: Objectives, at least one.
+        span: Range of both axes, in nats per step.
+        given: Reference and progress, for the objectives that read them.
+        points: Points to draw on top.
+        note: Line below the panels.
     """
     columns = min(len(objectives), 2 if len(objectives) in (2, 4) else 3)
     rows = math.ceil(len(objectives) / columns)

@@ -1,4 +1,4 @@
-"""What this plugin offers."""
+"""The cards of this plugin."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ def mpobench_commands() -> Iterable[CommandCard]:
     """Pictures of objectives."""
     yield CommandCard(
         name="plot",
-        summary="Draw objectives: gradients, losses, and the search that found one",
+        summary="Draw objectives: their gradients and losses",
         target="mpobench_plots.commands:app",
     )

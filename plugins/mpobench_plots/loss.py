@@ -1,4 +1,4 @@
-"""What an objective wants: its loss over the margin between the two log-probabilities."""
+"""The loss of an objective over the margin between the two log-probabilities."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mpobench import Objective
+from mpobench.display.pictures import WIDTH, curve_style, in_style, number
 from mpobench.registry.build import Configured
 from mpobench_plots.evaluation import Circumstances, depends_on_progress, losses
-from mpobench_plots.style import WIDTH, curve_style, in_lines, in_style, number
+from mpobench_plots.labels import in_lines
 
 CURVE = 401
-"""Points of a curve."""
+"""Number of points of a curve."""
 
 
 @in_style
@@ -30,11 +31,11 @@ def loss_figure(
     log-ratios too.
 
     Args:
-        objectives: at least one.
-        span: of the margin, in nats per step.
+        objectives: Objectives, at least one.
+        span: Range of the margin, in nats per step.
         rejected: log π(τ_l), in nats per step.
-        progress: share of training that is done, for the objectives that read it.
-        note: a line above the legend.
+        progress: Share of training that is done, for the objectives that read it.
+        note: Line above the legend.
     """
     figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
     axes = figure.subplots()

@@ -24,7 +24,7 @@ class Points:
     Attributes:
         chosen: ``(points,)``, log π(τ_w) under the reference policy, in nats per step.
         rejected: ``(points,)``, log π(τ_l), likewise.
-        dataset: which one they are of.
+        dataset: Name of the dataset, for people.
     """
 
     chosen: NDArray[np.float64]
@@ -32,7 +32,7 @@ class Points:
     dataset: str
 
     def label(self, span: tuple[float, float]) -> str:
-        """How many of which pairs lie in the square over a range of both log-probabilities."""
+        """Label with the number of pairs whose log-probabilities both lie in a range."""
         low, high = span
         pairs = list(zip(self.chosen.tolist(), self.rejected.tolist(), strict=True))
         seen = sum(low <= min(pair) and max(pair) <= high for pair in pairs)
@@ -48,7 +48,7 @@ class Points:
 
     @property
     def medians(self) -> tuple[float, float]:
-        """Of log π(τ_w) and of log π(τ_l)."""
+        """Medians of log π(τ_w) and of log π(τ_l)."""
         return statistics.median(self.chosen.tolist()), statistics.median(self.rejected.tolist())
 
 
@@ -56,12 +56,12 @@ def dataset_points(training: Training, count: int, workspace: Workspace) -> Poin
     """The first pairs of a dataset.
 
     Args:
-        training: any one on the dataset.
-        count: how many pairs, at least 1; fewer if the dataset has fewer.
-        workspace: where the environment keeps what the dataset is made from.
+        training: Any training on the dataset.
+        count: Largest number of pairs, at least 1.
+        workspace: Place of the files that the dataset is made from.
 
     Raises:
-        RequestError: if the environment cannot tell log-probabilities.
+        RequestError: If the environment cannot tell log-probabilities.
     """
     import numpy as np
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mpobench_discovery.genome import Genome, genome
+from mpobench_discovery.genome import Genome, find_genome
 from mpobench_discovery.settings import Search
 
 FAMILIES = ("1s-mpo", "2s-mpo", "tampo")
@@ -17,7 +17,7 @@ def a_search(**values: Any) -> Search:
 
 
 def a_genome(family: str = "1s-mpo", *learn: str) -> Genome:
-    return genome(family, learn, None)
+    return find_genome(family, learn, None)
 
 
 def arguments(output: Path, *more: str) -> tuple[str, ...]:

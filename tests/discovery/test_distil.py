@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import mpobench
 import mpobench_discovery.distil_command
-from mpobench import Env, Objective, PreferenceBatch, RequestError, SequenceLogps, save_objective
+from mpobench import Objective, PreferenceBatch, RequestError, SequenceLogps, save_objective
 from mpobench.errors import PluginError
 from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
@@ -342,7 +342,7 @@ def test_a_moment_of_a_loss_that_changes() -> None:
 
 @pytest.mark.usefixtures("cache")
 def test_without_pairs_a_grid_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bandit, "pair_logps", Env.pair_logps)
+    monkeypatch.setattr(Bandit, "pair_logps", None)
     assert "a grid from -14 to -8 nats per step" in distil("mpo-mixed", "--env", "bandit", "--name", "again")
     again = mpobench.objective("again.json")
     assert (again.alpha, again.c1, again.c2, again.c3) == (0.82, 1.7, 0.33, 0.36)

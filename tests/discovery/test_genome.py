@@ -10,7 +10,7 @@ from search_samples import FAMILIES, a_genome
 
 import mpobench
 from mpobench import RequestError, save_objective
-from mpobench_discovery.genome import genome
+from mpobench_discovery.genome import find_genome
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -63,7 +63,7 @@ def a_file(path: Path, objective: mpobench.Objective, registered: str) -> Path:
 def test_a_search_begins_with_an_objective_file(tmp_path: Path) -> None:
     start = a_genome("2s-mpo", "phi").start.model_copy(update={"beta": 0.5})
     file = a_file(tmp_path / "mine.json", start, "2s-mpo")
-    found = genome(None, (), file)
+    found = find_genome(None, (), file)
     assert (found.family, found.start, found.fields) == ("2s-mpo", start, ("phi_network",))
 
 
@@ -79,17 +79,17 @@ def test_a_search_begins_with_an_objective_file(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_searched(family: str, learn: tuple[str, ...], error: str) -> None:
     with pytest.raises(RequestError, match=error.replace("(", r"\(")):
-        genome(family, learn, None)
+        find_genome(family, learn, None)
 
 
 def test_a_start_that_does_not_fit(tmp_path: Path) -> None:
     networks = a_file(tmp_path / "networks.json", a_genome("1s-mpo", "g").start, "1s-mpo")
     with pytest.raises(RequestError, match="is a '1s-mpo', not a '2s-mpo': leave --family out"):
-        genome("2s-mpo", (), networks)
+        find_genome("2s-mpo", (), networks)
     with pytest.raises(RequestError, match=r"has no network for 'phi': learn g"):
-        genome(None, ("phi",), networks)
+        find_genome(None, ("phi",), networks)
     closed = a_file(tmp_path / "closed.json", mpobench.objective("dpo"), "dpo")
     with pytest.raises(RequestError, match="has no networks, and so nothing to learn"):
-        genome(None, (), closed)
+        find_genome(None, (), closed)
     with pytest.raises(RequestError, match=r"--start dpo: objective files end in \.json"):
-        genome(None, (), Path("dpo"))
+        find_genome(None, (), Path("dpo"))

@@ -1,4 +1,4 @@
-"""Members that a device may train at once: each has its own policy, whatever becomes of the others."""
+"""Members that a device may train in a group: each has its own policy, whatever becomes of the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def policies(workspace: Workspace, env: Bandit, *objectives: Objective) -> list[float | None]:
-    found = members._train(env, requests(*objectives), workspace)
+    found = members.train_members(env, requests(*objectives), workspace)
     return [None if each is None else each.policy for each in found]
 
 
@@ -36,7 +36,7 @@ def work(workspace: Workspace) -> str:
 
 
 @pytest.mark.parametrize("name", ["orpo", "dpo"])
-def test_at_once_and_alone_are_the_same(
+def test_a_group_and_its_members_alone_are_the_same(
     name: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     objectives = [mpobench.objective(name)] * 3
@@ -50,7 +50,7 @@ def test_at_once_and_alone_are_the_same(
         patch.setattr(Bandit, "train_group", broken)
         assert policies(workspace, Bandit(), *objectives) == expected
         assert work(workspace).count("train mine") == 3
-    monkeypatch.setattr(Bandit, "alike", lambda env, request: "")
+    monkeypatch.setattr(Bandit, "group_key", lambda env, request: "")
     assert policies(workspace, Bandit(), *objectives) == expected
     assert work(workspace).count("train mine") == 3
 

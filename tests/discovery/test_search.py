@@ -75,20 +75,20 @@ def test_the_same_command_again_computes_nothing(discover: Run, tmp_path: Path) 
 def test_a_finished_search_goes_on_when_it_is_given_more(discover: Run, tmp_path: Path) -> None:
     for count in ("2", "4"):
         assert discover(tmp_path / "by-steps", "--generations", count).returncode == 0
-    assert discover(tmp_path / "at-once", "--generations", "4").returncode == 0
-    assert_same_search(tmp_path / "by-steps", tmp_path / "at-once")
+    assert discover(tmp_path / "whole", "--generations", "4").returncode == 0
+    assert_same_search(tmp_path / "by-steps", tmp_path / "whole")
 
 
-def test_members_that_a_device_trains_at_once_are_the_same(discover: Run, tmp_path: Path) -> None:
+def test_members_of_a_group_are_the_same_as_alone(discover: Run, tmp_path: Path) -> None:
     assert discover(tmp_path / "alone").returncode == 0
     log = tmp_path / "cache" / "work.log"
     log.unlink()
-    done = discover(tmp_path / "at-once", "--env", "bandit:device=3")
+    done = discover(tmp_path / "group", "--env", "bandit:device=3")
     assert done.returncode == 0, done.stderr
     work = log.read_text()
     assert work.count("2 trainings together") == 2 * 2, "of each generation, each worker takes half"
     assert work.count("train ") == 2 * 2, "start and result, on two held-out seeds: one for each worker"
-    assert_same_search(tmp_path / "alone", tmp_path / "at-once")
+    assert_same_search(tmp_path / "alone", tmp_path / "group")
 
 
 def assert_same_search(one: Path, other: Path) -> None:
@@ -148,7 +148,7 @@ def members(folder: Path) -> int:
     [
         (("--learn", "psi,h"), "1s-mpo has no network for 'h'"),
         (("--training", "epoch=2"), "training has no field 'epoch'"),
-        (("--evaluator", "return"), "is refused"),
+        (("--evaluator", "return"), "Bandit has no rollouts with a true return"),
         (("--launcher", "slurm"), "unknown launcher 'slurm'"),
     ],
 )

@@ -52,15 +52,14 @@ def invent_pool(env: MujocoEnv, dataset: DatasetRequest, workspace: Workspace) -
     """
     original = data.agent_policy(env, "original")
     blocks = {}
-    for payload in env.blocks(dataset):
-        key = content_key(payload)
-        folder = pool.block_folder(workspace.cache, key)
+    for block in env.blocks(dataset):
+        key, folder = env.block_key(block), workspace.cache / env.block_path(block)
         if not folder.exists():
             rng = np.random.default_rng(zlib.crc32(key.encode()))
-            n, steps = payload["episodes"], env.settings.task.steps
+            n, steps = block.episodes, env.settings.task.steps
             observations = rng.normal(size=(n, OBS, steps))
             observations = observations * original["obs_std"][:, None] + original["obs_mean"][:, None]
-            level = 3000 if payload["role"] == "target" else 2000
+            level = 3000 if block.role == "target" else 2000
             rollouts = Rollouts(
                 observations.astype(np.float32),
                 rng.normal(scale=0.6, size=(n, ACTIONS, steps)).astype(np.float32),

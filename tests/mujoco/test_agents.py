@@ -30,7 +30,7 @@ def test_the_card_says_what_the_environments_file_says(every_env, role):
     _, card = agents.find(every_env.name, every_env.backend, role)
     assert card.recipe == every_env.settings.agents[role]
     assert card.action_std == every_env.settings.task.action_std
-    assert card.leg_penalty == every_env.settings.task.leg_penalty
+    assert card.parameters == every_env.settings.task.parameters
     assert card.command == f"mpobench agents train {every_env.name} {role} --backend {every_env.backend}"
     assert [level.task for level in card.levels] == list(every_env.settings.levels)
 
@@ -82,7 +82,7 @@ def test_the_original_agent_of_tla_has_the_papers_level_there(tla):
 def test_the_stated_level_is_reproduced(every_env, workspace):
     settings, episodes = every_env.settings.task, 64
     for task in every_env.settings.levels:
-        simulated = physics.make(task, every_env.backend, settings.leg_penalty)
+        simulated = physics.make(task, every_env.backend, **settings.parameters_of(task))
         for role in agents.ROLES:
             stated = agents.find(every_env.name, every_env.backend, role)[1].level(task)
             keys = rollouts.episode_keys(CHECK, 0, episodes, stream=0)

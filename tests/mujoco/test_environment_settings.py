@@ -125,8 +125,8 @@ def test_blocks_cover_every_row_of_both_sides_once(tla, scale):
         rows = [
             row
             for block in tla.blocks(wanted)
-            if block["draw"] == side
-            for row in range(block["first"], block["first"] + block["episodes"])
+            if block.draw == side
+            for row in range(block.first, block.first + block.episodes)
         ]
         assert sorted(rows) == list(range(pairs))
 
@@ -159,3 +159,16 @@ def test_dataset_config_holds_what_decides_the_data(tla):
     }
     assert config["task"]["action_std"] == tla.settings.task.action_std
     assert config["pairs"] > tla.dataset_config("quick")["pairs"]
+
+
+def test_the_task_enters_keys_as_it_always_has(registry):
+    """Every task had a leg penalty once: keys of earlier results hold one."""
+    penalties = {"tla": 6.69, "ant": 0.0, "hopper": 0.0, "halfcheetah": 0.0}
+    for name, penalty in penalties.items():
+        task = registry.build("env", name).component.settings.task
+        assert task.model_dump() == {
+            "task": name,
+            "action_std": task.action_std,
+            "steps": 1000,
+            "leg_penalty": penalty,
+        }

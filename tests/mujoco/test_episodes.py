@@ -8,6 +8,7 @@ import pytest
 from mujoco_samples import ACTIONS, OBS, Countdown, random_policy
 
 from mpobench_mujoco import data, physics, policy, rollouts
+from mpobench_mujoco.configuration import Block
 
 COUNTDOWN = Countdown()
 STD, STEPS = 0.7, 15
@@ -108,8 +109,8 @@ def test_no_two_purposes_episodes_or_streams_share_a_key():
 
 @pytest.mark.slow
 def test_both_sides_of_an_ants_pair_share_the_start_state(tla, workspace):
-    payloads = [tla.block_payload("original", 0, 0, 8), tla.block_payload("target", 1, 0, 8)]
-    original, target = (data.make_block(tla, payload, workspace) for payload in payloads)
+    blocks = [Block("original", 0, 0, 8), Block("target", 1, 0, 8)]
+    original, target = (data.make_block(tla, block, workspace) for block in blocks)
     np.testing.assert_array_equal(original.observations[:, :, 0], target.observations[:, :, 0])
     assert original.observations.shape == (8, OBS, 1000)
     assert original.actions.shape == (8, ACTIONS, 1000)
@@ -130,7 +131,7 @@ def test_both_sides_of_an_ants_pair_share_the_start_state(tla, workspace):
 @pytest.mark.slow
 def test_an_ants_episode_ends_where_brax_says(tla, workspace):
     """An ant that is thrown about falls; an episode replayed step by step ends at the same step."""
-    env, steps = physics.make("ant", "spring", 0.0), 200
+    env, steps = physics.make("ant", "spring"), 200
     acting = random_policy(0)
     keys = rollouts.episode_keys(data.DATA, 0, 8, 0)
     thrown = rollouts.roll_out(env, acting, 1.5, steps, *keys)

@@ -287,6 +287,9 @@ def test_whole_numbers_that_are_known_are_xlas(name):
         np.testing.assert_array_equal(one, other)
 
 
+PARAMETERS = {"tla": {"leg_penalty": 1.0}}
+
+
 def shaped(env: Any) -> Any:
     states = jax.eval_shape(jax.vmap(env.reset, out_axes=-1), jax.random.split(jax.random.PRNGKey(0), BATCH))
     return states, jax.ShapeDtypeStruct((env.action_size, BATCH), jnp.float32)
@@ -294,7 +297,7 @@ def shaped(env: Any) -> Any:
 
 @pytest.mark.parametrize("task", ["tla", "hopper", "halfcheetah"])
 def test_spring_physics_is_whole_vectors_throughout(task, no_vmap):
-    env = physics.make(task, "spring", 1.0)
+    env = physics.make(task, "spring", **PARAMETERS.get(task, {}))
     jax.eval_shape(physics.step_all(env), *shaped(env))
 
 
@@ -303,7 +306,7 @@ def test_spring_physics_is_whole_vectors_throughout(task, no_vmap):
     ("task", "backend"), [("tla", "spring"), ("hopper", "positional"), ("hopper", "generalized")]
 )
 def test_physics_is_the_same(task, backend, workspace):
-    env = physics.make(task, backend, 1.0)
+    env = physics.make(task, backend, **PARAMETERS.get(task, {}))
     state = jax.jit(jax.vmap(env.reset, out_axes=-1))(jax.random.split(jax.random.PRNGKey(0), BATCH))
     actions = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (3, env.action_size, BATCH)), jnp.float32)
 

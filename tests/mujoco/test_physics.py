@@ -29,7 +29,7 @@ def test_the_fourth_leg_is_the_xmls(joints):
 
 @pytest.mark.slow
 def test_what_the_penalty_costs_and_which_joints_it_is_on(joints, workspace):
-    ant, tla = physics.make("ant", "spring", 0.0), physics.make("tla", "spring", PENALTY)
+    ant, tla = physics.make("ant", "spring"), physics.make("tla", "spring", leg_penalty=PENALTY)
     hinges = ["hip_1", "ankle_1", "hip_2", "ankle_2", "hip_3", "ankle_3", "hip_4", "ankle_4"]
 
     @jax.jit
@@ -53,5 +53,9 @@ def test_what_the_penalty_costs_and_which_joints_it_is_on(joints, workspace):
 
 
 def test_environments_are_made_once():
-    assert physics.make("tla", "spring", PENALTY) is physics.make("tla", "spring", PENALTY)
-    assert physics.make("tla", "spring", PENALTY) is not physics.make("tla", "spring", PENALTY + 1)
+    assert physics.make("tla", "spring", leg_penalty=PENALTY) is physics.make(
+        "tla", "spring", leg_penalty=PENALTY
+    )
+    assert physics.make("tla", "spring", leg_penalty=PENALTY) is not physics.make(
+        "tla", "spring", leg_penalty=PENALTY + 1
+    )

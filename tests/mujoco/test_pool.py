@@ -21,7 +21,7 @@ BLOCK = Rollouts(
 
 
 def test_a_block_is_mapped_into_memory(tmp_path):
-    folder = pool.block_folder(tmp_path, "key")
+    folder = tmp_path / "rollouts" / "key"
     pool.write_block(folder, BLOCK)
     read = pool.read_block(folder)
     for name, array in vars(BLOCK).items():
@@ -34,7 +34,7 @@ def test_a_block_is_mapped_into_memory(tmp_path):
 
 @pytest.mark.parametrize("fails_at", range(4))
 def test_a_block_is_whole_or_absent(tmp_path, monkeypatch, fails_at):
-    folder, saved, save = pool.block_folder(tmp_path, "key"), [], np.save
+    folder, saved, save = tmp_path / "rollouts" / "key", [], np.save
 
     def full_disk(file, array, **options):
         assert not folder.exists()
@@ -55,6 +55,7 @@ from pathlib import Path
 from mpobench import Workspace
 from mpobench.registry.registry import get_registry
 from mpobench_mujoco import data, rollouts
+from mpobench_mujoco.configuration import Block
 
 tla, calls, roll_out = get_registry().build("env", "tla").component, [], rollouts.roll_out
 
@@ -63,10 +64,10 @@ def counted(*args):
     return roll_out(*args)
 
 rollouts.roll_out = counted
-payload = tla.block_payload("original", 0, 0, 8)
+wanted = Block("original", 0, 0, 8)
 print("ready", flush=True)
 sys.stdin.readline()
-block = data.make_block(tla, payload, Workspace(Path(sys.argv[1])))
+block = data.make_block(tla, wanted, Workspace(Path(sys.argv[1])))
 print(json.dumps({"made": len(calls), "returns": block.returns.tolist()}))
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -88,7 +90,12 @@ def test_training_passes_through_its_phases_and_resumes(workspace):
         phases=(
             Phase(steps=1024, learning_rate=3e-3, discounting=0.9, unroll=8),
             Phase(
-                steps=512, learning_rate=1e-3, discounting=0.9, reward_scale=0.5, unroll=8, leg_penalty=2.0
+                steps=512,
+                learning_rate=1e-3,
+                discounting=0.9,
+                reward_scale=0.5,
+                unroll=8,
+                parameters={"leg_penalty": 2.0},
             ),
         ),
         envs=16,
@@ -98,8 +105,8 @@ def test_training_passes_through_its_phases_and_resumes(workspace):
     )
     penalties: list[float] = []
 
-    def task(leg_penalty: float) -> Countdown:
-        penalties.append(leg_penalty)
+    def task(parameters: Mapping[str, float]) -> Countdown:
+        penalties.append(parameters.get("leg_penalty", 0.0))
         return Countdown()
 
     kept: dict[int, ppo.Params] = {}

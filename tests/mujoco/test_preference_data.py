@@ -9,9 +9,9 @@ import pytest
 from mujoco_samples import invent_pool, request
 
 from mpobench.env_kit.pair_labels import draw_sources, label
-from mpobench.files.keys import content_key
 from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents, data
+from mpobench_mujoco.configuration import Block
 
 CORRUPTIONS = ["base", "noisy:0.3", "mixed", "bad-judge:1000", "mixed+noisy:0.3"]
 
@@ -36,7 +36,7 @@ def test_every_trajectory_is_the_one_of_its_agent_side_and_row(tla, invented, te
     for side in (0, 1):
         for row in range(pairs):
             role = agents.ROLES[loaded.labels.sources[row, side]]
-            block = blocks[content_key(tla.block_payload(role, side, 0, pairs))]
+            block = blocks[tla.block_key(Block(role, side, 0, pairs))]
             index = side * pairs + row
             observed = loaded.trajectories.observations[index]
             normalised = (block.observations[row] - original["obs_mean"][:, None]) / original["obs_std"][

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mujoco_samples import random_policy, request
 
+from mpobench.protocols import NORMALISED_SCORE
 from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents, data, rollouts
 
@@ -24,7 +25,7 @@ def evaluator():
 def test_rollouts_training_and_score(tla, workspace, evaluator):
     wanted = request(tla, "dpo", "noisy:0.3")
     for each in tla.prerequisites(wanted):
-        tla.prepare(each.payload, wanted, workspace)
+        tla.prepare(each.payload, workspace)
         assert (workspace.cache / each.path).exists()
     trained = tla.train(wanted, workspace)
     score = evaluator.evaluate(tla, trained.policy, 0, "smoke", workspace)
@@ -35,7 +36,7 @@ def test_rollouts_training_and_score(tla, workspace, evaluator):
     assert score["length"] == lengths.mean()
     original, target = (agents.find("tla", tla.backend, role)[1].level("tla").mean for role in agents.ROLES)
     share = (returns.mean() - original) / (target - original)
-    np.testing.assert_allclose(score["normalised_score"], 100 * share)
+    np.testing.assert_allclose(score[NORMALISED_SCORE], 100 * share)
     assert evaluator.config(tla, "smoke") == {"episodes": EPISODES, "original": original, "target": target}
 
 
@@ -70,8 +71,6 @@ def test_a_seed_decides_the_start_states_whatever_the_policy(tla, workspace, mon
 def test_an_environment_without_rollouts_is_refused(evaluator, toys):
     task = toys.build("env", "task").component
     assert "has no rollouts with a true return" in evaluator.skip_reason(task)
-    with pytest.raises(TypeError, match="has no rollouts"):
-        evaluator.config(task, "smoke")
 
 
 def test_nothing_is_printed_by_what_a_worker_imports():

@@ -10,7 +10,6 @@ from plain_training import Learner
 from safetensors.numpy import load_file
 
 from mpobench import DivergedError, Objective, Trained, TrainingRequest, Workspace
-from mpobench.files.keys import content_key
 from mpobench_mujoco import agents, data, learner, policy, training
 from mpobench_mujoco.settings import TrainingSettings
 
@@ -139,7 +138,7 @@ def test_the_sft_stage_is_made_once_and_shared(tla, invented, fresh):
     file = fresh.cache / stages[0].path
     reports: list[tuple[str, float]] = []
     listening = Workspace(fresh.cache, lambda phase, fraction: reports.append((phase, fraction)))
-    tla.prepare(stages[0].payload, wanted[0], listening)
+    tla.prepare(stages[0].payload, listening)
     epochs = tla.training_settings(wanted[0]).sft_epochs
     assert reports == [("SFT stages", (epoch + 1) / epochs) for epoch in range(epochs)]
     made, content = file.stat(), file.read_bytes()
@@ -227,7 +226,7 @@ def test_what_an_sft_stage_file_holds(tla, invented):
     wanted = request(tla, "dpo", seed=5)
     invent_pool(tla, wanted.dataset, invented)
     training.sft_stage(tla, wanted, invented)
-    file = invented.cache / "sft" / f"{content_key(tla.sft_payload(wanted))}.safetensors"
+    file = invented.cache / tla.sft_path(wanted)
     stored, settings = load_file(file), TrainingSettings.model_validate(tla.training_settings(wanted))
     assert stored["count"] == settings.sft_epochs * (SMOKE_PAIRS // settings.pairs_per_update)
     weights = {"w1", "b1", "w2", "b2", "w3", "b3"}

@@ -12,15 +12,16 @@ import pytest
 from PIL import Image
 
 from mpobench import PreferenceBatch, SequenceLogps, Workspace
+from mpobench.display.pictures import curve_style, rendered
 from mpobench.errors import PluginError
 from mpobench.planning.env_plan import plan_training
 from mpobench.registry.build import Configured
 from mpobench.registry.registry import Registry
 from mpobench_plots.evaluation import Circumstances, depends_on_progress, losses, slopes
 from mpobench_plots.gradient import CELLS, gradient_figure
+from mpobench_plots.labels import in_lines
 from mpobench_plots.loss import loss_figure
 from mpobench_plots.pairs import Points, dataset_points
-from mpobench_plots.style import curve_style, in_lines, save
 
 SPAN = (-14.0, -8.0)
 GIVEN = Circumstances(reference=(-12.5, -9.0), progress=0.7)
@@ -132,12 +133,12 @@ def test_a_loss_that_cannot_be_evaluated_is_one_line_that_names_it(bandits: Regi
         slopes(objective, -1.0, -2.0, GIVEN)
 
 
-def test_values_that_are_not_finite_leave_the_picture_empty(bandits: Registry, tmp_path: Path) -> None:
+def test_values_that_are_not_finite_leave_the_picture_empty(bandits: Registry) -> None:
     (objective,) = built(bandits, "nan")
     figure = gradient_figure([objective], SPAN, GIVEN)
     assert panels(figure)[0].images[0].get_array().mask.all()
-    save(figure, tmp_path / "empty.png")
-    save(loss_figure([objective], (-1, 1), -3.0, 0.5), tmp_path / "empty.svg")
+    assert rendered(figure, ".png")
+    assert rendered(loss_figure([objective], (-1, 1), -3.0, 0.5), ".svg")
 
 
 def test_curves_are_the_losses_in_the_order_of_their_right_ends(registry: Registry) -> None:
@@ -204,7 +205,7 @@ def test_points_are_the_first_pairs_per_step(bandits: Registry, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("picture", ["gradient", "loss"])
-def test_files_are_pictures_and_the_same_ones_again(registry: Registry, tmp_path: Path, picture: str) -> None:
+def test_files_are_pictures_and_the_same_ones_again(registry: Registry, picture: str) -> None:
     def draw() -> Any:
         objectives = built(registry, "dpo", "ipo")
         if picture == "gradient":
@@ -212,10 +213,8 @@ def test_files_are_pictures_and_the_same_ones_again(registry: Registry, tmp_path
         return loss_figure(objectives, (-4.0, 3.0), -10.0, 0.5)
 
     contents: dict[str, list[bytes]] = {}
-    for name in ("a.png", "b.PNG", "a.svg", "b.SVG"):
-        save(draw(), tmp_path / name)
-        contents.setdefault(name[-3:].lower(), []).append((tmp_path / name).read_bytes())
-    assert {file.name for file in tmp_path.iterdir()} == {"a.png", "b.PNG", "a.svg", "b.SVG"}
+    for suffix in (".png", ".PNG", ".svg", ".SVG"):
+        contents.setdefault(suffix[1:].lower(), []).append(rendered(draw(), suffix))
     for first, second in contents.values():
         assert first == second
     with Image.open(io.BytesIO(contents["png"][0])) as image:

@@ -86,10 +86,10 @@ def test_an_environment_without_such_pairs_says_how_to_do_without(
     site = install(
         "shy",
         "from bandit_plugin import Bandit\n"
-        "from mpobench import Env, EnvCard, hookimpl\n"
+        "from mpobench import EnvCard, hookimpl\n"
         "class Shy(Bandit):\n"
         "    '''Tells no log-probabilities.'''\n"
-        "    pair_logps = Env.pair_logps\n"
+        "    pair_logps = None\n"
         "@hookimpl\n"
         "def mpobench_envs():\n"
         "    yield EnvCard(name='shy', summary='Shy', target='shy:Shy')\n",

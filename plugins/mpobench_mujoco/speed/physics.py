@@ -22,10 +22,10 @@ def steps_per_second(env: MujocoEnv, batch: int, cache: Path) -> dict[str, float
     """Environment steps a second of processor time, one thread.
 
     Args:
-        env: whose backend is measured. The policy is the original agent of ``spring``: a step costs the same under
-            any.
-        batch: episodes at once.
-        cache: for compiled programs.
+        env: Environment whose backend is measured. The policy is the original agent of ``spring``: every policy costs
+            the same.
+        batch: Episodes of a batch.
+        cache: Folder of compiled programs.
 
     Returns:
         ``policy``: our rollouts; ``brax``: the same physics under random actions, nothing kept; ``MuJoCo C``: the

@@ -33,8 +33,8 @@ def throughput(cache: Path, workers: int) -> tuple[float, float]:
     One and several take turns, so that a machine whose speed drifts slows both alike: medians count.
 
     Args:
-        cache: for compiled programs.
-        workers: processes at once.
+        cache: Folder of compiled programs.
+        workers: Number of worker processes.
     """
     with Local().open(1, _ignore) as one, Local().open(workers, _ignore) as many:
         for opened, processes in ((one, 1), (many, workers)):

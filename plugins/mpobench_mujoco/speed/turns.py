@@ -20,8 +20,8 @@ def by_turns(task: str, runners: Mapping[str, Runner]) -> dict[str, float]:
     Processor time, because other processes disturb it less than the wall clock. Runners use one thread.
 
     Args:
-        task: under which progress is reported.
-        runners: by name.
+        task: Task of the progress reports.
+        runners: Runners, by name.
     """
     report = reports.reporter([task])
     seconds: dict[str, list[float]] = {name: [] for name in runners}

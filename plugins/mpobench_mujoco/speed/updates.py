@@ -28,7 +28,7 @@ def milliseconds(cache: Path) -> tuple[dict[str, float], float | None]:
     """Times an update of 2 pairs × 2 × 1000 steps with SimPO.
 
     Args:
-        cache: for compiled programs.
+        cache: Folder of compiled programs.
 
     Returns:
         Milliseconds an update of ``mpobench``, ``products`` and, where torch is installed, ``PyTorch``; and how far

@@ -16,13 +16,14 @@ from plain_training import Learner
 
 from mpobench import Objective, TrainingRequest, Workspace
 from mpobench.registry.registry import get_registry
-from mpobench_mujoco import data, learner, policy, together, training, xla
+from mpobench_mujoco import data, learner, policy, training, xla
+from mpobench_mujoco.group_epoch import run_group_epoch
 
 OBJECTIVES = [registered.card.name for registered in get_registry().cards("objective")]
 
 
 def all_requests(tla, invented: Workspace, *asked: tuple, **overrides) -> list[TrainingRequest]:
-    """Requests of (objective, corruption, seed) that are alike, and their data."""
+    """Requests of (objective, corruption, seed) of one group, and their data."""
     requests = [request(tla, *each, **overrides) for each in asked]
     for each in requests:
         invent_pool(tla, each.dataset, invented)
@@ -50,7 +51,7 @@ def assert_as_alone(
 
 
 @pytest.mark.slow
-def test_seeds_labels_numbers_and_objectives_train_together(tla, invented):
+def test_a_group_may_differ_in_seeds_labels_numbers_and_objectives(tla, invented):
     asked = [
         ("sft", "base", 0),
         ("tampo:beta=2", "base", 1),
@@ -64,7 +65,7 @@ def test_seeds_labels_numbers_and_objectives_train_together(tla, invented):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("keep_optimizer_state", [True, False])
-def test_objectives_with_a_reference_train_together(tla, invented, fresh, keep_optimizer_state):
+def test_objectives_with_a_reference_form_groups(tla, invented, fresh, keep_optimizer_state):
     requests = all_requests(
         tla,
         fresh,
@@ -77,13 +78,13 @@ def test_objectives_with_a_reference_train_together(tla, invented, fresh, keep_o
     )
     stages = [tla.prerequisites(each)[-1] for each in requests]
     assert {stage.phase for stage in stages} == {"SFT stages"}
-    assert len({stage.alike for stage in stages}) == 1
+    assert len({stage.group_key for stage in stages}) == 1
     assert stages[0].key == stages[1].key != stages[2].key
     reports: list[tuple[str, float]] = []
     listening = replace(fresh, report=lambda *report: reports.append(report))
-    tla.prepare_group([stage.payload for stage in stages[1:]], requests[1:], listening)
+    tla.prepare_group([stage.payload for stage in stages[1:]], listening)
     epochs = tla.training_settings(requests[0]).sft_epochs
-    assert len(reports) == epochs, "both at once"
+    assert len(reports) == epochs, "one program for both"
     before = []
     for stage, wanted in zip(stages, requests, strict=True):
         invent_pool(tla, wanted.dataset, invented)
@@ -117,7 +118,7 @@ def test_one_that_diverges_takes_no_other_with_it(tla, invented):
         np.testing.assert_allclose(found.curves["loss"], alone.curves["loss"], rtol=1e-4)
 
 
-def test_what_is_not_alike_is_told_apart(tla):
+def test_trainings_of_different_programs_have_different_group_keys(tla):
     def group_key(*asked, **overrides):
         return tla.group_key(request(tla, *asked, **overrides))
 
@@ -154,7 +155,7 @@ def test_every_objective_moves_its_own_policies_alone(tla):
         params = [jax.tree.map(lambda leaf: jnp.asarray(leaf, float), each.params) for each in built]
         weights = stack([jax.tree.map(jnp.asarray, start) for start in starts] * len(built))
         pairs = learner.Pairs(jnp.asarray(chosen), jnp.asarray(rejected), jnp.asarray(reference))
-        moved, _, curves = together.run_epoch(
+        moved, _, curves = run_group_epoch(
             tuple((program, 2) for program in programs),
             tuple(stack([own, own]) for own in params),
             weights,
@@ -203,7 +204,7 @@ def test_an_accelerator_trains_many_and_its_memory_is_shared(tla, monkeypatch):
         return "gpu"
 
     monkeypatch.setattr(jax, "default_backend", backend)
-    assert tla.group_size() == xla.TOGETHER
+    assert tla.group_size() == xla.GROUP_SIZE
     assert settings == {"PJRT_NPROC": "1", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}, (
         "before the backend starts"
     )

@@ -1,9 +1,9 @@
-"""``mpobench plot discovery``: what a search left is what its picture shows, and damage is one line that names it."""
+"""``mpobench discover plot``: the picture shows what the folder holds, and damage is one line that names it."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from search_samples import a_search
 from typer.testing import CliRunner
 
 import mpobench
 from mpobench import RequestError, Tensors, save_objective
-from mpobench_plots.commands import app
-from mpobench_plots.discovery import CURVES, discovery_figure
-from mpobench_plots.discovery_folder import Search, read_search
+from mpobench_discovery.commands import app
+from mpobench_discovery.figure import CURVES, history_figure
+from mpobench_discovery.folder import Folder, Generation
+from mpobench_discovery.genome import Numbers, find_genome
+from mpobench_discovery.history import History, read_history
 
 SPAN = (-14.0, -8.0)
 LOGP = np.linspace(*SPAN, 401)
+KEY = "0" * 24
 FITNESS = [
     [3.0, 1.0, 2.0, np.nan],
     [2.0, 6.0, 4.0, 4.0],
@@ -35,35 +40,55 @@ def generation_file(folder: Path, number: int) -> Path:
     return folder / "generations" / f"{number:04d}.safetensors"
 
 
-def write_generation(file: Path, mean: Mapping[str, Any], fitness: Any, **metadata: str) -> None:
-    tensors = {f"mean.{name}": np.asarray(value) for name, value in mean.items()}
-    others = {"population": np.ones((4, 7), np.float32), "key": np.arange(2, dtype=np.uint32)}
-    fitness = np.asarray(fitness, np.float64)
-    file.parent.mkdir(exist_ok=True)
-    save_file({**tensors, **others, "fitness": fitness}, file, metadata={"best": "3", **metadata})
+def write_generation(folder: Path, number: int, mean: Numbers, fitness: list[float]) -> None:
+    members = len(fitness)
+    state = {"state.mean": np.ones((4, 7), np.float32), "state.key": np.arange(2, dtype=np.uint32)}
+    generation = Generation(
+        number=number,
+        mean=mean,
+        state=state,
+        fitness=np.asarray(fitness, np.float64),
+        seeds=np.arange(members),
+        evaluation_seeds=np.arange(members),
+        seconds=1.0,
+        busy=1.0,
+        steps=0,
+        workers=2,
+    )
+    Folder(folder).save(generation, KEY)
 
 
-def numbers(objective: Any) -> dict[str, Any]:
-    """Of its networks, by ``<field>.<part>``."""
-    networks = {field: value for field, value in objective if isinstance(value, Tensors)}
-    return {f"{field}.{part}": array for field, parts in networks.items() for part, array in parts.items()}
+def networks(objective: Any) -> dict[str, dict[str, Any]]:
+    return {field: dict(value) for field, value in objective if isinstance(value, Tensors)}
 
 
-def write_search(folder: Path, registered: str = "1s-mpo", fitness: list[Any] = FITNESS) -> Path:
+def write_search(
+    folder: Path,
+    registered: str = "1s-mpo",
+    fitness: list[list[float]] = FITNESS,
+    learn: tuple[str, ...] = (),
+) -> Path:
     """A search whose mean takes a random step in every generation."""
+    asked = a_search(family=registered, learn=learn, generations=len(fitness), population=len(fitness[0]))
+    folder.mkdir(exist_ok=True)
+    Folder(folder).claim(asked, KEY, "start")
     start = type(mpobench.objective(registered)).start()  # type: ignore[attr-defined]
     save_objective(folder / "start.json", start, registered, name="start", summary="Where the search began")
-    random, mean = np.random.default_rng(0), numbers(start)
+    fields = find_genome(registered, learn, folder / "start.json").fields
+    mean = {field: parts for field, parts in networks(start).items() if field in fields}
+    random = np.random.default_rng(0)
     for number, members in enumerate(fitness, 1):
         mean = {
-            name: np.asarray(value + 0.02 * random.normal(size=value.shape), np.float32)
-            for name, value in mean.items()
+            field: {part: stepped(part, value, random) for part, value in parts.items()}
+            for field, parts in mean.items()
         }
-        mean = {
-            name: value if name.endswith(".bias") else np.maximum(value, 0) for name, value in mean.items()
-        }
-        write_generation(generation_file(folder, number), mean, members, generation=str(number))
+        write_generation(folder, number, mean, members)
     return folder
+
+
+def stepped(part: str, value: Any, random: np.random.Generator) -> Any:
+    moved = np.asarray(value + 0.02 * random.normal(size=value.shape), np.float32)
+    return moved if part == "bias" else np.maximum(moved, np.float32(0))
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +103,13 @@ def copy(folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def search(folder: Path) -> Search:
-    return read_search(folder)
+def search(folder: Path) -> History:
+    return read_history(folder)
 
 
 @pytest.fixture(scope="module")
-def figure(search: Search) -> Any:
-    return discovery_figure(search, SPAN)
+def figure(search: History) -> Any:
+    return history_figure(search, SPAN)
 
 
 def parts_of(figure: Any) -> tuple[Any, list[Any], Any]:
@@ -98,24 +123,23 @@ def labelled(axes: Any) -> dict[str, Any]:
     return dict(zip(labels, handles, strict=True))
 
 
-def test_generations_are_read_in_their_order(search: Search, tmp_path: Path) -> None:
+def test_generations_are_read_in_their_order(search: History, tmp_path: Path) -> None:
     assert search.name == "tla-noisy-0.3-1s-mpo"
     assert search.start == type(search.start).start()  # type: ignore[attr-defined]
     for at, generation in enumerate(search.generations):
         assert generation.number == at + 1
         np.testing.assert_array_equal(generation.fitness, FITNESS[at])
-    many = write_search(tmp_path / "many", fitness=[[1.0]])
-    for number in (9999, 10000, 10001):
-        write_generation(generation_file(many, number), numbers(search.start), [1.0], generation=str(number))
+    many = write_search(tmp_path / "many", fitness=[[1.0, 2.0]] * 11)
     (many / "generations" / "notes.txt").write_text("not a generation")
-    assert [each.number for each in read_search(many).generations] == [1, 9999, 10000, 10001]
+    assert [each.number for each in read_history(many).generations] == list(range(1, 12))
 
 
-def test_the_mean_of_a_generation_is_an_objective(folder: Path, search: Search) -> None:
+def test_the_mean_of_a_generation_is_an_objective(folder: Path, search: History) -> None:
     for generation in search.generations:
         stored = load_file(generation_file(folder, generation.number))
-        for name, value in numbers(generation.mean).items():
-            np.testing.assert_array_equal(value, stored[f"mean.{name}"])
+        for field, parts in networks(generation.mean).items():
+            for part, value in parts.items():
+                np.testing.assert_array_equal(value, stored[f"mean.{field}.{part}"])
         # What registers checks its numbers, which a copy of a model does not.
         assert type(generation.mean).model_validate(dict(generation.mean)) == generation.mean
 
@@ -147,8 +171,8 @@ def test_curves_are_over_the_members_that_did_not_diverge(figure: Any) -> None:
 
 
 def test_no_mark_where_no_member_diverged(tmp_path: Path) -> None:
-    whole = read_search(write_search(tmp_path / "whole", fitness=[[1.0, 2.0]]))
-    axes, functions, colors = parts_of(discovery_figure(whole, SPAN))
+    whole = read_history(write_search(tmp_path / "whole", fitness=[[1.0, 2.0]]))
+    axes, functions, colors = parts_of(history_figure(whole, SPAN))
     assert list(labelled(axes)) == ["best member", "mean of the population", "± one standard deviation"]
     low, high = axes.get_xlim()
     assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
@@ -157,8 +181,8 @@ def test_no_mark_where_no_member_diverged(tmp_path: Path) -> None:
 
 
 def test_a_search_whose_members_all_diverged_has_a_picture(tmp_path: Path) -> None:
-    lost = read_search(write_search(tmp_path / "lost", fitness=[[np.nan, np.inf]] * 2))
-    axes, _, _ = parts_of(discovery_figure(lost, SPAN))
+    lost = read_history(write_search(tmp_path / "lost", fitness=[[np.nan, np.inf]] * 2))
+    axes, _, _ = parts_of(history_figure(lost, SPAN))
     assert "members that diverged,\nleft out (4 of 4)" in labelled(axes)
 
 
@@ -178,7 +202,7 @@ def test_panels_begin_with_the_start(figure: Any) -> None:
         assert axes.get_xlim() == (arguments[0], arguments[-1])
 
 
-def test_panels_show_what_generations_made_of_it(search: Search, figure: Any) -> None:
+def test_panels_show_what_generations_made_of_it(search: History, figure: Any) -> None:
     _, functions, _ = parts_of(figure)
     for at, generation in enumerate(search.generations, 1):
         mean: Any = generation.mean
@@ -201,14 +225,14 @@ def test_panels_say_what_they_are(figure: Any, tmp_path: Path) -> None:
     logp = r"$\log\,\pi(\tau)$ (nats per step)"
     assert [axes.get_xlabel() for axes in functions] == [logp, logp, "margin $x$"]
     for registered, expected in (("2s-mpo", [phi, g]), ("tampo", [phi, psi, g, r"$\alpha(t)$"])):
-        other = discovery_figure(read_search(write_search(tmp_path / registered, registered)), SPAN)
+        other = history_figure(read_history(write_search(tmp_path / registered, registered)), SPAN)
         assert [axes.get_ylabel() for axes in parts_of(other)[1]] == expected
         assert other.get_figwidth() <= 6.75
 
 
 def test_the_schedule_is_drawn_from_0_to_1(tmp_path: Path) -> None:
-    search = read_search(write_search(tmp_path / "tampo", "tampo"))
-    *_, alpha = parts_of(discovery_figure(search, SPAN))[1]
+    search = read_history(write_search(tmp_path / "tampo", "tampo"))
+    *_, alpha = parts_of(history_figure(search, SPAN))[1]
     for line in alpha.get_lines():
         assert line.get_ydata()[[0, -1]].tolist() == [0, 1]
     t = np.linspace(0, 1, 401)
@@ -216,8 +240,8 @@ def test_the_schedule_is_drawn_from_0_to_1(tmp_path: Path) -> None:
 
 
 def test_a_long_search_is_drawn_by_a_handful_of_generations_in_their_colours(tmp_path: Path) -> None:
-    search = read_search(write_search(tmp_path / "long", fitness=[[1.0, 2.0]] * 40))
-    axes, functions, colors = parts_of(discovery_figure(search, SPAN))
+    search = read_history(write_search(tmp_path / "long", fitness=[[1.0, 2.0]] * 40))
+    axes, functions, colors = parts_of(history_figure(search, SPAN))
     assert labelled(axes)["best member"].get_xdata().tolist() == list(range(1, 41))
     names = [text.get_text() for text in colors.get_yticklabels()]
     assert names == ["start", "8", "16", "24", "32", "40"]
@@ -239,12 +263,13 @@ def test_a_long_search_is_drawn_by_a_handful_of_generations_in_their_colours(tmp
 
 
 def test_a_function_that_is_steep_in_one_place_leaves_the_others_to_be_seen(tmp_path: Path) -> None:
-    steep = write_search(tmp_path / "steep", fitness=[[1.0]] * 3)
-    mean = {name: np.array(value) for name, value in numbers(read_search(steep).start).items()}
+    steep = write_search(tmp_path / "steep", fitness=[[1.0, 1.0]] * 3)
+    mean = networks(read_history(steep).start)
+    mean["g_network"] = {part: np.array(value) for part, value in mean["g_network"].items()}
     for part, value in (("kernel_in", 100.0), ("bias", -285.0), ("kernel_out", 1e6)):
-        mean[f"g_network.{part}"][1, 0] = value  # 10⁶ (100 x − 285)₊²: from 0 to 2 × 10⁸ behind x = 2.85
-    write_generation(generation_file(steep, 3), mean, [1.0], generation="3")
-    *_, g = parts_of(discovery_figure(read_search(steep), SPAN))[1]
+        mean["g_network"][part][1, 0] = value  # 10⁶ (100 x − 285)₊²: from 0 to 2 × 10⁸ behind x = 2.85
+    write_generation(steep, 3, mean, [1.0, 1.0])
+    *_, g = parts_of(history_figure(read_history(steep), SPAN))[1]
     low, high = g.get_ylim()
     assert max(line.get_ydata().max() for line in g.get_lines()) > 1e8
     for line in g.get_lines()[:3]:
@@ -262,29 +287,17 @@ def test_curves_that_are_tame_are_seen_whole(figure: Any) -> None:
         assert low < values.min() < values.max() < high
 
 
-def test_networks_that_a_search_leaves_alone_have_no_panel(copy: Path) -> None:
-    for number in range(1, 5):
-        tensors = load_file(generation_file(copy, number))
-        kept = {name: value for name, value in tensors.items() if not name.startswith("mean.p")}
-        save_file(kept, generation_file(copy, number), metadata={"generation": str(number)})
-    search = read_search(copy)
-    assert search.learned == {"g_network"}
+def test_networks_that_a_search_leaves_alone_have_no_panel(tmp_path: Path) -> None:
+    search = read_history(write_search(tmp_path / "g-alone", learn=("g",)))
+    assert search.learned == ("g_network",)
     last: Any = search.generations[-1].mean
     assert last.phi_network == search.start.phi_network  # type: ignore[attr-defined]
     assert last.g_network != search.start.g_network  # type: ignore[attr-defined]
-    (g,) = parts_of(discovery_figure(search, SPAN))[1]
+    (g,) = parts_of(history_figure(search, SPAN))[1]
     assert g.get_ylabel() == "$g(x)$, shifted to 0 at 0"
 
 
-def test_a_search_for_numbers_alone_has_its_fitness_drawn(tmp_path: Path) -> None:
-    dpo = mpobench.objective("dpo")
-    save_objective(tmp_path / "start.json", dpo, "dpo", name="start", summary="Without networks")
-    write_generation(generation_file(tmp_path, 1), {}, [1.0, 2.0], generation="1")
-    (axes,) = discovery_figure(read_search(tmp_path), SPAN).axes
-    assert "best member" in labelled(axes)
-
-
-def test_a_function_that_cannot_be_evaluated_is_named(search: Search) -> None:
+def test_a_function_that_cannot_be_evaluated_is_named(search: History) -> None:
     class Shy(type(search.start)):  # type: ignore[misc]
         """Has no cloning term for numpy."""
 
@@ -295,7 +308,7 @@ def test_a_function_that_cannot_be_evaluated_is_named(search: Search) -> None:
     with pytest.raises(
         mpobench.MpobenchError, match=r"^psi_network of Shy cannot be drawn: .*: only in jax$"
     ):
-        discovery_figure(shy, SPAN)
+        history_figure(shy, SPAN)
 
 
 def plot(*args: str) -> str:
@@ -307,38 +320,40 @@ def test_the_file_is_named_after_the_folder(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert plot("discovery", str(folder)) == "discovery-tla-noisy-0.3-1s-mpo.png\n"
+    assert plot("plot", str(folder)) == "discovery-tla-noisy-0.3-1s-mpo.png\n"
     with Image.open("discovery-tla-noisy-0.3-1s-mpo.png") as image:
         image.verify()
         assert image.format == "PNG"
     shutil.copytree(folder, "a:b=c,d e")
-    assert plot("discovery", "a:b=c,d e/") == "discovery-a:b=c,d e.png\n"
+    assert plot("plot", "a:b=c,d e/") == "discovery-a:b=c,d e.png\n"
     monkeypatch.chdir("a:b=c,d e")
-    assert plot("discovery", ".") == "discovery-a:b=c,d e.png\n"
+    assert plot("plot", ".") == "discovery-a:b=c,d e.png\n"
 
 
 def test_the_same_search_is_the_same_file(folder: Path, tmp_path: Path) -> None:
     for name in ("deep/a.svg", "b.SVG"):
-        assert plot("discovery", str(folder), "--output", str(tmp_path / name)) == f"{tmp_path / name}\n"
+        assert plot("plot", str(folder), "--output", str(tmp_path / name)) == f"{tmp_path / name}\n"
     first, second = (tmp_path / "deep" / "a.svg").read_bytes(), (tmp_path / "b.SVG").read_bytes()
     assert first == second
     assert b"<svg" in first
 
 
 def test_the_help_shows_how_it_is_called() -> None:
-    assert "mpobench plot discovery discoveries/tla-noisy-0.3-1s-mpo" in plot("discovery", "--help")
-    assert "what a search for one did" in plot("--help")
+    assert "mpobench discover plot discoveries/tla-noisy-0.3-1s-mpo" in plot("plot", "--help")
 
 
 def rewritten(
-    number: int, change: Callable[[dict[str, Any]], None], **metadata: str
+    number: int, change: Callable[[dict[str, Any]], object], **metadata: str
 ) -> Callable[[Path], None]:
-    """Damage to the tensors of one generation."""
+    """Damage to the tensors or the metadata of one generation."""
 
     def damage(folder: Path) -> None:
-        tensors = load_file(generation_file(folder, number))
+        file = generation_file(folder, number)
+        with safe_open(file, framework="numpy") as opened:
+            before = opened.metadata()
+        tensors = load_file(file)
         change(tensors)
-        save_file(tensors, generation_file(folder, number), metadata={"generation": str(number), **metadata})
+        save_file(tensors, file, metadata={**before, **metadata})
 
     return damage
 
@@ -352,7 +367,7 @@ def without_metadata(folder: Path) -> None:
     save_file(load_file(generation_file(folder, 2)), generation_file(folder, 2))
 
 
-SECOND = "generations/0002.safetensors"
+SECOND = "{}/generations/0002.safetensors is damaged: delete it and those after it"
 
 
 @pytest.mark.parametrize(
@@ -360,55 +375,35 @@ SECOND = "generations/0002.safetensors"
     [
         (shutil.rmtree, "there is no folder {}: name the one of a search"),
         (
-            lambda folder: (folder / "start.json").unlink(),
-            "{} is not the folder of a search: it has no start.json",
+            lambda folder: (folder / "search.json").unlink(),
+            "{} is not the folder of a search: it has no search.json",
         ),
+        (lambda folder: (folder / "search.json").write_text("{"), "{}/search.json is damaged"),
+        (
+            lambda folder: (folder / "search.json").write_text('{"key": "", "start": "", "search": {}}'),
+            "{}/search.json is damaged",
+        ),
+        (lambda folder: (folder / "start.json").unlink(), "{}/start.json is missing"),
         (lambda folder: (folder / "start.json").write_text("{"), "{}/start.json is not JSON"),
         (
             lambda folder: (folder / "start.safetensors").unlink(),
             "cannot read the tensors of objective file {}",
         ),
         (lambda folder: shutil.rmtree(folder / "generations"), "{}: no generation is finished yet"),
-        (
-            lambda folder: [generation_file(folder, at).unlink() for at in (1, 2, 3, 4)],
-            "{}: no generation is",
-        ),
-        (cut_short, f"generation file {{}}/{SECOND} is damaged: SafetensorError"),
-        (
-            lambda folder: generation_file(folder, 2).write_bytes(b""),
-            f"{{}}/{SECOND} is damaged: SafetensorError",
-        ),
-        (without_metadata, f"{{}}/{SECOND} is damaged: it says that it is generation ''"),
-        (
-            rewritten(2, lambda tensors: None, generation="7"),
-            f"{{}}/{SECOND} is damaged: it says that it is generation '7'",
-        ),
-        (rewritten(2, lambda tensors: tensors.pop("fitness")), f"{{}}/{SECOND} is damaged: SafetensorError"),
-        (
-            rewritten(2, lambda tensors: tensors.update(fitness=np.ones((2, 2)))),
-            f"{{}}/{SECOND} is damaged: its fitness has shape (2, 2), not (population,)",
-        ),
+        (cut_short, SECOND),
+        (lambda folder: generation_file(folder, 2).write_bytes(b""), SECOND),
+        (without_metadata, SECOND),
+        (rewritten(2, dict, generation="7"), "{}/generations/0002.safetensors is of another search"),
+        (rewritten(2, lambda tensors: tensors.pop("fitness")), SECOND),
+        (rewritten(2, lambda tensors: tensors.update(fitness=np.ones((2, 2)))), SECOND),
         (
             rewritten(
                 2, lambda tensors: tensors.update({"mean.g_network.coefficient": np.ones(1, np.float32)})
             ),
-            f"{{}}/{SECOND} does not fit start.json: the mean of g_network.coefficient has shape (1,), not ()",
+            SECOND,
         ),
-        (
-            rewritten(2, lambda tensors: tensors["mean.g_network.bias"].fill(np.nan)),
-            f"{{}}/{SECOND} is damaged: ValueError: 'bias' holds a number that is not finite",
-        ),
-        (
-            rewritten(2, lambda tensors: tensors.pop("mean.psi_network.bias")),
-            f"{{}}/{SECOND} does not fit start.json: the mean of psi_network.bias is missing",
-        ),
-        (
-            rewritten(
-                4, lambda tensors: tensors.update({"mean.schedule_network.bias": np.ones(3, np.float32)})
-            ),
-            "{}/generations/0004.safetensors does not fit start.json: it has a mean of schedule_network.bias, which "
-            "the start has not",
-        ),
+        (rewritten(2, lambda tensors: tensors["mean.g_network.bias"].fill(np.nan)), SECOND),
+        (rewritten(2, lambda tensors: tensors.pop("mean.psi_network.bias")), SECOND),
     ],
 )
 def test_bad_folders_are_one_line(
@@ -417,7 +412,7 @@ def test_bad_folders_are_one_line(
     damage(copy)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RequestError) as refusal:
-        plot("discovery", str(copy))
+        plot("plot", str(copy))
     assert line.format(copy) in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert not list(tmp_path.glob("*.png"))
@@ -425,7 +420,7 @@ def test_bad_folders_are_one_line(
 
 def test_other_pictures_are_refused(folder: Path) -> None:
     with pytest.raises(RequestError, match=r"^--output a\.pdf: pictures are \.png or \.svg"):
-        plot("discovery", str(folder), "--output", "a.pdf")
+        plot("plot", str(folder), "--output", "a.pdf")
 
 
 def test_without_matplotlib_the_command_says_how_to_get_it(
@@ -433,6 +428,6 @@ def test_without_matplotlib_the_command_says_how_to_get_it(
 ) -> None:
     blocker = "import sys\nsys.modules['matplotlib'] = None  # as if it were not installed\n"
     (tmp_path / "sitecustomize.py").write_text(blocker)
-    done = mpobench_cli("plot", "discovery", str(folder), path=(tmp_path,))
+    done = mpobench_cli("discover", "plot", str(folder), path=(tmp_path,))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == 'mpobench: error: pictures need matplotlib: pip install "mpobench[plots]"\n'
