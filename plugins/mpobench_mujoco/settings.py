@@ -5,7 +5,8 @@ Free of jax, so that planning a run stays fast.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_serializer
 
