@@ -39,15 +39,15 @@ def bench(
       mpobench bench
       mpobench bench --backends spring,positional,generalized,mjx
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
-    tasks = [mujoco_env(env, backend, lacking="physics to measure") for backend in backends.split(",")]
+    envs = [mujoco_env(env, backend, lacking="physics to measure") for backend in backends.split(",")]
     processes = workers or len(os.sched_getaffinity(0))
-    names = ["updates", *(f"physics {task.backend}" for task in tasks), "workers"]
+    names = ["updates", *(f"physics {measured.backend}" for measured in envs), "workers"]
     with Display({"measuring": dict.fromkeys(names, 1.0)}) as display:
-        rows = _measure(tasks, batch, processes, display)
+        rows = _measure(envs, batch, processes, display)
     print_table(COLUMNS, rows)
 
 
-def _measure(tasks: list[MujocoEnv], batch: int, processes: int, display: Display) -> list[Row]:
+def _measure(envs: list[MujocoEnv], batch: int, processes: int, display: Display) -> list[Row]:
     cache = cache_folder()
     with Local().open(1, display.update) as opened:
 
@@ -55,10 +55,10 @@ def _measure(tasks: list[MujocoEnv], batch: int, processes: int, display: Displa
             return opened.executor.submit(_call, function, *arguments).result()
 
         milliseconds, _ = in_a_worker("updates:milliseconds", cache)
-        speeds = [in_a_worker("physics:steps_per_second", task, batch, cache) for task in tasks]
+        speeds = [in_a_worker("physics:steps_per_second", env, batch, cache) for env in envs]
     rows = _update_rows(milliseconds)
-    for task, speed in zip(tasks, speeds, strict=True):
-        rows += _rollout_rows(task, speed)
+    for env, speed in zip(envs, speeds, strict=True):
+        rows += _rollout_rows(env, speed)
     from mpobench_mujoco.speed.scaling import throughput
 
     gain, share = throughput(cache, processes)
@@ -87,8 +87,8 @@ def _update_rows(milliseconds: dict[str, float]) -> list[Row]:
     return rows
 
 
-def _rollout_rows(task: MujocoEnv, speed: dict[str, float]) -> list[Row]:
-    ours, what = speed["policy"], f"{task.name} rollout on {task.backend}, one core"
+def _rollout_rows(env: MujocoEnv, speed: dict[str, float]) -> list[Row]:
+    ours, what = speed["policy"], f"{env.name} rollout on {env.backend}, one core"
     return [
         (what, f"{ours:,.0f} steps/s", f"{name}: {other:,.0f} steps/s ({ours / other:.2f})")
         for name, other in (("bare brax", speed["brax"]), ("MuJoCo C", speed["MuJoCo C"]))
