@@ -21,6 +21,9 @@ from mpobench_dask import gpus
 if TYPE_CHECKING:
     from mpobench_dask.launcher import Dask
 
+_PATIENT = {"distributed.scheduler.worker-ttl": None, "distributed.deploy.lost-worker-timeout": "1 day"}
+"""Configuration where workers that are slow to compile, or to start again, are not given up: their ends are seen."""
+
 _CLOSING = 20.0
 """Seconds that a cluster has to end."""
 
@@ -86,7 +89,8 @@ def _local(launcher: Dask, workers: int | None) -> Place:
         for number, environment in enumerate(environments)
     }
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, **_dashboard(launcher)}}
-    with _started("worker processes do not start"), dask.config.set({"distributed.scheduler.worker-ttl": None}):
+    dask.config.set(_PATIENT)
+    with _started("worker processes do not start"):
         cluster = SpecCluster(workers=specs, scheduler=scheduler)
     return Place(cluster, "this machine", launcher.timeout, launcher.timeout, shared=False)
 
