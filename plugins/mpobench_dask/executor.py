@@ -132,7 +132,9 @@ class DaskExecutor(Executor):
         if isinstance(error, CancelledError):
             return WorkerLostError("dask cancelled it")
         if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("mpobench"):
-            return MpobenchError(f"a worker of {self._place.name} has no {error.name}: install mpobench there")
+            return MpobenchError(
+                f"a worker of {self._place.name} has no {error.name}: install mpobench there"
+            )
         return error if isinstance(error, Exception) else RuntimeError(one_line(error))
 
     def _lose(self, reason: str) -> MpobenchError:

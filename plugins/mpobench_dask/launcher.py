@@ -21,7 +21,9 @@ class Dask(Launcher):
 
     cluster: Literal["local", "slurm"] = Field("local", description="where workers are started")
     address: str | None = Field(
-        None, min_length=1, description="a scheduler that runs already, tcp://HOST:PORT, in place of a cluster"
+        None,
+        min_length=1,
+        description="a scheduler that runs already, tcp://HOST:PORT, in place of a cluster",
     )
     timeout: float = Field(
         30.0, gt=0, le=3600, description="seconds to wait for a scheduler, and for workers where none is left"
@@ -51,7 +53,9 @@ class Dask(Launcher):
                     f"{', '.join(sorted(started))} belong to workers that are started here, not to an address"
                 )
         if self.cluster == "slurm" and self.gpus and (self.gpus > 1 or self.cores > 1):
-            raise ValueError("a Slurm job has one GPU and one core, so that its worker has both: gpus=1,cores=1")
+            raise ValueError(
+                "a Slurm job has one GPU and one core, so that its worker has both: gpus=1,cores=1"
+            )
         return self
 
     @contextmanager

@@ -67,7 +67,9 @@ def of(launcher: Dask, workers: int | None) -> Iterator[Place]:
         return
     if launcher.dashboard is not None:
         _require("bokeh", "the dashboard")
-    with _closing(_slurm(launcher, workers) if launcher.cluster == "slurm" else _local(launcher, workers)) as place:
+    with _closing(
+        _slurm(launcher, workers) if launcher.cluster == "slurm" else _local(launcher, workers)
+    ) as place:
         yield place
 
 
@@ -125,7 +127,9 @@ def _slurm(launcher: Dask, workers: int | None) -> Place:
     except BaseException:
         _close(cluster)
         raise
-    print(f"mpobench: {workers} workers wait for Slurm (squeue shows their jobs)", file=sys.stderr, flush=True)
+    print(
+        f"mpobench: {workers} workers wait for Slurm (squeue shows their jobs)", file=sys.stderr, flush=True
+    )
     return Place(cluster, "Slurm", launcher.timeout, None)
 
 
