@@ -48,7 +48,7 @@ def test_locks_that_do_not_hold_are_named(tmp_path: Path) -> None:
     probe = Probe(tmp_path, "token")
     probe.place.mkdir()
     probe.question.write_text("token")
-    with pytest.raises(RequestError, match="locks in .* do not hold between"):  # as where nobody holds one
+    with pytest.raises(RequestError, match=r"locks in .* do not hold between"):  # as where nobody holds one
         shared_folder.answer(probe)
 
 
@@ -58,5 +58,5 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
 
     with shared_folder.probe(tmp_path) as probe:
         monkeypatch.setattr(filelock.FileLock, "_acquire", refuse)
-        with pytest.raises(RequestError, match="cannot lock a file in .*support flock"):
+        with pytest.raises(RequestError, match=r"cannot lock a file in .*support flock"):
             shared_folder.answer(probe)

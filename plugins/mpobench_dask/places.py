@@ -100,12 +100,12 @@ def _local(launcher: Dask, workers: int | None) -> Place:
 def _slurm(launcher: Dask, workers: int | None) -> Place:
     """Slurm jobs, submitted again when they end before the run does."""
     _require("dask_jobqueue", "Slurm")
-    from dask_jobqueue import SLURMCluster
+    from dask_jobqueue.slurm import SLURMCluster
 
     if workers is None:
         raise RequestError("say how many workers Slurm should start: --workers N")
     configured = dask.config.get("jobqueue.slurm.scheduler-options", None) or {}
-    options = {
+    options: dict[str, Any] = {
         "cores": launcher.cores,
         "processes": launcher.cores,
         "memory": launcher.memory,
@@ -134,8 +134,8 @@ def _slurm(launcher: Dask, workers: int | None) -> Place:
 
 
 def _dashboard(launcher: Dask) -> dict[str, Any]:
-    port = launcher.dashboard
-    return {"dashboard": port is not None, "dashboard_address": None if port is None else f":{port}"}
+    port = launcher.dashboard  # without one, what dask serves besides stays on this machine, on any free port
+    return {"dashboard": port is not None, "dashboard_address": "127.0.0.1:0" if port is None else f":{port}"}
 
 
 def _require(package: str, what: str) -> None:

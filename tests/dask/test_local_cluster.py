@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing(bench: Bench) -> None
     running = bench.start(*SLOW_BANDIT, *DASK)
     wait_until(lambda: len(bench.trainings()) >= 2)
     kill(workers_of(running.pid)[0])
-    out, err = running.communicate(timeout=120)
+    _out, err = running.communicate(timeout=120)
     assert running.returncode == 0, err
     lines = [line for line in said(err) if "ran" not in line]
     assert len(lines) == 1, err
@@ -53,9 +54,9 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing(bench: Bench) -> None
         lines[0],
     )
     assert len(bench.finished()) == CELLS
-    twice = [name for name, count in bench.trainings().items() if count > 1]
-    assert len(twice) == 1, "the training that was lost begins again, and no other"
-    assert bench.trainings().total() == CELLS + 1
+    work = Counter((bench.cache / "work.log").read_text().splitlines())
+    assert work.total() == len(work) + 1, "what was lost begins again, and nothing else"
+    assert bench.trainings().total() <= CELLS + 1
 
 
 @pytest.mark.parametrize("whom", ["group", "parent"])

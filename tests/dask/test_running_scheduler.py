@@ -69,7 +69,7 @@ def test_an_interrupted_run_stops_its_tasks_and_leaves_the_workers(
 def test_fewer_tasks_than_workers_on_request(bench: Bench, dask_scheduler: DaskScheduler) -> None:
     dask_scheduler.worker()
     running = bench.start(*BANDIT, "--objectives", "sft,orpo", "--workers", "1", *at(dask_scheduler))
-    out, err = running.communicate(timeout=120)
+    _out, err = running.communicate(timeout=120)
     assert running.returncode == 0, err
     log = (bench.cache / "work.log").read_text().splitlines()
     assert log == ["pulls 0", "train sft 0", "train orpo 0"], "one after the other, in order"

@@ -62,7 +62,7 @@ def test_jobs_are_submitted_replaced_and_cancelled(jobs: Path, tmp_path: Path, b
     root = int((jobs / "1.pid").read_text())
     for pid in (root, *descendants(root)):  # the node is gone
         kill(pid)
-    out, err = running.communicate(timeout=180)
+    _out, err = running.communicate(timeout=180)
     assert running.returncode == 0, err
     assert len(bench.finished()) == CELLS
     waits, loss, end = said(err)
