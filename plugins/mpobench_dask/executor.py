@@ -123,19 +123,22 @@ class DaskExecutor(Executor):
 
     def _translated(self, error: BaseException) -> BaseException:
         """An error of dask in the words of a launcher."""
-        if isinstance(error, MpobenchError):
-            return error
         if isinstance(error, KilledWorker):
             return WorkerLostError(f"dask's worker {error.last_worker.address} ended")
+        if isinstance(error, OSError) and self._connected(_WATCH):
+            return WorkerLostError(f"its result did not arrive: {one_line(error)}")
         if self._client.status != "running":
             return self._lose(f"{self._place.name} does not answer any more")
         if isinstance(error, CancelledError):
             return WorkerLostError("dask cancelled it")
-        if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("mpobench"):
-            return MpobenchError(
-                f"a worker of {self._place.name} has no {error.name}: install mpobench there"
-            )
-        return error if isinstance(error, Exception) else RuntimeError(one_line(error))
+        return error
+
+    def _connected(self, seconds: float) -> bool:
+        """Whether the scheduler is there still, some time after a connection has failed."""
+        deadline = time.monotonic() + seconds
+        while self._client.status == "running" and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return bool(self._client.status == "running")
 
     def _lose(self, reason: str) -> MpobenchError:
         """Notes that the workers are gone for good: tasks that wait will not run."""

@@ -22,7 +22,7 @@ class Dask(Launcher):
     cluster: Literal["local", "slurm"] = Field("local", description="where workers are started")
     address: str | None = Field(
         None,
-        min_length=1,
+        pattern=r"^(tcp|tls|ws|wss|ucx)://[^\s/]+:[0-9]+$",
         description="a scheduler that runs already, tcp://HOST:PORT, in place of a cluster",
     )
     timeout: float = Field(

@@ -121,8 +121,11 @@ def _slurm(launcher: Dask, workers: int | None) -> Place:
         cluster = SLURMCluster(**options)
     try:
         with _started("Slurm takes no job"):
-            cluster.scale(workers)
-            cluster.sync(cluster._correct_state)  # waits for sbatch, and raises what it says
+            while len(cluster.worker_spec) * launcher.cores < workers:
+                cluster.worker_spec.update(cluster.new_worker_spec())
+            cluster.sync(
+                cluster._correct_state
+            )  # waits for sbatch, and raises what it says, as scale() does not
         cluster.adapt(minimum=workers, maximum=workers)
     except BaseException:
         _close(cluster)

@@ -35,15 +35,19 @@ class DaskScheduler:
         wait_until(lambda: file.exists() and file.read_text().rstrip().endswith("}"))
         self.address: str = json.loads(file.read_text())["address"]
 
-    def worker(self, *args: str, **variables: str) -> subprocess.Popen[bytes]:
-        """Starts ``dask worker`` with arguments."""
+    def worker(self, *args: str, prefix: tuple[str, ...] = (), **variables: str) -> subprocess.Popen[bytes]:
+        """Starts ``dask worker`` with arguments, by another program if one is named."""
         args = args or ("--nthreads", "1", "--nworkers", "2")
-        return self._start("distributed.cli.dask_worker", self.address, "--no-dashboard", *args, **variables)
+        return self._start(
+            "distributed.cli.dask_worker", self.address, "--no-dashboard", *args, prefix=prefix, **variables
+        )
 
-    def _start(self, module: str, *args: str, **variables: str) -> subprocess.Popen[bytes]:
+    def _start(
+        self, module: str, *args: str, prefix: tuple[str, ...] = (), **variables: str
+    ) -> subprocess.Popen[bytes]:
         with (self.folder / f"{len(self._started)}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *args],
+                [*prefix, sys.executable, "-m", module, *args],
                 env={**self._environment, **variables},
                 cwd=self.folder,  # not the folder of the run: paths have to be absolute
                 stdout=log,

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
         f"mpobench: error: the dask scheduler at {dask_scheduler.address} does not answer any more: "
         "finished cells are kept, the same command goes on from here"
     )
-    nanny.wait(timeout=60)  # workers end with their scheduler
+    dask_scheduler.close()  # its workers wait for it to come back
     assert not list(bench.results.glob(".probe-*")) + list(bench.cache.glob(".probe-*"))
     resumes(bench)
 
@@ -81,8 +82,16 @@ def test_an_address_that_does_not_answer(bench: Bench) -> None:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         line = refusal(bench, "--launcher", f"dask:address={address},timeout=2")
     assert line.startswith(f"mpobench: error: the dask scheduler at {address} does not answer: ")
-    line = refusal(bench, "--launcher", "dask:address=nowhere,timeout=2")
-    assert line.startswith("mpobench: error: the dask scheduler at nowhere does not answer: ")
+    line = refusal(bench, "--launcher", "dask:address=tcp://no.such.host.invalid:8786,timeout=2")
+    assert line.startswith(
+        "mpobench: error: the dask scheduler at tcp://no.such.host.invalid:8786 does not answer: "
+    )
+    line = refusal(bench, "--launcher", "dask:address=nowhere")
+    assert line.startswith("mpobench: error: launcher 'dask': address='nowhere': string should match ")
+    line = refusal(bench, "--launcher", "dask:address=tcp://a:1,gpus=1")
+    assert line == (
+        "mpobench: error: launcher 'dask': gpus belong to workers that are started here, not to an address"
+    )
 
 
 def test_a_scheduler_without_workers(bench: Bench, dask_scheduler: DaskScheduler) -> None:
@@ -132,23 +141,34 @@ def test_a_worker_with_several_threads_is_named(bench: Bench, dask_scheduler: Da
     )
 
 
-def test_a_late_worker_that_does_not_fit_ends_the_run(
+def test_a_late_worker_without_mpobench_costs_a_line_and_no_cell(
     bench: Bench, dask_scheduler: DaskScheduler, tmp_path: Path
 ) -> None:
     dask_scheduler.worker("--nthreads", "1")
-    running = bench.start(*SLOW_BANDIT, *at(dask_scheduler))
+    running = bench.start(*SLOW_BANDIT[:-1], "pause=0.5", *at(dask_scheduler))
     wait_until(lambda: len(bench.trainings()) >= 1)
     (tmp_path / "other-site").mkdir()
-    (tmp_path / "other-site" / "sitecustomize.py").write_text(
-        BLOCK.replace('== "mpobench"', '== "mpobench_dask"')
+    (tmp_path / "other-site" / "sitecustomize.py").write_text(BLOCK.replace('"mpobench"', '"mpobench_dask"'))
+    late = dask_scheduler.worker("--nthreads", "1", PYTHONPATH=str(tmp_path / "other-site"))
+    _, err = running.communicate(timeout=120)
+    assert running.returncode == 0, err
+    assert len(bench.finished()) == CELLS
+    *losses, _ = said(err)
+    assert losses
+    assert all("a worker was lost" in line for line in losses)
+    late.wait(timeout=60)  # dask ends a worker that cannot read its task
+
+
+def test_a_worker_that_sees_another_folder_is_named(bench: Bench, dask_scheduler: DaskScheduler) -> None:
+    bench.results.mkdir()
+    hidden = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {bench.results} && exec "$@"', "sh")
+    if subprocess.run([*hidden, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount")
+    dask_scheduler.worker("--nthreads", "1", prefix=hidden)
+    line = refusal(bench, *at(dask_scheduler))
+    assert line.endswith(
+        f" does not see {bench.results} as this machine does: name a folder that all machines share"
     )
-    dask_scheduler.worker("--nthreads", "1", PYTHONPATH=str(tmp_path / "other-site"))
-    out, err = running.communicate(timeout=120)
-    assert (running.returncode, out) == (1, "")
-    assert said(err) == [
-        f"mpobench: error: a worker of the dask scheduler at {dask_scheduler.address} has no mpobench_dask: "
-        "install mpobench there"
-    ]
 
 
 def test_nobody_waits_for_workers_that_are_gone(bench: Bench, dask_scheduler: DaskScheduler) -> None:

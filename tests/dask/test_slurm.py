@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 SBATCH = """#!/bin/sh
 # Takes a job script, as Slurm's does, and runs it in a session of its own.
-number=$(($(ls "$SLURM_JOBS" | grep -c 'sh$') + 1))
+number=$$
 cp "$1" "$SLURM_JOBS/$number.sh"
 setsid sh "$SLURM_JOBS/$number.sh" > "$SLURM_JOBS/$number.log" 2>&1 < /dev/null &
 echo $! > "$SLURM_JOBS/$number.pid"
@@ -59,7 +59,7 @@ def test_jobs_are_submitted_replaced_and_cancelled(jobs: Path, tmp_path: Path, b
         for directive in ("-p short", "-t 01:00:00", "--cpus-per-task=1", "--mem=2G", "--gres=gpu:1"):
             assert f"#SBATCH {directive}\n" in script
         assert "--nthreads 1" in script
-    root = int((jobs / "1.pid").read_text())
+    root = int(next(jobs.glob("*.pid")).read_text())
     for pid in (root, *descendants(root)):  # the node is gone
         kill(pid)
     _out, err = running.communicate(timeout=180)
