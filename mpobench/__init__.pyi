@@ -1,6 +1,7 @@
 from .api import objective as objective
 from .api import run as run
 from .errors import DivergedError as DivergedError
+from .errors import LauncherLostError as LauncherLostError
 from .errors import MpobenchError as MpobenchError
 from .errors import RequestError as RequestError
 from .protocols import ORIGINAL as ORIGINAL

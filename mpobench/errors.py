@@ -25,6 +25,10 @@ class DivergedError(MpobenchError):
     """Training left the finite numbers; the cell is recorded as *diverged*, with this reason."""
 
 
+class LauncherLostError(MpobenchError):
+    """The place of a run's workers is lost; finished cells are kept, and the same command goes on from there."""
+
+
 def one_line(error: BaseException) -> str:
     """An exception's type and message in one line of at most 300 characters."""
     if isinstance(error, ValidationError):

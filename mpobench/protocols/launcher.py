@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 from mpobench.protocols.component import Component
@@ -34,11 +35,15 @@ class Workers:
             not affected.
         count: Function that returns how many tasks run at the same time; it may change while the run goes on.
         where: Name of the place, for people: ``2 workers on this machine``.
+        check_folders: Function of the folders that tasks write into, called before the first task. It raises
+            RequestError if a worker does not share them with this process (see :mod:`mpobench.files.shared_folder`).
+            Workers on this machine share them anyway.
     """
 
     executor: Executor
     count: Callable[[], int]
     where: str = field(default="")
+    check_folders: Callable[[Sequence[Path]], None] = field(default=lambda folders: None)
 
 
 class Launcher(Component, ABC):

@@ -119,7 +119,7 @@ class PlanTasks:
         self._over.add(key)
 
     def _training_call(self, training: Training) -> Callable[[], Call]:
-        call = worker.run_training, (training, self.store.folder, self.cache, self.replace_results)
+        call = worker.run_training, (training, self.store.folder.absolute(), self.cache, self.replace_results)
         return lambda: call
 
     def _group_call(self, group: str) -> Callable[[], Call | None]:
@@ -130,7 +130,7 @@ class PlanTasks:
             env = left[0].env
             trainings = [each.work for each in left if isinstance(each.work, Training)]
             if trainings:
-                return worker.train_group, (env, trainings, self.store.folder, self.cache)
+                return worker.train_group, (env, trainings, self.store.folder.absolute(), self.cache)
             files = [each.work for each in left]
             return worker.make_group, (env, files, self.cache)
 

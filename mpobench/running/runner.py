@@ -126,6 +126,7 @@ class _Run:
                 display.finish(task, self._tasks.phases_of(task))
 
             with launcher.open(workers, report) as opened:
+                opened.check_folders((self._tasks.store.folder, self._tasks.cache))
                 self._tasks.form_groups(lambda env: ask_group_size(opened, env))
                 scheduler = Scheduler(opened, finished, display.note, cell_timeout)
                 scheduler.run(self._tasks.tasks())

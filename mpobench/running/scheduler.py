@@ -30,6 +30,10 @@ WINDOW = 2
 """Tasks that are submitted for each worker, so that none waits for the next one."""
 
 
+LATE = 0.9
+"""Share of the time limit after which a loss is put down to it: reports of a beginning come a little late."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A unit of work for one worker.
@@ -152,7 +156,8 @@ class Scheduler:
     def _lost(self, key: str, reason: str) -> None:
         """Submits a task again whose worker was lost, unless it is the likely cause."""
         begun = self._begun.get(key)
-        if self._time_limit is not None and begun and time.monotonic() - begun >= self._time_limit:
+        took = 0.0 if begun is None else time.monotonic() - begun
+        if self._time_limit is not None and took >= self._time_limit * LATE:
             reason = f"it took longer than --cell-timeout {self._time_limit:g}: its worker was ended"
             self._over(key, Failure("error", reason))
             return

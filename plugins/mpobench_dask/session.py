@@ -1,0 +1,117 @@
+"""A connection to dask's workers for one run: checked before the first task, closed with the run."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from distributed import Client
+
+import mpobench
+from mpobench import RequestError, Workers
+from mpobench.errors import MpobenchError, one_line
+from mpobench.files import shared_folder
+from mpobench.protocols import Report
+from mpobench_dask.executor import DaskExecutor
+from mpobench_dask.losses import TellLosses
+from mpobench_dask.places import Place
+from mpobench_dask.task import RunTicket
+
+_VERSION = "__import__('mpobench').__version__"
+
+
+@contextmanager
+def session(place: Place, report: Report) -> Iterator[Workers]:
+    """Workers of a place, ready for tasks.
+
+    Raises:
+        RequestError: If the scheduler does not answer, has no workers, or one of them has another mpobench.
+    """
+    topic = f"mpobench-{secrets.token_hex(8)}"
+    client = _connect(place)
+    with ExitStack() as stack:
+        stack.callback(_close, client)
+        _wait_for_a_worker(client, place)
+        _check_versions(client, place)
+        client.register_plugin(TellLosses(client.id))
+        client.subscribe_topic(topic, lambda event: report(*event[1]))
+        executor = DaskExecutor(client, place, RunTicket(topic, mpobench.__version__))
+
+        def check_folders(folders: Sequence[Path]) -> None:
+            if place.shared:
+                probes = [stack.enter_context(shared_folder.probe(folder)) for folder in folders]
+                for probe in probes:
+                    for name in _on_all(client, shared_folder.answer, probe).values():
+                        shared_folder.confirm(probe, name)
+                executor.ticket = replace(executor.ticket, probes=tuple(probes))
+
+        try:
+            yield Workers(executor, executor.count, place.name, check_folders)
+        except BaseException:
+            executor.shutdown(cancel_futures=True)
+            raise
+        finally:
+            executor.shutdown()
+
+
+def _connect(place: Place) -> Client:
+    try:
+        return Client(place.target, timeout=place.timeout, set_as_default=False)
+    except Exception as error:  # an address that is none, another service, a certificate
+        raise RequestError(f"{place.name} does not answer: {one_line(error)}") from error
+
+
+def _close(client: Client) -> None:
+    with contextlib.suppress(Exception):  # the scheduler may be gone
+        client.close(timeout=5)
+
+
+def _wait_for_a_worker(client: Client, place: Place) -> None:
+    if client.nthreads():
+        return
+    try:
+        client.wait_for_workers(1, timeout=place.patience)
+    except TimeoutError:
+        raise RequestError(f"{place.name} has no workers: start some with 'dask worker'") from None
+
+
+def _check_versions(client: Client, place: Place) -> None:
+    """Compares mpobench where tasks and their scheduler run with this process's."""
+    try:
+        versions = {place.name: client.run_on_scheduler(eval, _VERSION)}
+    except Exception as error:  # noqa: BLE001  # whatever keeps it from being imported
+        versions = {place.name: error}
+    told = client.run(eval, _VERSION, on_error="return")
+    versions |= {f"dask's worker {address}": version for address, version in told.items()}
+    for who, version in versions.items():
+        if isinstance(version, BaseException):
+            raise RequestError(f"{who} cannot import mpobench: {one_line(version)}; install it there")
+        if version != mpobench.__version__:
+            raise RequestError(
+                f"{who} has mpobench {version}, this is {mpobench.__version__}: install the same one there"
+            )
+    for address, threads in client.nthreads().items():
+        if threads != 1:
+            raise RequestError(
+                f"dask's worker {address} has {threads} threads: start it with --nthreads 1 (and --nworkers for more)"
+            )
+
+
+def _on_all(client: Client, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+    """Calls a function on all workers.
+
+    Raises:
+        RequestError: With the first problem.
+    """
+    answers: dict[str, Any] = client.run(function, *args, on_error="return")
+    for address, answer in answers.items():
+        if isinstance(answer, MpobenchError):
+            raise RequestError(str(answer))
+        if isinstance(answer, BaseException):
+            raise RequestError(f"dask's worker {address}: {one_line(answer)}")
+    return answers

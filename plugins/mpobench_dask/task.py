@@ -1,0 +1,53 @@
+"""The functions that dask's workers carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import get_worker
+
+import mpobench
+from mpobench import RequestError
+from mpobench.files import shared_folder
+from mpobench.files.shared_folder import Probe
+from mpobench.running import reports
+
+_joined: set[str] = set()
+"""Topics of the runs for which this worker has been checked."""
+
+
+@dataclass(frozen=True)
+class RunTicket:
+    """A run, as far as its workers need to know it.
+
+    Attributes:
+        topic: Topic of its progress reports, unique.
+        version: Version of mpobench.
+        probes: Folders that tasks write into, where workers may be on other machines.
+    """
+
+    topic: str
+    version: str
+    probes: tuple[Probe, ...] = ()
+
+
+def carry_out(ticket: RunTicket, function: Callable[..., Any], args: Sequence[Any]) -> Any:
+    """Calls a function in a worker, whose reports go to the run.
+
+    Raises:
+        RequestError: If the worker has come late, and has another version or does not share the folders.
+    """
+    worker = get_worker()
+    if ticket.topic not in _joined:
+        if mpobench.__version__ != ticket.version:
+            raise RequestError(
+                f"worker {worker.address} has mpobench {mpobench.__version__}, this run {ticket.version}: "
+                "install the same one"
+            )
+        for probe in ticket.probes:
+            shared_folder.answer(probe)
+        _joined.add(ticket.topic)
+    reports.connect(lambda *report: worker.log_event(ticket.topic, list(report)))
+    return function(*args)
