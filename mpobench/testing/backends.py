@@ -19,6 +19,9 @@ from mpobench.testing.pairs import Pairs, batch_of
 COMPILED_QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """Compiler options of jax: a program that runs a few times need not run fast."""
 
+MEMBERS = 3
+"""Members of every population, so that one compiled program serves all."""
+
 
 def installed(library: str, label: str) -> bool:
     """Whether jax or torch is there; if not, a warning says what is left unchecked."""
@@ -26,20 +29,6 @@ def installed(library: str, label: str) -> bool:
         return True
     warnings.warn(f"{label} is not checked in {library}, which is not installed", stacklevel=3)
     return False
-
-
-def jax_numpy() -> Any:
-    """The array namespace of jax."""
-    import jax.numpy as jnp
-
-    return jnp
-
-
-def jax_double() -> Any:
-    """A context in which jax computes in float64."""
-    import jax
-
-    return jax.enable_x64(True)
 
 
 def torch_namespace() -> Any:
@@ -76,7 +65,7 @@ class Gradients:
 
 
 class JaxLoss:
-    """An objective under ``jax.jit``: pairs, progress, numbers and networks are tracers.
+    """An objective under ``jax.jit``, ``vmap`` and ``grad``: pairs, progress, numbers and networks are tracers.
 
     Args:
         objective: Objective.
@@ -91,17 +80,19 @@ class JaxLoss:
         self.compilations = 0
 
         def total(params: dict[str, Any], sides: tuple[Any, Any], rest: dict[str, Any]) -> tuple[Any, Any]:
-            self.compilations += 1
             batch = batch_of({"chosen": sides[0], "rejected": sides[1], **rest})
             loss = objective.static.model_copy(update=params).loss(batch)
             return loss.sum(), loss
 
-        self._run = jax.jit(
-            jax.value_and_grad(total, argnums=(0, 1), has_aux=True), compiler_options=COMPILED_QUICKLY
-        )
+        def run(members: dict[str, Any], sides: tuple[Any, Any], rest: dict[str, Any]) -> Any:
+            self.compilations += 1
+            slopes = jax.value_and_grad(total, argnums=(0, 1), has_aux=True)
+            return jax.vmap(slopes, in_axes=(0, None, None), axis_size=MEMBERS)(members, sides, rest)
 
-    def __call__(self, params: dict[str, Any], pairs: Pairs, dtype: str) -> Gradients:
-        """The loss and its gradients at some values of the objective's params."""
+        self._run = jax.jit(run, compiler_options=COMPILED_QUICKLY)
+
+    def __call__(self, members: list[dict[str, Any]], pairs: Pairs, dtype: str) -> list[Gradients]:
+        """The loss and its gradients at :data:`MEMBERS` values of the objective's params."""
         import jax
         import jax.numpy as jnp
 
@@ -109,24 +100,37 @@ class JaxLoss:
             rest = {name: jnp.asarray(array, dtype) for name, array in pairs.arrays.items()}
             sides = rest.pop("chosen"), rest.pop("rejected")
             rest["progress"] = jnp.asarray(pairs.progress, dtype)
-            (_, loss), (slopes, (chosen, rejected)) = self._run(params, sides, rest)
-            flat = {name: _flat(jax.tree.leaves(slope)) for name, slope in slopes.items()}
-        return Gradients(np.asarray(loss), np.asarray(chosen), np.asarray(rejected), flat)
+            stacked = jax.tree.map(
+                lambda *values: np.stack([np.asarray(each, dtype) for each in values]), *members
+            )
+            (_, loss), (slopes, (chosen, rejected)) = jax.tree.map(
+                np.asarray, self._run(stacked, sides, rest)
+            )
+        return [
+            Gradients(
+                loss[member],
+                chosen[member],
+                rejected[member],
+                {name: _flat(jax.tree.leaves(slope), member) for name, slope in slopes.items()},
+            )
+            for member in range(MEMBERS)
+        ]
 
 
-def _flat(leaves: list[Any]) -> NDArray[Any]:
-    return np.concatenate([np.ravel(np.asarray(leaf)) for leaf in leaves])
+def _flat(leaves: list[Any], member: int) -> NDArray[Any]:
+    return np.concatenate([np.ravel(leaf[member]) for leaf in leaves])
 
 
-def jax_population(objective: Objective, members: list[dict[str, Any]], pairs: Pairs) -> NDArray[Any]:
-    """Losses ``(members, pairs)`` in float32 of an objective at several values of its params, by ``jax.vmap``."""
+def jax_loss_type(objective: Objective, pairs: Pairs, dtype: str) -> tuple[tuple[int, ...], str]:
+    """Shape and dtype of the loss of a batch of jax, by an abstract evaluation."""
     import jax
     import jax.numpy as jnp
 
-    batch = pairs.batch(jnp, "float32")
-    stacked = jax.tree.map(lambda *values: jnp.stack([jnp.asarray(each) for each in values]), *members)
-    losses = jax.vmap(lambda params: objective.static.model_copy(update=params).loss(batch))(stacked)
-    return np.asarray(losses)
+    with jax.enable_x64(dtype == "float64"):
+        arrays = {name: jnp.asarray(array, dtype) for name, array in pairs.arrays.items()}
+        fixed = {"progress": pairs.progress}
+        loss = jax.eval_shape(lambda traced: objective.loss(batch_of({**traced, **fixed})), arrays)
+    return tuple(loss.shape), str(loss.dtype)
 
 
 def torch_gradients(objective: Objective, pairs: Pairs, dtype: str) -> Gradients:

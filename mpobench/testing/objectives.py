@@ -17,12 +17,11 @@ from mpobench.registry.fields import search_range
 from mpobench.registry.registry import Registry
 from mpobench.registry.specs import format_value
 from mpobench.testing.backends import (
+    MEMBERS,
     Gradients,
     JaxLoss,
     installed,
-    jax_double,
-    jax_numpy,
-    jax_population,
+    jax_loss_type,
     torch_gradients,
     torch_namespace,
     torch_slopes,
@@ -190,16 +189,17 @@ def _expect_one_loss_per_pair(label: str, objective: Objective, pairs: Pairs, xp
         type(loss) is type(given),
         f"{label} returned a {type(loss).__name__} for a batch of {kind}: compute with batch.xp only",
     )
-    expect(
-        loss.shape == given.shape,
-        f"{label} returned shape {tuple(loss.shape)} for {len(pairs.chosen)} pairs of {xp.__name__}: "
-        f"return one loss a pair, without a sum or mean over pairs",
-    )
-    expect(
-        loss.dtype == given.dtype,
-        f"{label} returned {loss.dtype} for a batch of {given.dtype} in {xp.__name__}: "
-        "make constants with xp.zeros_like, xp.ones_like or as plain numbers",
-    )
+    _expect_type(label, xp.__name__, len(pairs.chosen), tuple(loss.shape), str(loss.dtype), dtype)
+
+
+def _expect_type(
+    label: str, library: str, pairs: int, shape: tuple[int, ...], found: str, dtype: str
+) -> None:
+    advice = "return one loss a pair, without a sum or mean over pairs"
+    expect(shape == (pairs,), f"{label} returned shape {shape} for {pairs} pairs of {library}: {advice}")
+    found = found.removeprefix("torch.")
+    advice = "make constants by xp.zeros_like or xp.ones_like, or write plain numbers"
+    expect(found == dtype, f"{label} returned {found} for a batch of {dtype} in {library}: {advice}")
 
 
 def _check_reference(variant: Subject[Objective]) -> None:
@@ -247,30 +247,24 @@ def _expect_finite(label: str, where: str, gradients: Gradients, pairs: Pairs) -
 
 def _check_jax(variant: Subject[Objective]) -> JaxLoss:
     label, objective, pairs = variant.label, variant.component, random_pairs(0, PAIRS)
-    xp = jax_numpy()
     with no_exception(f"{label} on arrays of jax", "compute with batch.xp only"):
-        _expect_one_loss_per_pair(label, objective, pairs, xp, "float32")
-        with jax_double():
-            _expect_one_loss_per_pair(label, objective, pairs, xp, "float64")
-    compiled, ends = JaxLoss(objective), _ends(objective)
-    with no_exception(f"{label} under jax.jit and jax.grad, its numbers being tracers,", TRACED):
+        for dtype in ("float32", "float64"):
+            shape, found = jax_loss_type(objective, pairs, dtype)
+            _expect_type(label, "jax", len(pairs.chosen), shape, found, dtype)
+    compiled, params = JaxLoss(objective), objective.params
+    with no_exception(f"{label} under jax.jit, vmap and grad, its numbers being tracers,", TRACED):
         for name, extreme in _extremes():
-            _expect_finite(label, f"jax, {name}", compiled(objective.params, extreme, "float32"), extreme)
-        losses = []
-        for params in (objective.params, *ends):
-            at_params = compiled(params, pairs, "float32")
-            there = f"{label} at {_words(params)} as tracers of jax"
-            expected = objective.model_copy(update=params).loss(pairs.batch(np, "float32"))
-            _expect_close(there, at_params.loss, expected, "numpy", _tolerance(objective, 1e-5))
-            _expect_finite(label, f"jax at {_words(params)}", at_params, pairs)
-            losses.append(at_params.loss)
+            _expect_finite(
+                label, f"jax, {name}", compiled([params] * MEMBERS, extreme, "float32")[0], extreme
+            )
+        members = [params, *_ends(objective)]
+        for member, found_there in zip(members, compiled(members, pairs, "float32"), strict=True):
+            there = f"{label} at {_words(member)} as tracers of jax"
+            expected = objective.model_copy(update=member).loss(pairs.batch(np, "float32"))
+            _expect_close(there, found_there.loss, expected, "numpy", _tolerance(objective, 1e-5))
+            _expect_finite(label, f"jax at {_words(member)}", found_there, pairs)
     count = compiled.compilations
     expect(count == 1, f"{label} was compiled {count} times by jax for one shape of batch: {TRACED}")
-    if objective.params:
-        with no_exception(f"{label} under jax.vmap over its numbers", TRACED):
-            mapped = jax_population(objective, ends, pairs)
-        for loss, expected in zip(mapped, losses[1:], strict=True):
-            _expect_close(f"{label} under jax.vmap", loss, expected, "it alone", _tolerance(objective, 1e-5))
     return compiled
 
 
@@ -302,7 +296,7 @@ def _check_agreement(variant: Subject[Objective], in_jax: JaxLoss) -> None:
     """Jax against torch, in single precision; near a kink of a network that decides how steep it is: in double."""
     label, objective, pairs = variant.label, variant.component, random_pairs(0, PAIRS)
     dtype = "float64" if _has_networks(objective) else "float32"
-    ours = in_jax(objective.params, pairs, dtype)
+    ours = in_jax([objective.params] * MEMBERS, pairs, dtype)[0]
     theirs = torch_gradients(objective, pairs, dtype)
     for quantity, values in ours.by_pair.items():
         there = f"{quantity} of {label} in jax ({dtype})"
