@@ -215,7 +215,7 @@ def _check_reference(variant: Subject[Objective]) -> None:
         return
     expect(
         objective.two_stage,
-        f"{label} needs a reference, but has no SFT stage that makes one: let two_stage be True",
+        f"{label} needs a reference that only an SFT stage makes: let two_stage be True",
     )
     try:
         objective.loss(alone)

@@ -43,6 +43,7 @@ def check_planning(checked: Subject[Env], overrides: Mapping[str, Any]) -> None:
     advice = "let planning answer from its fields and its own files alone"
     with no_exception(f"{label}, asked while a run is planned,", advice):
         _check_evaluators(checked)
+        _check_scales(checked)
         first, again = answers(env, overrides), answers(env, overrides)
         for question, answer in first.items():
             key = expect_json(f"{question} of {label}", answer)
@@ -52,7 +53,6 @@ def check_planning(checked: Subject[Env], overrides: Mapping[str, Any]) -> None:
                 f"{question} of {label} differs when it is asked twice: let fields and request alone decide",
             )
         _check_defaults(checked)
-        _check_scales(checked)
         _check_skips(checked)
         _check_seed(checked, overrides)
         _check_unknown_override(checked)
