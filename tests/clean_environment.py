@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def own_tests(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
 def make_environment(home: Path, *projects: Path) -> Path:
     """A virtual environment with mpobench and some projects installed by pip; returns its folder of programs.
 
-    Third-party libraries come from the running environment, whose folder is appended to the import path:
+    Third-party libraries come from the running environment, whose folders are appended to the import path:
     installing jax and brax again would take minutes and prove nothing about plugins. mpobench itself does not
     come from there, since what pip has just installed stands before it on the path.
     """
@@ -52,7 +51,8 @@ def make_environment(home: Path, *projects: Path) -> Path:
         check=True,
     )
     (own,) = home.glob("lib/python*/site-packages")
-    (own / "third-party.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    third_party = [folder for folder in sys.path if Path(folder).name == "site-packages"]
+    (own / "third-party.pth").write_text("\n".join([*third_party, ""]))
     return programs
 
 

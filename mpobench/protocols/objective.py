@@ -36,6 +36,11 @@ class Objective(Component, ABC):
         return self.needs_reference
 
     @property
+    def depends_on_batch(self) -> bool:
+        """Whether the loss of a pair depends on the other pairs of its batch, as by a mean over them."""
+        return False
+
+    @property
     def params(self) -> dict[str, Any]:
         """The traceable fields: every float, and every ``Tensors`` as a plain dict of its arrays.
 

@@ -43,6 +43,11 @@ class AOT(ReferencedObjective):
 
     beta: Beta = 0.1
 
+    @property
+    def depends_on_batch(self) -> bool:
+        """Margins are compared rank by rank."""
+        return True
+
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.
 
@@ -72,6 +77,11 @@ class AOTUnpaired(ReferencedObjective):
     """
 
     beta: Beta = 0.1
+
+    @property
+    def depends_on_batch(self) -> bool:
+        """Log-ratios are compared rank by rank."""
+        return True
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.

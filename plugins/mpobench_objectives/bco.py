@@ -30,6 +30,11 @@ class BCOPair(ReferencedObjective):
         True, description="whether rewards are taken relative to the batch's mean (δ), or to 0"
     )
 
+    @property
+    def depends_on_batch(self) -> bool:
+        """The shift is a mean over the batch."""
+        return self.shift
+
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.
 

@@ -46,6 +46,11 @@ class KTO(ReferencedObjective):
         json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}},
     )
 
+    @property
+    def depends_on_batch(self) -> bool:
+        """The reference point is a mean over the batch."""
+        return True
+
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.
 

@@ -5,22 +5,23 @@ Tests are parametrised over these, so that registering an objective is testing i
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass, replace
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import torch
 
-from mpobench import Objective, PreferenceBatch, SequenceLogps, Tensors
+from mpobench import Objective, Tensors
 from mpobench.registry.registry import get_registry
+from mpobench.testing import backends
+from mpobench.testing.pairs import Pairs
 
 CARDS = {registered.card.name: registered for registered in get_registry().cards("objective")}
 FILES = {
     name: file for name, registered in CARDS.items() if (file := get_registry().file(registered)) is not None
 }
 """Those of them that are objective files: of the class of another one, with numbers of their own."""
-LIBRARIES = ("numpy", "jax.numpy", "torch")
+LIBRARIES = (np, jnp, torch)
 
 
 def build(name: str, **fields: Any) -> Objective:
@@ -72,66 +73,11 @@ def variants() -> dict[str, Objective]:
 
 
 VARIANTS = variants()
-FORMULAS = {
-    text: built
-    for text, built in VARIANTS.items()
-    if not text.partition(":")[2].startswith(("reduction", "sft"))
-}
-"""The variants that run different lines: without those that choose sums or means, or a stage before."""
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """The numbers of a batch in float64 numpy: totals in nats, lengths in steps, all ``(pairs,)``."""
-
-    chosen: np.ndarray
-    rejected: np.ndarray
-    reference_chosen: np.ndarray
-    reference_rejected: np.ndarray
-    chosen_length: np.ndarray
-    rejected_length: np.ndarray
-    progress: float = 0.4
-
-    def rounded(self, dtype: str) -> Pairs:
-        """The nearest numbers that ``dtype`` can hold, still as float64."""
-        arrays = {name: value for name, value in vars(self).items() if name != "progress"}
-        return replace(
-            self, **{name: value.astype(dtype).astype("float64") for name, value in arrays.items()}
-        )
-
-    def batch(self, library: str, dtype: str, **replaced: Any) -> PreferenceBatch:
-        """The batch in an array library; ``replaced`` arrays go in as they are."""
-        xp = importlib.import_module(library)
-        arrays = {
-            name: xp.asarray(value, dtype=getattr(xp, dtype))
-            for name, value in vars(self).items()
-            if name != "progress"
-        } | replaced
-        return PreferenceBatch(
-            chosen=SequenceLogps(arrays["chosen"], arrays["chosen_length"]),
-            rejected=SequenceLogps(arrays["rejected"], arrays["rejected_length"]),
-            reference_chosen=SequenceLogps(arrays["reference_chosen"], arrays["chosen_length"]),
-            reference_rejected=SequenceLogps(arrays["reference_rejected"], arrays["rejected_length"]),
-            progress=arrays.get("progress", self.progress),
-        )
-
-
-def random_pairs(seed: int, pairs: int = 16) -> Pairs:
-    """Plausible pairs: 1 to 200 steps, means between −14 and −0.01 nats, a reference within 20 nats, below 1."""
-    rng = np.random.default_rng(seed)
-    length = rng.integers(1, 200, (2, pairs)).astype("float64")
-    total = -rng.uniform(0.01, 14, (2, pairs)) * length
-    reference = np.minimum(total + rng.uniform(-20, 20, (2, pairs)), -0.01 * length)
-    return Pairs(*total, *reference, *length, progress=float(rng.random()))
 
 
 def torch_gradients(
     objective: Objective, pairs: Pairs, dtype: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Loss, and its gradients in the totals of the chosen and of the rejected side, by torch."""
-    chosen = torch.tensor(pairs.chosen, dtype=getattr(torch, dtype), requires_grad=True)
-    rejected = torch.tensor(pairs.rejected, dtype=getattr(torch, dtype), requires_grad=True)
-    loss = objective.loss(pairs.batch("torch", dtype, chosen=chosen, rejected=rejected))
-    gradients = torch.autograd.grad(loss.sum(), (chosen, rejected), allow_unused=True)
-    values = [torch.zeros_like(loss) if gradient is None else gradient for gradient in gradients]
-    return loss.detach().numpy(), values[0].numpy(), values[1].numpy()
+    found = backends.torch_gradients(objective, pairs, dtype)
+    return found.loss, found.chosen, found.rejected

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mirror_samples import COMPILED_QUICKLY, FOUND, NETWORKS, exact_functions, random_network, with_networks
 from mpmath import mp, mpf
-from objective_samples import Pairs, build, random_pairs, torch_gradients
+from objective_samples import build, torch_gradients
 
 from mpobench import Tensors
+from mpobench.testing.pairs import Pairs, random_pairs
 from mpobench_objectives.mirror import network
 from mpobench_objectives.mirror.weights import LOG, SHAPES, SQUARE, added_term, one_unit
 
@@ -112,7 +113,7 @@ def test_extremes_are_finite_in_value_and_all_gradients(name):
     @functools.partial(jax.jit, compiler_options=COMPILED_QUICKLY)
     def gradients(leaves, chosen, rejected):
         def loss(leaves, chosen, rejected):
-            sides = EVERY_PAIR.batch("jax.numpy", "float32", chosen=chosen, rejected=rejected)
+            sides = EVERY_PAIR.batch(jnp, "float32", chosen=chosen, rejected=rejected)
             return objective.model_copy(update=leaves).loss(sides)
 
         value, pull_back = jax.vjp(loss, leaves, chosen, rejected)
@@ -136,7 +137,7 @@ def test_extremes_are_finite_in_value_and_all_gradients(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_population_of_networks_is_one_program(name):
     population = [with_networks(name, seed) for seed in range(8)]
-    batch = random_pairs(1).batch("jax.numpy", "float32")
+    batch = random_pairs(1).batch(jnp, "float32")
 
     def mean_loss(leaves):
         losses = population[0].model_copy(update=leaves).loss(batch)
@@ -147,7 +148,7 @@ def test_a_population_of_networks_is_one_program(name):
     program = jax.jit(jax.vmap(jax.grad(mean_loss, has_aux=True)), compiler_options=COMPILED_QUICKLY)
     slopes, together = program(stacked)
     pairs = random_pairs(1)
-    alone = np.stack([each.loss(pairs.batch("numpy", "float32")) for each in population])
+    alone = np.stack([each.loss(pairs.batch(np, "float32")) for each in population])
     np.testing.assert_allclose(together, alone, rtol=2e-4, atol=2e-5 * np.abs(alone).max())
     assert all(np.isfinite(slope).all() for slope in jax.tree.leaves(slopes))
     assert np.abs(slopes["phi_network"]["kernel_in"]).max() > 0
@@ -157,7 +158,7 @@ def test_a_population_of_networks_is_one_program(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_torch_differentiates_the_weights_and_warns_of_nothing(name):
-    objective, batch = with_networks(name, 0), random_pairs(1).batch("torch", "float32")
+    objective, batch = with_networks(name, 0), random_pairs(1).batch(torch, "float32")
     tensors = {
         field: {part: torch.tensor(np.array(array), requires_grad=True) for part, array in value.items()}
         for field, value in objective.params.items()

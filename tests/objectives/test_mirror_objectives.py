@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mirror_samples import FOUND, NETWORKS, with_networks
-from objective_samples import LIBRARIES, build, random_pairs, torch_gradients
+from objective_samples import LIBRARIES, build, torch_gradients
 
+from mpobench.testing.pairs import random_pairs
 from mpobench_objectives.mirror.potentials import inverse_potential
 from mpobench_objectives.mirror.weights import LOG, added_term, one_unit
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def loss(objective, pairs, library="numpy", dtype="float64"):
+def loss(objective, pairs, library=np, dtype="float64"):
     return np.asarray(objective.loss(pairs.batch(library, dtype)))
 
 
@@ -36,7 +37,7 @@ def dpo_on_means():
     return build("dpo", beta=1, reduction="mean")
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.__name__)
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 @pytest.mark.parametrize("beta", [0.1, 3.0])
 def test_the_inverse_of_exp_makes_dpo_exactly(library, beta, reduction):
@@ -47,7 +48,7 @@ def test_the_inverse_of_exp_makes_dpo_exactly(library, beta, reduction):
     )
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.__name__)
 @pytest.mark.parametrize("lam", [0.1, 3.0])
 def test_log_and_logit_make_orpo_exactly_as_closed_forms_and_as_networks(library, lam):
     pairs = random_pairs(2)

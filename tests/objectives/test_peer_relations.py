@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from objective_samples import Pairs, build, random_pairs, torch_gradients
+from objective_samples import build, torch_gradients
 
 from mpobench import Objective
+from mpobench.testing.pairs import Pairs, random_pairs
 
 SEEDS = st.integers(0, 2**32 - 1)
 RATES = st.floats(0.01, 0.45)
@@ -19,7 +20,7 @@ REDUCTIONS = st.sampled_from(["sum", "mean"])
 
 
 def loss(objective: Objective, pairs: Pairs) -> np.ndarray:
-    return np.asarray(objective.loss(pairs.batch("numpy", "float64")))
+    return np.asarray(objective.loss(pairs.batch(np, "float64")))
 
 
 def swapped(pairs: Pairs) -> Pairs:

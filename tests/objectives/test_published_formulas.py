@@ -12,16 +12,15 @@ from objective_samples import (
     CARDS,
     FILES,
     VARIANTS,
-    Pairs,
     family,
     has_networks,
     numeric_fields,
-    random_pairs,
     torch_gradients,
 )
 from published_formulas import PUBLISHED, PUBLISHED_OF_BATCH, Trajectories
 
 from mpobench import Objective
+from mpobench.testing.pairs import Pairs, random_pairs
 
 mp.dps = 40
 STEP = mpf(10) ** -12

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from objective_samples import CARDS, FILES, Pairs, build, random_pairs, torch_gradients
+from objective_samples import CARDS, FILES, build, torch_gradients
 
 from mpobench import Objective
+from mpobench.testing.pairs import Pairs, random_pairs
 
 MONOTONE = (
     *("rrhf", "slic", "dpo", "cpo", "orpo", "rdpo", "simpo", "sft", "lpo", "tampo"),
@@ -37,7 +38,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def loss(objective: Objective, pairs: Pairs) -> np.ndarray:
-    return np.asarray(objective.loss(pairs.batch("numpy", "float64")))
+    return np.asarray(objective.loss(pairs.batch(np, "float64")))
 
 
 @pytest.mark.parametrize("name", MONOTONE)

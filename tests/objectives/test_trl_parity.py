@@ -18,12 +18,13 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from objective_samples import Pairs, build, random_pairs
+from objective_samples import build
 from trl import DPOTrainer, KTOTrainer
 from trl.experimental.cpo import CPOTrainer
 from trl.experimental.orpo import ORPOTrainer
 
 from mpobench import Objective, PreferenceBatch
+from mpobench.testing.pairs import Pairs, random_pairs
 
 PAIRS = 12
 Loss = Callable[[torch.Tensor, torch.Tensor, Pairs], torch.Tensor]
@@ -292,7 +293,7 @@ def test_value_and_gradient_are_trls(case, seed):
         pairs = replace(pairs, reference_chosen=np.zeros(PAIRS), reference_rejected=np.zeros(PAIRS))
 
     def ours(chosen: torch.Tensor, rejected: torch.Tensor) -> torch.Tensor:
-        batch: PreferenceBatch = pairs.batch("torch", case.dtype, chosen=chosen, rejected=rejected)
+        batch: PreferenceBatch = pairs.batch(torch, case.dtype, chosen=chosen, rejected=rejected)
         return case.scale * case.objective.loss(batch).mean()
 
     mine = gradients(ours, pairs, case.dtype)

@@ -1,57 +1,58 @@
-"""An example plugin: the objective ``logistic`` and the corruption ``lazy-judge``."""
+"""An example plugin: one component of each kind, each in a file of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from pydantic import Field
-
-from mpobench import (
-    CorruptionCard,
-    DatasetCorruption,
-    Objective,
-    ObjectiveCard,
-    PreferenceBatch,
-    hookimpl,
-)
-
-
-class Logistic(Objective):
-    """Logistic loss on the mean log-probability margin: log(1 + exp(−β (M_w − M_l)))."""
-
-    beta: float = Field(1.0, gt=0, description="slope")
-
-    def loss(self, batch: PreferenceBatch) -> Any:
-        """``(pairs,)``, in the array library of the batch: jax, torch and numpy all work."""
-        margin = batch.chosen.mean - batch.rejected.mean
-        return batch.xp.logaddexp(batch.xp.zeros_like(margin), -self.beta * margin)
-
-
-class LazyJudge(DatasetCorruption):
-    """A judge who tosses a coin for a share of the pairs, and judges the others by their true returns."""
-
-    rate: float = Field(ge=0, le=1, description="share of pairs decided by a coin")
-
-    def preference(self, returns: Any) -> Any:
-        """``(pairs,)``: how likely the judge is to prefer the first side, from returns ``(pairs, 2)``."""
-        return (1 - self.rate) * super().preference(returns) + self.rate * 0.5
+from mpobench import CorruptionCard, EnvCard, EvaluatorCard, LauncherCard, ObjectiveCard, hookimpl
 
 
 @hookimpl
 def mpobench_objectives() -> Iterable[ObjectiveCard]:
-    """The objective of this plugin."""
+    """A loss."""
     yield ObjectiveCard(
-        name="logistic", summary="Logistic loss on the margin", target="mpobench_example:Logistic"
+        name="logistic",
+        summary="Logistic loss on the margin",
+        target="mpobench_example.objective:Logistic",
     )
 
 
 @hookimpl
 def mpobench_corruptions() -> Iterable[CorruptionCard]:
-    """The corruption of this plugin."""
+    """A judge who errs."""
     yield CorruptionCard(
         name="lazy-judge",
         summary="The judge tosses a coin for a share RATE of the pairs",
-        target="mpobench_example:LazyJudge",
+        target="mpobench_example.corruption:LazyJudge",
         positional="rate",
+    )
+
+
+@hookimpl
+def mpobench_envs() -> Iterable[EnvCard]:
+    """A task with a true reward."""
+    yield EnvCard(
+        name="arms",
+        summary="A bandit with three arms, in numpy: learn which one pays, in milliseconds",
+        target="mpobench_example.env:Arms",
+    )
+
+
+@hookimpl
+def mpobench_evaluators() -> Iterable[EvaluatorCard]:
+    """A score."""
+    yield EvaluatorCard(
+        name="payoff",
+        summary="Mean payoff of a policy of arms",
+        target="mpobench_example.evaluator:Payoff",
+    )
+
+
+@hookimpl
+def mpobench_launchers() -> Iterable[LauncherCard]:
+    """A place where tasks run."""
+    yield LauncherCard(
+        name="here",
+        summary="One task after the other in this process, for a debugger",
+        target="mpobench_example.launcher:Here",
     )

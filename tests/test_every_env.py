@@ -1,0 +1,63 @@
+"""Every registered environment and evaluator keeps the promises of its protocol."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "llm"))
+
+from hub_samples import dpo_mix, tiny_model
+
+from mpobench.registry.registry import get_registry
+from mpobench.testing import check_env, check_evaluator
+
+CARDS = {registered.card.name: registered.card for registered in get_registry().cards("env")}
+NEEDS_AN_ACCELERATOR = {"gemma-7b-dpo-mix", "gemma-7b-capybara", "mistral-7b-dpo-mix"}
+ANY_MODEL = "llm"
+"""Trains any model on any data: a tiny one in the tests, which stands for those that need an accelerator."""
+
+EVALUATED_ON = {
+    "return": "hopper",
+    "sampled-return": "hopper",
+    "style-reward": "smollm-style",
+    "preference-accuracy": ANY_MODEL,
+}
+ELSEWHERE = {"judge": "tests/llm/judge, which has servers of its own"}
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The spec of a tiny model on a few pairs."""
+    folder = tmp_path_factory.mktemp("tiny-llm")
+    model, data = tiny_model(folder / "model"), dpo_mix(folder / "pairs")
+    return f"{ANY_MODEL}:model={model},dataset={data}"
+
+
+def test_all_evaluators_are_checked_somewhere() -> None:
+    names = {registered.card.name for registered in get_registry().cards("evaluator")}
+    assert names == EVALUATED_ON.keys() | ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("name", sorted(CARDS.keys() - {ANY_MODEL}))
+def test_planning_keeps_what_the_protocol_promises(name: str) -> None:
+    check_env(name, train=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(CARDS.keys() - NEEDS_AN_ACCELERATOR))
+def test_training_keeps_what_the_protocol_promises(name: str, shared_cache: Path, request: Any) -> None:
+    spec = request.getfixturevalue("tiny_llm") if name == ANY_MODEL else name
+    check_env(spec, cache=shared_cache)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVALUATED_ON)
+def test_scores_keep_what_the_protocol_promises(name: str, shared_cache: Path, request: Any) -> None:
+    env = EVALUATED_ON[name]
+    check_evaluator(
+        name, request.getfixturevalue("tiny_llm") if env == ANY_MODEL else env, cache=shared_cache
+    )
