@@ -72,17 +72,17 @@ class LanguageEnv(LanguageConfiguration, Env):
 
     def train(self, request: TrainingRequest, workspace: Workspace) -> Trained:
         """Trains an adapter with transformers' Trainer. A stopped training goes on from its last checkpoint."""
-        from mpobench_llm.training import training
+        from mpobench_llm.training import policy_training
 
-        return training.train(self, request, workspace)
+        return policy_training.train(self, request, workspace)
 
     def pair_logps(
         self, request: DatasetRequest, workspace: Workspace
     ) -> tuple[SequenceLogps, SequenceLogps]:
         """Log π of both completions of a dataset's pairs under the policy at the end of the SFT stage."""
-        from mpobench_llm.training import training
+        from mpobench_llm.training import policy_training
 
-        return training.pair_logps(self, request, workspace)
+        return policy_training.pair_logps(self, request, workspace)
 
     def original(self) -> Policy:
         """The untrained model as a policy."""
