@@ -90,7 +90,7 @@ def test_base_prefers_the_higher_return(tla, invented):
 
 def test_mixed_needs_both_agents_on_both_sides_and_base_one_each(tla):
     def wanted(text):
-        return {(p["role"], p["draw"]) for p in tla.blocks(request(tla, corruption=text).dataset)}
+        return {(block.role, block.draw) for block in tla.blocks(request(tla, corruption=text).dataset)}
 
     assert wanted("base") == {("original", 0), ("target", 1)}
     assert wanted("mixed") == {(role, side) for role in agents.ROLES for side in (0, 1)}
