@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bandit_plugin import Bandit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from objective_file_samples import one_step
@@ -342,7 +341,10 @@ def test_a_moment_of_a_loss_that_changes() -> None:
 
 @pytest.mark.usefixtures("cache")
 def test_without_pairs_a_grid_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bandit, "pair_logps", None)
+    class Nothing:
+        """No environment is one."""
+
+    monkeypatch.setattr(mpobench_discovery.distil_command, "HasPairLogps", Nothing)
     assert "a grid from -14 to -8 nats per step" in distil("mpo-mixed", "--env", "bandit", "--name", "again")
     again = mpobench.objective("again.json")
     assert (again.alpha, again.c1, again.c2, again.c3) == (0.82, 1.7, 0.33, 0.36)
