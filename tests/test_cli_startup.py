@@ -13,7 +13,19 @@ import pytest
 from mpobench.cli.lazy import BUILTIN
 from mpobench.registry.registry import get_registry
 
-HEAVY = {"jax", "torch", "brax", "numpy", "scipy", "optax", "mujoco", "matplotlib", "rich"}
+HEAVY = {
+    "jax",
+    "torch",
+    "brax",
+    "numpy",
+    "scipy",
+    "optax",
+    "mujoco",
+    "matplotlib",
+    "rich",
+    "dask",
+    "distributed",
+}
 LISTINGS = [
     ["--help"],
     ["plugins"],
@@ -21,6 +33,7 @@ LISTINGS = [
     ["objectives"],
     ["objectives", "show", "simpo"],
     ["corruptions", "list"],
+    ["launchers", "show", "dask"],
     ["plot", "gradient", "--help"],
     ["discover", "--help"],
     ["discover", "distil", "--help"],

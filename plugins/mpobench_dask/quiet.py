@@ -15,6 +15,7 @@ LEVELS = {
     "distributed.client": "critical",  # a lost connection is told by the run
     "distributed.nanny": "critical",  # so is a worker that ends, which the nanny starts again
     "distributed.scheduler": "critical",  # and the task on which it was lost
+    "distributed.worker": "critical",  # the exception of a task comes back with its future
     "distributed.core": "critical",
     "distributed.comm": "critical",
     "bokeh": "error",

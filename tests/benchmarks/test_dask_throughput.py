@@ -14,7 +14,7 @@ from mpobench.running.local import Local
 from mpobench_dask.launcher import Dask
 from mpobench_mujoco.speed.scaling import train_for_a_while
 
-WORKERS, TASKS, TURNS, ROUNDS = 2, 8, 7, 10
+WORKERS, TASKS, TURNS, ROUNDS = 2, 6, 5, 10
 NO_OPS = 100
 
 
