@@ -100,11 +100,13 @@ class HubEnv(LanguageEnv):
         if isinstance(payload, TrainingRequest):
             super().prepare(payload, workspace)
             return
+        done = workspace.cache / payload["path"]
+        if done.exists():
+            return
         from mpobench_llm import models
 
         self._pairs("train")
         models.base(self.source(workspace, payload["precision"]))
-        done = workspace.cache / payload["path"]
         done.parent.mkdir(parents=True, exist_ok=True)
         done.touch()
 
