@@ -8,7 +8,7 @@ import sys
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -110,12 +110,14 @@ def _connect_to_nobody() -> None:
 
 
 class LeavesAProcess(Pool):
-    """A process that outlives its context."""
+    """A process that outlives its context, until the test ends it."""
+
+    left: ClassVar[list[ProcessPool]] = []
 
     @contextmanager
     def open(self, workers, report):
-        pool = ProcessPool(2, report)
-        yield Workers(pool, lambda: 2)
+        self.left.append(ProcessPool(2, report))
+        yield Workers(self.left[-1], lambda: 2)
 
 
 BROKEN = [
@@ -134,6 +136,8 @@ def test_a_broken_promise_is_one_sentence(launcher: Launcher, sentence: str) -> 
     seconds = 60 if isinstance(launcher, StandardPool) else 20 if isinstance(launcher, Pool) else 1
     with pytest.raises(AssertionError, match=sentence) as caught:
         check_launcher(launcher, seconds=seconds)
+    while LeavesAProcess.left:
+        LeavesAProcess.left.pop().shutdown(cancel_futures=True)
     assert "\n" not in str(caught.value)
 
 

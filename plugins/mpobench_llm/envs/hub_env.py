@@ -108,12 +108,15 @@ class HubEnv(LanguageEnv):
         return [Prerequisite(key, download.path, "download", download)]
 
     def prepare_data(self, payload: Download, workspace: Workspace) -> None:
-        """Downloads model and dataset."""
+        """Downloads model and dataset, unless that has been done."""
+        done = workspace.cache / payload.path
+        if done.exists():
+            return
         from mpobench_llm.models.base_model import load_base
 
         self._pairs("train")
         load_base(self.source(workspace, payload.precision))
-        write_atomically(workspace.cache / payload.path, "")
+        write_atomically(done, "")
 
     def _pairs(self, split: Split) -> list[PreferencePair]:
         return _load_pairs(self.dataset_name, split)
