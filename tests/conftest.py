@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import bandit_plugin
@@ -26,6 +27,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("mpobench", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("mpobench")
+
+
+PATIENCE = 20.0
+"""Seconds of processor time that a test may take which is not marked slow: ten, and as many for what it compiles first."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fails a test that takes long and is not marked slow."""
+    before = os.times()
+    yield
+    used = sum(os.times()[:4]) - sum(before[:4])
+    if used > PATIENCE and item.get_closest_marker("slow") is None:
+        pytest.fail(f"it took {used:.0f} s of processor time: mark it slow, or make it quick")
 
 
 @pytest.fixture(scope="session")

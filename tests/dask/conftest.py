@@ -8,12 +8,6 @@ from pathlib import Path
 import pytest
 from dask_processes import DaskScheduler
 from processes import environment
-from test_run_command import Bench
-
-
-@pytest.fixture
-def bench(tmp_path: Path, bandit_site: Path) -> Bench:
-    return Bench(tmp_path, bandit_site)
 
 
 @pytest.fixture

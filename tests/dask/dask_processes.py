@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from test_run_command import descendants, wait_until
+from bench import descendants, wait_until
 
 from mpobench.results.store import ResultStore
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench import Bench, alive, descendants, wait_until
 from dask_processes import kill, said, without_seconds, workers_of
 from processes import write_distribution
-from test_run_command import BANDIT, CELLS, SLOW_BANDIT, Bench, alive, descendants, resumes, wait_until
+from test_run_command import BANDIT, CELLS, SLOW_BANDIT, resumes
 
 pytestmark = pytest.mark.slow
 

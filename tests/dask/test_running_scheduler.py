@@ -10,8 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bench import Bench, alive, wait_until
 from dask_processes import DaskScheduler, command_line, kill, said, workers_of
-from test_run_command import BANDIT, CELLS, SLOW_BANDIT, Bench, alive, resumes, wait_until
+from test_run_command import BANDIT, CELLS, SLOW_BANDIT, resumes
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench import Bench, alive, descendants, wait_until
 from dask_processes import kill, said
-from test_run_command import CELLS, SLOW_BANDIT, Bench, alive, descendants, wait_until
+from test_run_command import CELLS, SLOW_BANDIT
 
 pytestmark = pytest.mark.slow
 
