@@ -30,7 +30,7 @@ hypothesis.settings.load_profile("mpobench")
 
 
 PATIENCE = 20.0
-"""Seconds of processor time that a test may take which is not marked slow: ten, and as many for what it compiles first."""
+"""Seconds of processor time for a test that is not marked slow: ten, and as many for what it compiles first."""
 
 
 @pytest.hookimpl(wrapper=True)
