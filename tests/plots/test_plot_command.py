@@ -85,11 +85,12 @@ def test_an_environment_without_such_pairs_says_how_to_do_without(
 ) -> None:
     site = install(
         "shy",
+        "from typing import ClassVar\n"
         "from bandit_plugin import Bandit\n"
         "from mpobench import EnvCard, hookimpl\n"
         "class Shy(Bandit):\n"
         "    '''Tells no log-probabilities.'''\n"
-        "    pair_logps = None\n"
+        "    pair_logps: ClassVar[None] = None\n"
         "@hookimpl\n"
         "def mpobench_envs():\n"
         "    yield EnvCard(name='shy', summary='Shy', target='shy:Shy')\n",
