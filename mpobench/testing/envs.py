@@ -126,12 +126,14 @@ class _TrainingCheck:
         expect(
             "loss" in curves, f"{label} returned curves of {sorted(curves)}: 'loss' has to be one, by epoch"
         )
-        try:
-            json.dumps([curves, trained.seconds], allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise AssertionError(
-                f"curves or seconds of {label} are no plain JSON ({error}): use .tolist()"
-            ) from error
+        for name, values in [*curves.items(), ("seconds", trained.seconds)]:
+            try:
+                json.dumps(values, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                advice = "use .tolist(), and leave out what is not finite"
+                raise AssertionError(
+                    f"{name!r} of {label}'s training is {values} ({error}): {advice}"
+                ) from error
         timed = all(is_number(value) and value >= 0 for value in trained.seconds.values())
         expect(
             timed, f"{label} returned seconds {trained.seconds}: return one number for each part of the work"

@@ -42,13 +42,16 @@ class Pairs:
 
     def rows(self, rows: Any) -> Pairs:
         """Some of the pairs, by any index of numpy."""
-        return replace(self, **{name: array[rows] for name, array in self.arrays.items()})
+        return self._with({name: array[rows] for name, array in self.arrays.items()})
 
     def rounded(self, dtype: str) -> Pairs:
         """The nearest numbers that ``dtype`` can hold, still as float64."""
-        return replace(
-            self, **{name: array.astype(dtype).astype("float64") for name, array in self.arrays.items()}
+        return self._with(
+            {name: array.astype(dtype).astype("float64") for name, array in self.arrays.items()}
         )
+
+    def _with(self, arrays: dict[str, Any]) -> Pairs:
+        return replace(self, **arrays)
 
     def batch(self, xp: Any, dtype: str, **replaced: Any) -> PreferenceBatch:
         """The batch in an array library.
@@ -83,10 +86,19 @@ def random_pairs(seed: int, pairs: int = 16) -> Pairs:
     length = rng.integers(1, 200, (2, pairs)).astype("float64")
     total = -rng.uniform(0.01, 14, (2, pairs)) * length
     reference = np.minimum(total + rng.uniform(-20, 20, (2, pairs)), -0.01 * length)
-    return Pairs(*total, *reference, *length, progress=float(rng.random()))
+    chosen, rejected = zip(total, reference, length, strict=True)
+    return Pairs(
+        chosen=chosen[0],
+        rejected=rejected[0],
+        reference_chosen=chosen[1],
+        reference_rejected=rejected[1],
+        chosen_length=chosen[2],
+        rejected_length=rejected[2],
+        progress=float(rng.random()),
+    )
 
 
-_ZEROS = np.zeros(6)
+_ZEROS, _SEVENS, _FIVES = np.zeros(6), np.full(6, -7.0), np.full(6, 5.0)
 
 EXTREMES = {
     # log-ratios and margins of 10⁴ nats in either direction, over one step or a thousand
@@ -98,7 +110,7 @@ EXTREMES = {
         chosen_length=np.array([1.0, 1.0, 1e3, 1e3, 1.0, 1e3]),
         rejected_length=np.array([1.0, 1.0, 1e3, 1e3, 1e3, 1.0]),
     ),
-    "equal": Pairs(*[np.full(6, -7.0)] * 4, *[np.full(6, 5.0)] * 2),
+    "equal": Pairs(_SEVENS, _SEVENS, _SEVENS, _SEVENS, _FIVES, _FIVES),
     # π → 1 from below, and densities, whose logarithm may be 0 or positive
     "certain": Pairs(
         chosen=np.array([-1e-30, -0.0, 0.0, 5.0, -3.0, -1e-7]),

@@ -55,8 +55,14 @@ def subject(kind: Kind, component: str | C, registry: Registry | None) -> Subjec
         return Subject(f"{kind} {name}({component})", component, registry)
     with no_exception(f"{kind} {component!r}", "see 'mpobench plugins' for what is installed"):
         spec = _with_examples(kind, component, registry)
-        built: Configured[Any] = registry.build(kind, spec)  # type: ignore[call-overload]  # any kind
+        built = _build(registry, kind, spec)
     return Subject(f"{kind} {spec!r}", built.component, registry, spec, built)
+
+
+def _build(registry: Registry, kind: Any, spec: str) -> Configured[Any]:
+    """A component of any kind, which the overloads of ``build`` tell apart."""
+    built: Configured[Any] = registry.build(kind, spec)
+    return built
 
 
 def _with_examples(kind: Kind, text: str, registry: Registry) -> str:
@@ -94,7 +100,7 @@ def check_value(subject: Subject[C]) -> None:
     summed = subject.built is not None and subject.built.parts  # its fields are nobody's options
     for field, info in () if summed else model.model_fields.items():
         expect(info.description, f"field {field!r} of {label} is not described: write Field(description=...)")
-    _expect_rejected(f"{label} accepts an unknown field", lambda: model(**fields, surprise=1))
+    _expect_rejected(f"{label} accepts an unknown field", lambda: model(**{**fields, "surprise": 1}))
     for field, value in list(fields.items())[:1]:
         _expect_rejected(f"{label} accepts a new value of a field", lambda: setattr(component, field, value))  # noqa: B023
     expect_json(f"the configuration of {label}", component.model_dump(mode="json"))
@@ -114,7 +120,7 @@ def _check_spec(subject: Subject[C], built: Configured[C]) -> None:
     """The canonical spec, which names the component in tables and results, builds the same component."""
     kind, text = built.registered.card.kind, built.text
     try:
-        again: Configured[C] = subject.registry.build(kind, text)  # type: ignore[call-overload]  # any kind
+        again = _build(subject.registry, kind, text)
     except SpecError as error:
         raise AssertionError(
             f"{subject.label} is written {text!r}, which fails: {one_line(error)}"

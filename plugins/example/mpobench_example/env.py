@@ -47,7 +47,7 @@ class Arms(Env):
             reference = policy
             for progress in np.linspace(0, 1, config["epochs"]):
                 batches = [
-                    PreferenceBatch(*logps(sides, policy + step), *logps(sides, reference), progress)
+                    PreferenceBatch(*logps(sides, policy + step), *logps(sides, reference), progress=progress)
                     for step in np.eye(4, 3, -1) / 1e6  # none, then one along each logit
                 ]
                 values = [-batch.chosen.mean if cloning else objective.loss(batch) for batch in batches]
@@ -68,9 +68,12 @@ class Arms(Env):
         return np.load(folder / "logits.npy")
 
 
-def logps(sides: list[Any], logits: Any) -> list[SequenceLogps]:
+def logps(sides: list[Any], logits: Any) -> tuple[SequenceLogps, SequenceLogps]:
     """Log π of the trajectories of both sides."""
-    return [SequenceLogps(side @ log_softmax(logits), np.full(len(side), PULLS)) for side in sides]
+    chosen, rejected = (
+        SequenceLogps(side @ log_softmax(logits), np.full(len(side), PULLS)) for side in sides
+    )
+    return chosen, rejected
 
 
 def log_softmax(logits: Any) -> Any:
