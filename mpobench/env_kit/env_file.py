@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from mpobench.errors import RequestError
+from mpobench.protocols.component import Strict
 
 
-class Settings(BaseModel):
-    """Frozen and strict, like everything that enters a result's key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Settings(Strict):
+    """Settings of an environment."""
 
 
 class ObjectiveSettings(Settings):
@@ -24,8 +23,8 @@ class ObjectiveSettings(Settings):
         training: of the environment's training configuration.
     """
 
-    fields: dict[str, Any] = {}
-    training: dict[str, Any] = {}
+    fields: Mapping[str, Any] = {}
+    training: Mapping[str, Any] = {}
 
 
 class EnvFile(Settings):

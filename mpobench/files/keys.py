@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from mpobench.errors import PluginError
+from mpobench.values import without_negative_zero
 
 KEY_VERSION = 1
 """Raised when the meaning of keys changes, so that old results are not taken for new ones."""
@@ -27,6 +28,8 @@ def content_key(content: Any) -> str:
     """
     try:
         text = _canonical(content)
+        if "-0.0" in text:
+            text = _canonical(without_negative_zero(content))
     except (TypeError, ValueError) as error:
         raise PluginError(f"a configuration is not plain JSON ({error}): {content!r:.200}") from error
     return hashlib.sha256(text.encode()).hexdigest()[:24]
