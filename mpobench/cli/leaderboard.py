@@ -92,7 +92,7 @@ def _matches(path: Path, wanted: bytes, results: Path) -> bool:
     if actual == wanted:
         return True
     typer.echo(f"mpobench: {path} does not match {results}: write it again without --check", err=True)
-    old, new = (text.decode(errors="replace").splitlines() for text in (actual, wanted))
+    old, new = (text.decode(errors="replace").split("\n") for text in (actual, wanted))
     diff = list(difflib.unified_diff(old, new, str(path), "from the results", lineterm="", n=1))
     for line in diff[:_DIFF_LINES]:
         typer.echo(line[:200], err=True)

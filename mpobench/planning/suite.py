@@ -81,7 +81,7 @@ class Suite(BaseModel):
         import tomllib
 
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise RequestError(f"cannot read suite {path}: {error.strerror}") from error
         except ValueError as error:  # malformed TOML, with line and column, or not UTF-8

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from mpobench.errors import RequestError
 from mpobench.files import locks
 from mpobench.files.atomic import write_atomically
+from mpobench.files.text import json_lines, without_mark
 from mpobench.results.cell_result import CellResult
 
 OnBad: TypeAlias = Callable[["ResultFileError"], None]
@@ -151,7 +152,7 @@ def read_results(path: Path, on_bad: OnBad | None = None) -> list[CellResult]:
     if path.suffix != ".jsonl":
         raise RequestError(f"{path} holds no results: give a results folder or a .jsonl file")
     try:
-        lines = path.read_bytes().splitlines()
+        lines = json_lines(path.read_bytes())
     except OSError as error:
         raise RequestError(f"cannot read {path}: {_why(error)}") from error
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
@@ -198,7 +199,7 @@ def _read(path: str, key: str) -> CellResult:
 
 def _parse(content: bytes, place: str) -> CellResult:
     try:
-        return CellResult.model_validate_json(content)
+        return CellResult.model_validate_json(without_mark(content))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))

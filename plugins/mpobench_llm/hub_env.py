@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from pydantic import Field
 from mpobench import DatasetCorruption, Prerequisite, RequestError, TrainingRequest, Workspace
 from mpobench.env_kit.pair_labels import draw_flips
 from mpobench.files.keys import content_key
+from mpobench.files.text import expanded
 from mpobench.registry.corruption_sum import decisions
 from mpobench_llm.digests import file_digest
 from mpobench_llm.env import LanguageEnv
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def identity(name: str) -> str | dict[str, str]:
     """What tells a model or dataset from others: its name on the hub, or the content of a local file or folder."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     if not path.exists():
         return name
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
@@ -84,7 +84,7 @@ class HubEnv(LanguageEnv):
         """The model, from the hub's own cache or its folder."""
         from mpobench_llm.models import Source
 
-        path = Path(self.model_name).expanduser()
+        path = expanded(self.model_name)
         return Source(str(path) if path.exists() else self.model_name, self.model_name, precision)
 
     def preparations(self, request: TrainingRequest) -> list[Prerequisite]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mpobench import MpobenchError, RequestError
+from mpobench.files.text import expanded
 
 Kind: TypeAlias = Literal["model", "dataset"]
 
@@ -67,7 +68,7 @@ def _explain(error: BaseException, what: str, kind: Kind) -> str:
         return f"cannot store {what}: the disk is full; free some space, or set HF_HOME to a folder on another disk"
     if isinstance(error, ImportError):
         return f"cannot load {what}: {_first_line(error)}; install what is missing"
-    path = Path(what).expanduser()
+    path = expanded(what)
     for each in chain:
         if isinstance(each, OSError) and each.errno in _DENIED:
             if str(each.filename).startswith(str(path)):

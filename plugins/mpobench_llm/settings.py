@@ -128,7 +128,7 @@ class EnvSettings(EnvFile):
 @functools.cache
 def load_toml(file: str) -> dict[str, Any]:
     """Reads one of the plugin's own TOML files."""
-    return tomllib.loads(resources.files("mpobench_llm").joinpath(file).read_text())
+    return tomllib.loads(resources.files("mpobench_llm").joinpath(file).read_text("utf-8"))
 
 
 def resolve_training(

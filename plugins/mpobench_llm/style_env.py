@@ -61,8 +61,8 @@ class SmolLMStyle(LanguageEnv):
     @cached_property
     def prompts(self) -> list[str]:
         """All prompts: those of the training, then those that are held out."""
-        text = resources.files("mpobench_llm").joinpath("prompts.txt").read_text()
-        return text.splitlines()
+        text = resources.files("mpobench_llm").joinpath("prompts.txt").read_text("utf-8")
+        return text.removesuffix("\n").split("\n")
 
     def dataset_config(self, scale: Scale) -> JsonObject:
         """The model, the prompts, the task, and the number of pairs."""

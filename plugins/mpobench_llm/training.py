@@ -187,7 +187,7 @@ def _clone(env: LanguageEnv, request: TrainingRequest, workspace: Workspace, fol
     try:
         policy.save(temporary)
         save_file({"logps": logps}, temporary / REFERENCE)
-        (temporary / CURVES).write_text(json.dumps(curves))
+        (temporary / CURVES).write_text(json.dumps(curves), encoding="utf-8")
         temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

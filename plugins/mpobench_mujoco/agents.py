@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from mpobench import RequestError
 from mpobench.env_kit.env_file import Settings
+from mpobench.files.text import without_mark
 from mpobench_mujoco.settings import Recipe
 
 Role: TypeAlias = Literal["original", "target"]
@@ -102,7 +103,7 @@ def find(env: str, backend: str, role: Role) -> tuple[Path, AgentCard]:
         )
     card_file = file.with_suffix(".json")
     try:
-        card = AgentCard.model_validate_json(card_file.read_bytes())
+        card = AgentCard.model_validate_json(without_mark(card_file.read_bytes()))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -163,7 +163,7 @@ class EnvSettings(EnvFile):
 @functools.cache
 def load_settings(file: str) -> EnvSettings:
     """Reads one of the plugin's own TOML files."""
-    text = resources.files("mpobench_mujoco").joinpath(file).read_text()
+    text = resources.files("mpobench_mujoco").joinpath(file).read_text("utf-8")
     return EnvSettings.model_validate(tomllib.loads(text))
 
 

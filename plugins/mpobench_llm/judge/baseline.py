@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpobench import RequestError, Workspace
+from mpobench.files.text import expanded
 from mpobench_llm.alpaca_eval import WHAT, read_outputs
 from mpobench_llm.judge.files import RECORD, digest, folder_digest, read_text
 from mpobench_llm.judge.settings import ORIGINAL
@@ -29,7 +29,7 @@ def baseline_digest(baseline: str, instructions: Sequence[str] | None) -> str:
     """
     if baseline == ORIGINAL:
         return ORIGINAL
-    path = Path(baseline).expanduser()
+    path = expanded(baseline)
     if path.is_dir():
         if not (path / RECORD).is_file():
             raise RequestError(
@@ -63,7 +63,7 @@ def baseline_answers(
         workspace: where the environment keeps its files.
         instructions: to answer.
     """
-    path = Path(baseline).expanduser()
+    path = expanded(baseline)
     if baseline != ORIGINAL and path.is_file():
         return read_outputs(path, instructions)
     policy = env.original() if baseline == ORIGINAL else env.load_policy(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpobench import RequestError
+from mpobench.files.text import expanded
 from mpobench_llm.digests import file_digest
 
 RECORD = "training.json"
@@ -30,7 +31,7 @@ def read_text(path: Path, what: str) -> str:
         RequestError: if it is not there or not text.
     """
     try:
-        return path.expanduser().read_text(encoding="utf-8-sig")
+        return expanded(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise RequestError(f"{what} {path}: not a text file in UTF-8") from None
     except OSError as error:
@@ -46,7 +47,7 @@ def read_objects(path: Path, what: str) -> list[dict[str, Any]]:
     text = read_text(path, what)
     try:
         if path.suffix == ".jsonl":
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
         else:
             rows = json.loads(text)
     except ValueError as error:

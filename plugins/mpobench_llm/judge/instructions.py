@@ -24,7 +24,7 @@ def read_instructions(path: Path) -> tuple[str, ...]:
         rows = read_objects(path, WHAT)
         found = [field(row, "instruction", number, path, WHAT) for number, row in enumerate(rows, 1)]
     else:
-        found = [line.strip() for line in read_text(path, WHAT).splitlines()]
+        found = [line.strip() for line in read_text(path, WHAT).split("\n")]
     instructions = tuple(dict.fromkeys(each for each in found if each.strip()))
     if not instructions:
         raise RequestError(f"{WHAT} {path}: there is none in it")
