@@ -202,7 +202,7 @@ def added(parts: list[Configured[DatasetCorruption]]) -> Configured[DatasetCorru
 def culprit(registered: Registered) -> str:
     """Who is to blame, as errors begin."""
     card = registered.card
-    return f"{card.kind} {card.name!r} of {registered.source} ({card.target}) "
+    return f"{card.kind} {card.name!r} of {registered.source} ({card.place}) "
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import importlib.metadata
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import pluggy
@@ -68,6 +69,11 @@ class Registered:
     def source(self) -> str:
         """``mpobench-example 0.1.0``."""
         return f"{self.distribution} {self.version}"
+
+    @property
+    def file(self) -> Path | None:
+        """The objective file that its card names; None for a component that is a class."""
+        return self.card.file if isinstance(self.card, ObjectiveCard) else None
 
 
 @dataclass(frozen=True)

@@ -132,25 +132,23 @@ class Registry:
         """The component whose class it has: itself, but for an objective that is a file.
 
         Raises:
-            PluginError: if its target cannot be imported, or is a file that cannot be used.
+            PluginError: if its file cannot be used.
         """
-        path = _shipped(registered)
-        if path is None:
+        if registered.file is None:
             return registered
         with blamed(registered):
-            return self._of_class(path, read_objective_card(path))
+            return self._of_class(registered.file, read_objective_card(registered.file))
 
     def file(self, registered: Registered) -> ObjectiveFile | None:
         """The objective file that a plugin registered; None for a component that is a class.
 
         Raises:
-            PluginError: if its target cannot be imported, or is a file that cannot be read.
+            PluginError: if its file cannot be read.
         """
-        path = _shipped(registered)
-        if path is None:
+        if registered.file is None:
             return None
         with blamed(registered):
-            return read_objective_file(path)
+            return read_objective_file(registered.file)
 
     def without_tensors(self, name: str) -> Objective:
         """A registered objective without the tensors of its file: how it trains, for those who compute nothing.
@@ -212,15 +210,15 @@ class Registry:
     def _by_name(self, kind: Kind, name: str, tensors: bool = True) -> ResolvedName:
         registered = self.find(kind, name)
         base = self.base(registered)
-        model, path = _model(registered, base), _shipped(registered)
-        if path is None:
+        model = _model(registered, base)
+        if registered.file is None:
             return ResolvedName(registered, base, model)
         with blamed(registered):
             if tensors:
-                file = read_objective_file(path)
+                file = read_objective_file(registered.file)
             else:
-                card = read_objective_card(path)
-                file = ObjectiveFile(path, card, card.fields)
+                card = read_objective_card(registered.file)
+                file = ObjectiveFile(registered.file, card, card.fields)
         return ResolvedName(registered, base, model, file)
 
     def _by_path(self, path: str) -> ResolvedName:
@@ -250,7 +248,7 @@ class Registry:
             found = self.find("objective", card.objective)
         except SpecError as error:
             raise ObjectiveFileError(f"{label}: {error}") from error
-        if _shipped(found) is not None:
+        if found.file is not None:
             raise ObjectiveFileError(
                 f"{label} gives the fields of {card.objective!r}, which is an objective file itself: "
                 "name the objective whose class it has"
@@ -282,12 +280,6 @@ def import_target(registered: Registered) -> object:
         raise
     except BaseException as error:
         raise PluginError(culprit(registered) + f"cannot be imported: {one_line(error)}") from error
-
-
-def _shipped(registered: Registered) -> Path | None:
-    """The objective file that a card points at; None where its target is anything else."""
-    target = import_target(registered)
-    return target if registered.card.kind == "objective" and isinstance(target, Path) else None
 
 
 def _model(registered: Registered, base: Registered) -> type[Component]:

@@ -112,7 +112,7 @@ def _check_names(package: Package, registry: Registry) -> None:
             "with a letter"
         )
     claims = [each for each in registry.cards("objective") if each.card.name == package.objective]
-    others = [each for each in claims if each.card.target.partition(":")[0] != package.module]
+    others = [each for each in claims if each.file is None or each.file.parent.name != package.module]
     if others:
         raise RequestError(
             f"{package.file}: {others[0].source} has an objective named {package.objective!r} already: "
