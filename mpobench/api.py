@@ -8,7 +8,7 @@ from typing import Any
 
 from mpobench.files.atomic import write_atomically
 from mpobench.files.cache import cache_folder
-from mpobench.leaderboard.page import TITLE, render_markdown
+from mpobench.leaderboard.page import TITLE, Leaderboard
 from mpobench.planning.cells import Cell
 from mpobench.planning.plan import Plan, plan
 from mpobench.planning.suite import Suite
@@ -44,13 +44,13 @@ class Run:
         outcome: counts and failures.
         results: of every cell in the results folder, this run's and earlier ones'.
         damaged: files in the results folder that are truncated or not ours.
-        leaderboard: the folder's leaderboard page, markdown.
+        leaderboard: Leaderboard of these results.
     """
 
     outcome: Outcome
     results: list[CellResult]
     damaged: list[ResultFileError]
-    leaderboard: str
+    leaderboard: Leaderboard
 
 
 def planned(suite: Suite) -> Plan:
@@ -79,10 +79,11 @@ def run_suite(suite: Suite) -> Run:
         expanded, store, launcher, suite.workers, suite.rerun, cache_folder(), suite.cell_timeout
     )
     damaged: list[ResultFileError] = []
-    results = store.load_all(on_bad=damaged.append)
-    page = render_markdown(results, title=suite.title or TITLE)
+    results = store.load_all(damaged.append, outcome.known)
+    leaderboard = Leaderboard.of(results)
+    page = leaderboard.markdown(suite.title or TITLE)
     write_atomically(suite.results / "leaderboard.md", page)
-    return Run(outcome, results, damaged, page)
+    return Run(outcome, results, damaged, leaderboard)
 
 
 def run(suite: str | Path | None = None, **options: Any) -> Run:

@@ -288,8 +288,8 @@ def test_it_runs_like_its_file(
     broken = mpobench_cli("run", "--objectives", "found", "--envs", "bandit", "--dry-run", path=site)
     assert broken.returncode == 2
     assert broken.stderr == (
-        f"mpobench: error: objective 'found' of finder 3.1 ({site[0] / 'objective.json'}) cannot be used: cannot read objective "
-        f"file {site[0] / 'objective.json'}: no such file or directory\n"
+        f"mpobench: error: objective 'found' of finder 3.1 ({site[0] / 'objective.json'}) cannot be used: "
+        f"cannot read objective file {site[0] / 'objective.json'}: no such file or directory\n"
     )
     listed = mpobench_cli("objectives", path=site).stdout
     assert ["found", "discovered", "?", "?"] in [line.split()[:4] for line in listed.splitlines()]

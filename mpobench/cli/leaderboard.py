@@ -11,7 +11,7 @@ import typer
 
 from mpobench.errors import RequestError
 from mpobench.files.atomic import write_atomically
-from mpobench.leaderboard.page import TITLE, render_markdown
+from mpobench.leaderboard.page import TITLE, Leaderboard
 from mpobench.results.store import ResultFileError, jsonl, read_results
 
 _DIFF_LINES = 40
@@ -62,7 +62,7 @@ def leaderboard(
         raise RequestError(
             f"no results in {results}: make some with `mpobench run`, or name another --results"
         )
-    page = render_markdown(found, title=title, reproduce=reproduce)
+    page = Leaderboard.of(found).markdown(title, reproduce)
     files = {}
     if output:
         files[output] = page.encode()

@@ -111,13 +111,12 @@ def _show_plan(suite: Suite) -> None:
 
 def _run(suite: Suite, debug: bool) -> int:
     from mpobench.api import run_suite
-    from mpobench.leaderboard.page import render_terminal
 
     try:
         done = run_suite(suite)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished cells are kept, the same command goes on from here") from None
-    typer.echo(render_terminal(done.results), nl=False)
+    typer.echo(done.leaderboard.terminal(), nl=False)
     for warning in (*done.outcome.replaced, *done.outcome.ungrouped, *done.damaged):
         typer.echo(f"mpobench: warning: {warning}", err=True)
     for line in dict.fromkeys(done.outcome.failures):  # once, however many evaluators wait for a training

@@ -35,37 +35,48 @@ _KEY = "**best**, _best human-designed_; two where their intervals (mean ± stan
 _LONGEST_REASON = 200
 
 
-def render_markdown(results: Iterable[CellResult], *, title: str = TITLE, reproduce: str = "") -> str:
-    """The leaderboard as GitHub-flavoured markdown.
+@dataclass(frozen=True)
+class Leaderboard:
+    """Results arranged as tables, to be shown as a page or on a terminal.
 
-    Args:
-        results: of any number of environments, evaluators and scales, in any order.
-        title: heading of the page.
-        reproduce: how to make these results again, markdown; placed below the heading.
-
-    Raises:
-        RequestError: if results contradict each other (see :func:`mpobench.leaderboard.standings.standings`).
+    Attributes:
+        sections: Tables.
+        provenance: Versions that computed the results, in words.
     """
-    results = list(results)
-    page = _Page(_Markdown())
-    blocks = [f"# {_one_line(title)}", _provenance(results), reproduce.strip()]
-    for section in standings(results):
-        blocks += [*page.section(section), *page.samples(section)]
-    blocks += ["---", _LEGEND, *page.footnotes()]
-    return "\n\n".join(block for block in blocks if block) + "\n"
 
+    sections: tuple[Section, ...]
+    provenance: str
 
-def render_terminal(results: Iterable[CellResult]) -> str:
-    """The same tables for a terminal, without HTML.
+    @classmethod
+    def of(cls, results: Iterable[CellResult]) -> Leaderboard:
+        """The leaderboard of results of any number of environments, evaluators and scales, in any order.
 
-    Raises:
-        RequestError: as :func:`render_markdown`.
-    """
-    results = list(results)
-    page = _Page(_Terminal())
-    blocks = [block for section in standings(results) for block in page.section(section)]
-    blocks += [*page.footnotes(), _KEY, _provenance(results)]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+        Raises:
+            RequestError: If results contradict each other (see :func:`mpobench.leaderboard.standings.standings`).
+        """
+        results = list(results)
+        return cls(standings(results), _provenance(results))
+
+    def markdown(self, title: str = TITLE, reproduce: str = "") -> str:
+        """The leaderboard as a page of GitHub-flavoured markdown.
+
+        Args:
+            title: Heading of the page.
+            reproduce: How to make these results again, markdown; placed below the heading.
+        """
+        page = _Page(_Markdown())
+        blocks = [f"# {_one_line(title)}", self.provenance, reproduce.strip()]
+        for section in self.sections:
+            blocks += [*page.section(section), *page.samples(section)]
+        blocks += ["---", _LEGEND, *page.footnotes()]
+        return "\n\n".join(block for block in blocks if block) + "\n"
+
+    def terminal(self) -> str:
+        """The same tables in plain text."""
+        page = _Page(_Terminal())
+        blocks = [block for section in self.sections for block in page.section(section)]
+        blocks += [*page.footnotes(), _KEY, self.provenance]
+        return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 class _Markdown:
@@ -297,13 +308,13 @@ def _interval(aggregate: Aggregate) -> str:
     return f"{aggregate.interval.low:z.1f} to {aggregate.interval.high:z.1f}"
 
 
-def _provenance(results: Iterable[CellResult]) -> str:
+def _provenance(results: Collection[CellResult]) -> str:
     """Which versions computed the results: all of them, where there are several."""
-    versions, plugins = defaultdict(set), set()
-    for result in results:
-        plugins.add(_one_line(result.plugin))
-        for package, version in result.versions.items():
-            versions[package].add(version)
+    pairs = {pair for result in results for pair in result.versions.items()}
+    plugins = {_one_line(plugin) for plugin in {result.plugin for result in results}}
+    versions = defaultdict(set)
+    for package, version in pairs:
+        versions[package].add(version)
     packages = sorted(versions, key=lambda package: (package != "mpobench", package))
     listed = "; ".join(f"{package} {', '.join(_by_version(versions[package]))}" for package in packages)
     made = f"Computed with {listed}. " if listed else ""

@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any, get_args
 
@@ -28,6 +28,12 @@ from mpobench.results.cell_result import CellResult
 
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 """Groups of rows, in the order of the paper's Table 1."""
+
+RESAMPLES = 5000
+"""Bootstrap samples of each interval."""
+
+MOST_RESAMPLED = 100_000_000
+"""Scores that the intervals of a table may draw in all; a table of over 20,000 cells takes fewer bootstrap samples."""
 
 SCALES = ("paper", "quick", "smoke")
 """Sections in order of how much their numbers weigh."""
@@ -148,7 +154,9 @@ class Section:
         entries = [(column, entry) for row in self.rows for column, entry in row.entries.items()]
         columns = {c for c, e in entries if e.finished or any(r.status != "skipped" for r in e.unfinished)}
         wanted = [column for column in self.columns if column in columns]
-        aggregates = filter(None, (_aggregate(row, wanted) for row in self.rows))
+        scores = sum(len(entry.finished) for row in self.rows for entry in row.entries.values())
+        resamples = min(RESAMPLES, max(MOST_RESAMPLED // max(scores, 1), 500))
+        aggregates = filter(None, (_aggregate(row, wanted, resamples) for row in self.rows))
         return tuple(sorted(aggregates, key=lambda aggregate: -aggregate.iqm))
 
 
@@ -167,6 +175,7 @@ def standings(results: Iterable[CellResult]) -> tuple[Section, ...]:
     return tuple(_section(list(group)) for _, group in groupby(ordered, key=place))
 
 
+@lru_cache(10_000)
 def natural(text: str) -> tuple[Any, ...]:
     """A sort key under which ``noisy:0.3`` precedes ``noisy:2`` and that precedes ``noisy:10``."""
     parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
@@ -286,7 +295,7 @@ def _in_order(rows: list[Row], columns: Sequence[str], sign: float) -> list[Row]
     return [row for _, row in sorted(keyed, key=lambda pair: pair[0])]
 
 
-def _aggregate(row: Row, columns: Sequence[str]) -> Aggregate | None:
+def _aggregate(row: Row, columns: Sequence[str], resamples: int) -> Aggregate | None:
     if any(column not in row.entries or row.entries[column].unfinished for column in columns):
         return None
     cells = [row.entries[column].finished for column in columns]
@@ -294,4 +303,5 @@ def _aggregate(row: Row, columns: Sequence[str]) -> Aggregate | None:
         return None
     strata = [[result.metrics[NORMALISED_SCORE] for result in cell] for cell in cells]
     scores = [score for stratum in strata for score in stratum]
-    return Aggregate(row, float(interquartile_mean(scores)), interquartile_mean_interval(strata), len(scores))
+    interval = interquartile_mean_interval(strata, resamples=resamples)
+    return Aggregate(row, float(interquartile_mean(scores)), interval, len(scores))

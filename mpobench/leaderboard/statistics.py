@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from mpobench.errors import RequestError
 
+_MOST_AT_ONCE = 1 << 22
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -111,10 +113,14 @@ def interquartile_mean_interval(
     def statistic(*samples: Any, axis: int = -1) -> Any:
         return interquartile_mean(np.concatenate(samples, axis=axis), axis=axis)
 
+    n = sum(map(len, strata))
+    # Drawn in parts only where the whole would take over 32 MiB: parts draw other random numbers.
+    batch = None if n * resamples <= _MOST_AT_ONCE else max(1, _MOST_AT_ONCE // n)
     interval = bootstrap(
         [np.asarray(stratum, dtype=np.float64) for stratum in strata],
         statistic,
         n_resamples=resamples,
+        batch=batch,
         vectorized=True,
         confidence_level=confidence,
         method="percentile",

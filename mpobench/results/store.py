@@ -6,11 +6,12 @@ cells in flight, and the same cell is never computed twice.
 
 from __future__ import annotations
 
+import marshal
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,6 +23,13 @@ from mpobench.results.cell_result import CellResult
 
 OnBad: TypeAlias = Callable[["ResultFileError"], None]
 """Told of each file (or line) that is no result; the others are read all the same."""
+
+
+_READ = 1 << 16
+"""Bytes that are read at once; nearly all results are smaller."""
+
+_MOST_SHARED = 10_000
+"""Configurations that are remembered to share them."""
 
 
 class ResultFileError(RequestError):
@@ -119,17 +127,23 @@ class ResultStore:
         damaged = self.path(key)
         return damaged.replace(damaged.with_suffix(".json.damaged"))
 
-    def load_all(self, on_bad: OnBad | None = None) -> list[CellResult]:
+    def load_all(
+        self, on_bad: OnBad | None = None, known: Mapping[str, CellResult] | None = None
+    ) -> list[CellResult]:
         """All results, by key; an absent folder has none.
 
         Args:
-            on_bad: called for each bad file, in the files' order, which then counts as missing.
+            on_bad: Function that is called with each bad file, in the files' order; the file then counts as missing.
+            known: Results that have been read already, by key. Their files are not read again.
 
         Raises:
-            ResultFileError: for the first bad file, without ``on_bad``.
+            ResultFileError: For the first bad file, without ``on_bad``.
         """
-        files = ((key, f"{self.cells}{os.sep}{key}.json") for key in sorted(self.keys()))
-        return _collect((partial(_read, path, key) for key, path in files), on_bad)
+        known = known or {}
+        return _collect((partial(self._known_or_read, key, known) for key in sorted(self.keys())), on_bad)
+
+    def _known_or_read(self, key: str, known: Mapping[str, CellResult]) -> CellResult:
+        return known[key] if key in known else _read(f"{self.cells}{os.sep}{key}.json", key)
 
 
 def read_results(path: Path, on_bad: OnBad | None = None) -> list[CellResult]:
@@ -187,8 +201,7 @@ def _collect(readers: Iterable[Callable[[], CellResult]], on_bad: OnBad | None) 
 
 def _read(path: str, key: str) -> CellResult:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  # ten thousand Path objects cost as much as the parsing
-            content = file.read()
+        content = _content(path)
     except OSError as error:
         raise ResultFileError(_bad(path, _why(error))) from error
     result = _parse(content, path)
@@ -197,13 +210,38 @@ def _read(path: str, key: str) -> CellResult:
     return result
 
 
+def _content(path: str) -> bytes:
+    """Content of a file. Path and file objects would cost as much as the parsing of a result."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        parts = [os.read(descriptor, _READ)]
+        while len(parts[-1]):
+            parts.append(os.read(descriptor, _READ))
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
 def _parse(content: bytes, place: str) -> CellResult:
     try:
-        return CellResult.model_validate_json(without_mark(content))
+        result = CellResult.model_validate_json(without_mark(content))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise ResultFileError(_bad(place, f"{where}: {first['msg']}" if where else first["msg"])) from error
+    return result.model_copy(update={"config": _shared(result.config), "versions": _shared(result.versions)})
+
+
+_Shared = TypeVar("_Shared", bound=dict[str, Any])
+_known_values: dict[bytes, Any] = {}
+
+
+def _shared(value: _Shared) -> _Shared:
+    """One object for all equal configurations: 100,000 results of a few hundred configurations fit into memory."""
+    if len(_known_values) > _MOST_SHARED:
+        _known_values.clear()
+    same: _Shared = _known_values.setdefault(marshal.dumps(value, 2), value)
+    return same
 
 
 def _bad(place: str, reason: str) -> str:
