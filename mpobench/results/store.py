@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
-from mpobench.errors import RequestError
+from mpobench.errors import RequestError, problems
 from mpobench.files import locks
 from mpobench.files.atomic import write_atomically
 from mpobench.files.text import json_lines, without_mark
@@ -215,7 +215,7 @@ def _content(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         parts = [os.read(descriptor, _READ)]
-        while len(parts[-1]):
+        while len(parts[-1]) == _READ:
             parts.append(os.read(descriptor, _READ))
         return b"".join(parts)
     finally:
@@ -226,9 +226,7 @@ def _parse(content: bytes, place: str) -> CellResult:
     try:
         result = CellResult.model_validate_json(without_mark(content))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ResultFileError(_bad(place, f"{where}: {first['msg']}" if where else first["msg"])) from error
+        raise ResultFileError(_bad(place, problems(error)[0])) from error
     return result.model_copy(update={"config": _shared(result.config), "versions": _shared(result.versions)})
 
 
