@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
+from mpobench.leaderboard.marks import Markdown, Terminal
 from mpobench.leaderboard.standings import Aggregate, Entry, Row, Section, natural, standings
 from mpobench.protocols import Origin
 from mpobench.results.cell_result import CellResult
@@ -64,7 +65,7 @@ class Leaderboard:
             title: Heading of the page.
             reproduce: How to make these results again, markdown; placed below the heading.
         """
-        page = _Page(_Markdown())
+        page = _Page(Markdown())
         blocks = [f"# {_one_line(title)}", self.provenance, reproduce.strip()]
         for section in self.sections:
             blocks += [*page.section(section), *page.samples(section)]
@@ -73,74 +74,17 @@ class Leaderboard:
 
     def terminal(self) -> str:
         """The same tables in plain text."""
-        page = _Page(_Terminal())
+        page = _Page(Terminal())
         blocks = [block for section in self.sections for block in page.section(section)]
         blocks += [*page.footnotes(), _KEY, self.provenance]
         return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-class _Markdown:
-    """How a page marks its text."""
-
-    table_format = "pipe"
-
-    def heading(self, level: int, text: str) -> str:
-        return f"{'#' * level} {text}"
-
-    def code(self, text: str) -> str:
-        return f"`{text.replace('`', chr(39))}`"
-
-    def in_table(self, text: str) -> str:
-        return text.replace("|", "\\|")
-
-    def group(self, text: str) -> str:
-        return f"*{text}*"
-
-    def best(self, text: str) -> str:
-        return f"**{text}**"
-
-    def best_human(self, text: str) -> str:
-        return f"<u>{text}</u>"
-
-    def reference(self, number: int) -> str:
-        return f"[^{number}]"
-
-    def footnote(self, number: int, text: str) -> str:
-        return f"[^{number}]: {text}"
-
-
-class _Terminal(_Markdown):
-    """The marks of a page that nobody renders."""
-
-    table_format = "simple"
-
-    def heading(self, level: int, text: str) -> str:
-        return text
-
-    def code(self, text: str) -> str:
-        return text
-
-    def in_table(self, text: str) -> str:
-        return text
-
-    def group(self, text: str) -> str:
-        return f"{text}:"
-
-    def best_human(self, text: str) -> str:
-        return f"_{text}_"
-
-    def reference(self, number: int) -> str:
-        return f" [{number}]"
-
-    def footnote(self, number: int, text: str) -> str:
-        return f"[{number}] {text}"
 
 
 @dataclass
 class _Page:
     """Sections formatted one after the other, with footnotes numbered through; equal footnotes share one."""
 
-    style: _Markdown
+    style: Markdown
     notes: dict[str, int] = field(default_factory=dict)
 
     def section(self, section: Section) -> list[str]:
