@@ -23,7 +23,7 @@ from mpobench.leaderboard.statistics import (
     interquartile_mean_interval,
     mean_and_standard_error,
 )
-from mpobench.protocols import NORMALISED_SCORE, JsonObject, Origin
+from mpobench.protocols import CLEAN, NORMALISED_SCORE, JsonObject, Origin
 from mpobench.results.cell_result import CellResult
 
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
@@ -32,8 +32,8 @@ ORIGINS: tuple[Origin, ...] = get_args(Origin)
 RESAMPLES = 5000
 """Bootstrap samples of each interval."""
 
-MOST_RESAMPLED = 100_000_000
-"""Scores that the intervals of a table may draw in all; a table of over 20,000 cells takes fewer bootstrap samples."""
+MOST_RESAMPLED = 50_000_000
+"""Scores that the intervals of a table may draw in all; a table of over 10,000 cells takes fewer bootstrap samples."""
 
 SCALES = ("paper", "quick", "smoke")
 """Sections in order of how much their numbers weigh."""
@@ -107,7 +107,7 @@ class Section:
         metric: name of the primary metric, "" if nothing finished.
         unit: of the primary metric.
         higher_is_better: its direction.
-        columns: corruptions, ``base`` first, then in natural order.
+        columns: corruptions, the clean one first, then in natural order.
         rows: by origin, then by mean rank over the columns, best first.
     """
 
@@ -190,7 +190,7 @@ def _section(results: list[CellResult]) -> Section:
         names = " and ".join(f"{name} ({unit})" for name, unit, _ in metrics)
         raise RequestError(f"{where}: results are ranked by {names}: keep them in separate results folders")
     metric, unit, higher_is_better = metrics[0] if metrics else ("", "", True)
-    columns = sorted({r.corruption for r in results}, key=lambda text: (text != "base", natural(text)))
+    columns = sorted({r.corruption for r in results}, key=lambda text: (text != CLEAN, natural(text)))
     by_objective = defaultdict(list)
     for result in results:
         by_objective[result.objective].append(result)

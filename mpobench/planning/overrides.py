@@ -16,7 +16,8 @@ def overrides(pairs: list[str] | None) -> dict[str, object] | None:
         return None
     given = {}
     for pair in pairs:
-        ((key, value),) = parse(f"training:{pair}").args or ((None, ""),)
+        arguments = parse(f"training:{pair}").args
+        key, value = arguments[0] if len(arguments) == 1 else (None, "")
         if key is None:
             raise RequestError(f"--training {pair!r} is not of the form field=value: try epochs=6")
         given[key] = read_value(value)

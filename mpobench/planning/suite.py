@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mpobench.errors import RequestError, SpecError
-from mpobench.protocols import Scale
+from mpobench.protocols import CLEAN, Scale
 from mpobench.registry.fields import validated
 from mpobench.registry.specs import canonical, parse, split_list, split_sum
 
@@ -29,8 +29,8 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    envs: tuple[str, ...] = Field(("tla",), min_length=1, description="environments")
-    corruptions: tuple[str, ...] = Field(("base",), min_length=1, description="dataset corruptions")
+    envs: tuple[str, ...] = Field((), min_length=1, description="environments; none means the default one")
+    corruptions: tuple[str, ...] = Field((CLEAN,), min_length=1, description="dataset corruptions")
     objectives: tuple[str, ...] = Field(min_length=1, description="objectives to compare")
     evaluators: tuple[str, ...] = Field((), description="evaluators; none means each environment's own")
     scale: Scale = Field("quick", description="how much work: seconds, minutes, or the paper's")

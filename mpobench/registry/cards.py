@@ -51,9 +51,14 @@ class Card(BaseModel):
 
 
 class EnvCard(Card):
-    """A task; its target is an :class:`~mpobench.Env`."""
+    """A task; its target is an :class:`~mpobench.Env`.
+
+    Attributes:
+        default: Whether a run that names no environment takes this one. One installed card may say so.
+    """
 
     kind = "env"
+    default: bool = False
 
 
 class CorruptionCard(Card):

@@ -22,8 +22,9 @@ from mpobench.protocols import (
     Objective,
 )
 from mpobench.registry.build import Configured, Defaults, ResolvedName, added, blamed, configured, culprit
-from mpobench.registry.cards import Kind
-from mpobench.registry.loading import Broken, Plugin, Registered, installed_plugins, load
+from mpobench.registry.cards import EnvCard, Kind
+from mpobench.registry.installed import Plugin, installed_plugins
+from mpobench.registry.loading import Broken, Registered, load
 from mpobench.registry.objective_files import (
     ObjectiveFile,
     ObjectiveFileCard,
@@ -117,6 +118,22 @@ class Registry:
         if len(claims) > 1:
             raise PluginError(str(Conflict(kind, name, tuple(claims))))
         return claims[0]
+
+    def default_env(self) -> str:
+        """Name of the environment of a run that names none.
+
+        Raises:
+            PluginError: If no card says that it is the default, or several do.
+        """
+        names = [
+            claim.card.name
+            for claim in self.cards("env")
+            if isinstance(claim.card, EnvCard) and claim.card.default
+        ]
+        if len(names) != 1:
+            which = " and ".join(map(repr, names)) if names else "none"
+            raise PluginError(f"of the installed environments, {which} is the default: name one with --envs")
+        return names[0]
 
     def resolve(self, kind: Kind, name: str) -> type[Component]:
         """Imports the class of a component; of an objective that is a file, the class whose fields that gives.
