@@ -27,7 +27,7 @@ def objective(spec: str) -> Objective:
         spec: ``"dpo:beta=0.2"``, or an objective file, ``"found/objective.json:lam=0.5"``.
 
     Raises:
-        RequestError: for an unknown name or field, or a value that is not allowed.
+        RequestError: For an unknown name or field, or a value that is not allowed.
 
     Example:
         >>> mpobench.objective("dpo:beta=0.2").beta
@@ -38,12 +38,12 @@ def objective(spec: str) -> Objective:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run leaves.
+    """The outcome and the results of a run.
 
     Attributes:
-        outcome: counts and failures.
-        results: of every cell in the results folder, this run's and earlier ones'.
-        damaged: files in the results folder that are truncated or not ours.
+        outcome: Counts and failures.
+        results: Results of every cell in the folder, this run's and earlier ones'.
+        damaged: Files in the results folder that are truncated or not ours.
         leaderboard: Leaderboard of these results.
     """
 
@@ -59,7 +59,7 @@ def planned(suite: Suite) -> Plan:
 
 
 def missing(cells: tuple[Cell, ...], results: Path) -> int:
-    """How many of some cells have no result yet."""
+    """The number of cells that have no result yet."""
     store = ResultStore(results)
     return sum(not store.path(cell.key).exists() for cell in cells)
 
@@ -68,8 +68,8 @@ def run_suite(suite: Suite) -> Run:
     """Runs a suite, and writes ``leaderboard.md`` into its results folder.
 
     Raises:
-        RequestError: if the suite cannot be carried out as asked; nothing has been computed then.
-        KeyboardInterrupt: on Ctrl-C; finished cells are kept, the same call goes on.
+        RequestError: If the suite cannot be carried out as asked; nothing has been computed then.
+        KeyboardInterrupt: On Ctrl-C; finished cells are kept, the same call goes on.
     """
     registry = get_registry()
     expanded = plan(suite, registry)
@@ -90,14 +90,14 @@ def run(suite: str | Path | None = None, **options: Any) -> Run:
     """Runs a suite.
 
     Args:
-        suite: a TOML file, or None.
-        **options: the fields of :class:`~mpobench.planning.suite.Suite`, above the file's.
+        suite: A TOML file, or None.
+        **options: The fields of :class:`~mpobench.planning.suite.Suite`, above the file's.
 
     Example:
         >>> mpobench.run(objectives="dpo,orpo", corruptions="noisy:0.1", scale="smoke")
 
     Raises:
-        RequestError: as :func:`run_suite`.
+        RequestError: As :func:`run_suite`.
     """
     if suite is None:
         return run_suite(Suite.of(options, "mpobench.run"))

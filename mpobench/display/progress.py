@@ -15,7 +15,7 @@ class Phase:
     """Work of one kind, spread over tasks.
 
     Args:
-        costs: of each task that takes part, relative to each other.
+        costs: Cost of each task that takes part, relative to each other.
     """
 
     def __init__(self, costs: dict[str, float]) -> None:
@@ -63,7 +63,7 @@ class Display:
     """Shows the phases on stderr while the context is open.
 
     Args:
-        phases: tasks and their costs, by phase, in the order of work.
+        phases: Tasks and their costs, by phase, in the order of work.
     """
 
     def __init__(self, phases: dict[str, dict[str, float]]) -> None:

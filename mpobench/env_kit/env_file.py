@@ -1,4 +1,4 @@
-"""What an environment's TOML is made of: frozen models, read strictly, laid over each other."""
+"""Settings of an environment's TOML file: frozen models, read strictly, in layers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class ObjectiveSettings(Settings):
     """An environment's defaults for one objective.
 
     Attributes:
-        fields: of the objective itself.
-        training: of the environment's training configuration.
+        fields: Fields of the objective itself.
+        training: Fields of the environment's training configuration.
     """
 
     fields: Mapping[str, Any] = {}
@@ -28,13 +28,13 @@ class ObjectiveSettings(Settings):
 
 
 class EnvFile(Settings):
-    """What every environment's file may say about objectives.
+    """The settings of every environment's file.
 
     Attributes:
-        training: of the environment's training configuration, at every scale.
-        every_objective: defaults of fields, for all objectives that have them.
-        objective: defaults for single objectives.
-        search: defaults of the discovery of objectives, by scale.
+        training: Fields of the environment's training configuration, at every scale.
+        every_objective: Defaults of fields, for all objectives that have them.
+        objective: Defaults for single objectives.
+        search: Defaults of the discovery of objectives, by scale.
     """
 
     training: Mapping[str, Any] = {}
@@ -54,7 +54,7 @@ class EnvFile(Settings):
     def training_layers(
         self, scale: Mapping[str, Any], name: str, overrides: Mapping[str, Any]
     ) -> tuple[Mapping[str, Any], ...]:
-        """What :func:`resolve` lays over each other: the file's, the scale's, the objective's, the user's."""
+        """Layers for :func:`resolve`: the file's, the scale's, the objective's, the user's."""
         return self.training, scale, self._own(name).training, overrides
 
     def _own(self, name: str) -> ObjectiveSettings:
@@ -68,12 +68,12 @@ def resolve(model: type[S], label: str, layers: Iterable[Mapping[str, Any]]) -> 
     """Settings from layers of values: the environment's, the scale's, an objective's, the user's.
 
     Args:
-        model: of the settings.
-        label: what errors call them.
-        layers: each above the one before it.
+        model: Class of the settings.
+        label: Name of the settings in errors.
+        layers: Layers of values, each above the one before it.
 
     Raises:
-        RequestError: for a value that is unknown or out of range.
+        RequestError: For a value that is unknown or out of range.
     """
     values: dict[str, Any] = {}
     for layer in layers:

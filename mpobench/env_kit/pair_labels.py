@@ -12,13 +12,13 @@ from mpobench.protocols import DatasetCorruption
 
 @dataclass(frozen=True)
 class Labels:
-    """Which side was preferred in each pair.
+    """The preferred side of each pair.
 
     Attributes:
         sources: ``(pairs, 2)``, the agent that generated each side.
         chosen: ``(pairs,)``, the preferred side, 0 or 1.
-        flipped: share of labels that the corruption swapped.
-        correct: share of pairs whose chosen side has the higher true return.
+        flipped: Share of labels that the corruption swapped.
+        correct: Share of pairs whose chosen side has the higher true return.
     """
 
     sources: NDArray[np.int8]
@@ -28,12 +28,12 @@ class Labels:
 
 
 def draw_sources(corruption: DatasetCorruption, pairs: int, seed: int) -> NDArray[np.int8]:
-    """Who generates each side of each pair, ``(pairs, 2)``; cheap, so that planning can ask."""
+    """The agent that generates each side of each pair, ``(pairs, 2)``; cheap, so that planning can ask."""
     return corruption.sources(pairs, np.random.default_rng([seed, 0]))
 
 
 def draw_flips(corruption: DatasetCorruption, pairs: int, seed: int) -> NDArray[np.bool_]:
-    """Which labels are swapped, ``(pairs,)``."""
+    """The labels that are swapped, ``(pairs,)``."""
     return corruption.flip(pairs, np.random.default_rng([seed, 2]))
 
 
@@ -43,10 +43,10 @@ def label(
     """Lets the judge choose, then the corruption swap.
 
     Args:
-        corruption: which decides.
+        corruption: Corruption that decides.
         sources: ``(pairs, 2)``.
         returns: ``(pairs, 2)``, true returns of the two sides.
-        seed: of the data; every decision draws from a stream of its own, so that for one seed
+        seed: Seed of the data; every decision draws from a stream of its own, so that for one seed
             ``noisy:0.3`` corrupts the very pairs that ``base`` labels.
     """
     pairs = len(returns)

@@ -24,7 +24,7 @@ def content_key(content: Any) -> str:
     """24 hexadecimal digits of the SHA-256 of a value's canonical JSON (sorted keys, no spaces, no NaN).
 
     Raises:
-        PluginError: if the value is not JSON: a plugin's config holds an array, say.
+        PluginError: If the value is not JSON: a plugin's config holds an array, say.
     """
     try:
         text = _canonical(content)

@@ -147,7 +147,7 @@ class _Page:
         return [caption, self._tabulate(["objective", "IQM", "95 % interval", "n"], lines)]
 
     def samples(self, section: Section) -> list[str]:
-        """What policies of the lowest seed did, those of one prompt side by side."""
+        """Answers of the policies of the lowest seed, those of one prompt side by side."""
         shown = [
             (row, column, result)
             for row in section.rows
@@ -253,7 +253,7 @@ def _interval(aggregate: Aggregate) -> str:
 
 
 def _provenance(results: Collection[CellResult]) -> str:
-    """Which versions computed the results: all of them, where there are several."""
+    """The versions that computed the results: all of them, where there are several."""
     pairs = {pair for result in results for pair in result.versions.items()}
     plugins = {_one_line(plugin) for plugin in {result.plugin for result in results}}
     versions = defaultdict(set)

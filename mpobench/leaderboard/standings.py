@@ -44,8 +44,8 @@ class Entry:
     """One objective on one corruption.
 
     Attributes:
-        finished: results with status ``ok``, by seed.
-        unfinished: the others, by seed. They are reported, never averaged.
+        finished: Results with status ``ok``, by seed.
+        unfinished: The other results, by seed. They are reported, never averaged.
     """
 
     finished: tuple[CellResult, ...]
@@ -63,10 +63,10 @@ class Row:
     """One objective, in one configuration.
 
     Attributes:
-        objective: canonical spec text.
-        variant: what tells this configuration from the objective's others in the same section, or "".
-        origin: who designed it.
-        entries: by corruption; a corruption that was not run is absent.
+        objective: Canonical spec.
+        variant: Fields that tell this configuration from the objective's others in the section, or "".
+        origin: Designer.
+        entries: Entries by corruption; a corruption that was not run is absent.
     """
 
     objective: str
@@ -84,10 +84,10 @@ class Aggregate:
     """The normalised score of one row over all seeds and corruptions.
 
     Attributes:
-        row: whose.
-        iqm: interquartile mean.
-        interval: its 95 % bootstrap interval; None with a single seed.
-        n: how many scores.
+        row: Row.
+        iqm: Interquartile mean.
+        interval: Its 95 % bootstrap interval; None with a single seed.
+        n: Number of scores.
     """
 
     row: Row
@@ -101,14 +101,14 @@ class Section:
     """A table: one environment, evaluator and scale.
 
     Attributes:
-        env: canonical spec text.
-        evaluator: canonical spec text.
-        scale: how much work was spent.
-        metric: name of the primary metric, "" if nothing finished.
-        unit: of the primary metric.
-        higher_is_better: its direction.
-        columns: corruptions, the clean one first, then in natural order.
-        rows: by origin, then by mean rank over the columns, best first.
+        env: Canonical spec.
+        evaluator: Canonical spec.
+        scale: Amount of work.
+        metric: Name of the primary metric, "" if nothing finished.
+        unit: Unit of the primary metric.
+        higher_is_better: Direction of the primary metric.
+        columns: Corruptions, the clean one first, then in natural order.
+        rows: Rows by origin, then by mean rank over the columns, best first.
     """
 
     env: str
@@ -127,8 +127,8 @@ class Section:
         with more has no interval at all: neither competes.
 
         Args:
-            column: a corruption.
-            origins: which groups of rows compete.
+            column: Corruption.
+            origins: Groups of rows that compete.
         """
         competing = [
             (row, estimate)
@@ -164,7 +164,7 @@ def standings(results: Iterable[CellResult]) -> tuple[Section, ...]:
     """Arranges results as tables.
 
     Raises:
-        RequestError: if two results claim one place in a table, or the results of a table disagree on the
+        RequestError: If two results claim one place in a table, or the results of a table disagree on the
             metric to rank by.
     """
 

@@ -10,7 +10,7 @@ def overrides(pairs: list[str] | None) -> dict[str, object] | None:
     """The fields that ``--training epochs=6`` sets, given any number of times; None if it was not given.
 
     Raises:
-        RequestError: for what is not of that form.
+        RequestError: For what is not of that form.
     """
     if not pairs:
         return None

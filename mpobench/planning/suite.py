@@ -17,7 +17,7 @@ Rerun: TypeAlias = Literal["missing", "errors", "all"]
 """Which cells to run although they have a result: none, those that failed or diverged, or all."""
 
 SEEDS: dict[Scale, int] = {"smoke": 1, "quick": 3, "paper": 25}
-"""How many seeds a scale has unless the suite says otherwise."""
+"""Number of seeds of a scale unless the suite says otherwise."""
 
 
 class Suite(BaseModel):
@@ -58,7 +58,7 @@ class Suite(BaseModel):
 
     @property
     def seed_count(self) -> int:
-        """How many seeds each cell of the table has."""
+        """Number of seeds of each cell of the table."""
         return SEEDS[self.scale] if self.seeds is None else self.seeds
 
     @classmethod
@@ -66,7 +66,7 @@ class Suite(BaseModel):
         """A suite from plain values; None means not given.
 
         Raises:
-            RequestError: one line that names the source, the field and what is allowed.
+            RequestError: One line that names the source, the field and what is allowed.
         """
         given = {key: value for key, value in values.items() if value is not None}
         return validated(cls, given, source, RequestError)
@@ -76,7 +76,7 @@ class Suite(BaseModel):
         """A suite from a file, with what the command line says above it.
 
         Raises:
-            RequestError: if the file cannot be read, or what it says is not a suite.
+            RequestError: If the file cannot be read, or what it says is not a suite.
         """
         import tomllib
 

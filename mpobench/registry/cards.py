@@ -1,4 +1,4 @@
-"""What a plugin says of a component without importing it: names, citations and where to find the class.
+"""Cards of components: names, citations and where to find the class, without importing it.
 
 Cards are what hooks yield. They are cheap on purpose: listing every installed plugin imports neither
 jax nor torch, because ``target`` is resolved only when a run asks for the component.
@@ -24,13 +24,13 @@ class Card(BaseModel):
     """One component that a plugin offers.
 
     Attributes:
-        name: what specs call it, lower case: ``dpo``, ``bad-judge``.
-        summary: one line for listings.
+        name: Name in specs, lower case: ``dpo``, ``bad-judge``.
+        summary: One line for listings.
         target: ``"package.module:Class"``, imported on first use.
-        version: of the component's *behaviour*. Raise it when results change: it enters every
+        version: Version of the component's *behaviour*. Raise it when results change: it enters every
             result key, so that old results are not taken for new ones.
-        citation: paper, arXiv id or URL.
-        positional: the field that a bare value sets: ``rate`` makes ``noisy:0.1`` mean
+        citation: Paper, arXiv id or URL.
+        positional: The field that a bare value sets: ``rate`` makes ``noisy:0.1`` mean
             ``noisy:rate=0.1``.
     """
 
@@ -46,7 +46,7 @@ class Card(BaseModel):
 
     @property
     def place(self) -> str:
-        """Where the component is, for error lines."""
+        """Place of the component, for error lines."""
         return self.target
 
 
@@ -95,7 +95,7 @@ class ObjectiveCard(Card):
 
     @property
     def place(self) -> str:
-        """Where the class or the file is, for error lines."""
+        """Place of the class or the file, for error lines."""
         return str(self.file or self.target)
 
 

@@ -42,7 +42,7 @@ PROTOCOLS: dict[str, type[Component]] = {
     "evaluator": Evaluator,
     "launcher": Launcher,
 }
-"""What the target of each kind of card must be a subclass of (commands are typer apps; see ObjectiveCard too)."""
+"""Base class of the target of each kind of card; commands are typer apps."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Registry:
     """Every component that the installed plugins offer.
 
     Attributes:
-        broken: plugins that could not be loaded, or parts of them.
-        conflicts: names that several plugins claim. Only requests that use such a name fail.
+        broken: Plugins that could not be loaded, or parts of them.
+        conflicts: Names that several plugins claim. Only requests that use such a name fail.
     """
 
     def __init__(self, plugins: Iterable[Plugin]) -> None:
@@ -104,8 +104,8 @@ class Registry:
         """The component of a name.
 
         Raises:
-            SpecError: if there is none, with a suggestion.
-            PluginError: if several plugins claim the name.
+            SpecError: If there is none, with a suggestion.
+            PluginError: If several plugins claim the name.
         """
         names = self._claims.get(kind, {})
         claims = names.get(name, [])
@@ -139,8 +139,8 @@ class Registry:
         """Imports the class of a component; of an objective that is a file, the class whose fields that gives.
 
         Raises:
-            SpecError: if the name is unknown.
-            PluginError: if it cannot be imported or is not what its card says.
+            SpecError: If the name is unknown.
+            PluginError: If it cannot be imported or is not what its card says.
         """
         registered = self.find(kind, name)
         return _model(registered, self.base(registered))
@@ -149,7 +149,7 @@ class Registry:
         """The component whose class it has: itself, but for an objective that is a file.
 
         Raises:
-            PluginError: if its file cannot be used.
+            PluginError: If its file cannot be used.
         """
         if registered.file is None:
             return registered
@@ -160,7 +160,7 @@ class Registry:
         """The objective file that a plugin registered; None for a component that is a class.
 
         Raises:
-            PluginError: if its file cannot be read.
+            PluginError: If its file cannot be read.
         """
         if registered.file is None:
             return None
@@ -171,8 +171,8 @@ class Registry:
         """A registered objective without the tensors of its file: how it trains, for those who compute nothing.
 
         Raises:
-            SpecError: if the name is unknown.
-            PluginError: if the objective's plugin is broken.
+            SpecError: If the name is unknown.
+            PluginError: If the objective's plugin is broken.
         """
         named = self._by_name("objective", name, tensors=False)
         objective: Objective = configured(name, Spec(name), named, {}).component
@@ -201,14 +201,14 @@ class Registry:
         """Builds a component from its spec.
 
         Args:
-            kind: of component. Corruptions may be sums: ``mixed+noisy:0.1``.
-            text: the spec.
-            defaults: what lies below the explicit values (an environment's, for an objective).
+            kind: Kind of component. Corruptions may be sums: ``mixed+noisy:0.1``.
+            text: Spec.
+            defaults: Values below the explicit ones (an environment's, for an objective).
 
         Raises:
-            SpecError: for a malformed spec, an unknown name or field, or a value that is not allowed.
-            ObjectiveFileError: if the spec names an objective file, and something is wrong with it.
-            PluginError: if the component's plugin is broken.
+            SpecError: For a malformed spec, an unknown name or field, or a value that is not allowed.
+            ObjectiveFileError: If the spec names an objective file, and something is wrong with it.
+            PluginError: If the component's plugin is broken.
         """
         parts = split_sum(text)
         if len(parts) == 1:
@@ -258,7 +258,7 @@ class Registry:
         """The objective whose fields a file gives.
 
         Raises:
-            ObjectiveFileError: if there is none of that name, or it is a file itself.
+            ObjectiveFileError: If there is none of that name, or it is a file itself.
         """
         label = f"objective file {path}"
         try:
@@ -288,7 +288,7 @@ def import_target(registered: Registered) -> object:
     """Imports what a card points at.
 
     Raises:
-        PluginError: naming the plugin, its version and what went wrong.
+        PluginError: Naming the plugin, its version and what went wrong.
     """
     module_name, _, attribute = registered.card.target.partition(":")
     try:

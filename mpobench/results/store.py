@@ -36,7 +36,7 @@ class ResultFileError(RequestError):
     """A file, or a line of one, that is truncated or not a result of ours.
 
     Args:
-        problem: which file, and what is wrong with it.
+        problem: The file, and what is wrong with it.
     """
 
     def __init__(self, problem: str) -> None:
@@ -51,7 +51,7 @@ class ResultStore:
     """A results folder: ``cells/<key>.json``, one file per cell.
 
     Args:
-        folder: the folder; made when the first result is saved.
+        folder: The folder; made when the first result is saved.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +59,7 @@ class ResultStore:
         self.cells = folder / "cells"
 
     def path(self, key: str) -> Path:
-        """Where the result of a cell is, or would be."""
+        """The file of a cell's result, whether it exists or not."""
         return self.cells / f"{key}.json"
 
     def policy_folder(self, training_key: str) -> Path:
@@ -101,7 +101,7 @@ class ResultStore:
         """Writes a result, replacing an earlier one of the same cell.
 
         Raises:
-            RequestError: if the file cannot be written.
+            RequestError: If the file cannot be written.
         """
         write_atomically(self.path(result.key), result.to_json() + b"\n")
 
@@ -109,7 +109,7 @@ class ResultStore:
         """The result of a cell, or None if there is none.
 
         Raises:
-            ResultFileError: if the file is truncated or not ours.
+            ResultFileError: If the file is truncated or not ours.
         """
         try:
             return _read(os.fspath(self.path(key)), key)
@@ -122,7 +122,7 @@ class ResultStore:
         """Renames the file of a cell, one that cannot be read, so that its cell may run again and nothing is lost.
 
         Returns:
-            Where it is now.
+            The new path.
         """
         damaged = self.path(key)
         return damaged.replace(damaged.with_suffix(".json.damaged"))
@@ -150,12 +150,12 @@ def read_results(path: Path, on_bad: OnBad | None = None) -> list[CellResult]:
     """Reads a results folder, or a published ``.jsonl`` file.
 
     Args:
-        path: a folder that ``mpobench run`` wrote, or a file of one result a line.
-        on_bad: as in :meth:`ResultStore.load_all`.
+        path: A folder that ``mpobench run`` wrote, or a file of one result a line.
+        on_bad: As in :meth:`ResultStore.load_all`.
 
     Raises:
-        RequestError: if there is nothing at ``path``, or it is neither of the two.
-        ResultFileError: for the first bad file or line, without ``on_bad``.
+        RequestError: If there is nothing at ``path``, or it is neither of the two.
+        ResultFileError: For the first bad file or line, without ``on_bad``.
     """
     if path.is_dir():
         return ResultStore(path).load_all(on_bad)
@@ -182,7 +182,7 @@ def write_jsonl(results: Iterable[CellResult], path: Path) -> None:
     """Publishes results as one file, atomically.
 
     Raises:
-        RequestError: if the file cannot be written.
+        RequestError: If the file cannot be written.
     """
     write_atomically(path, jsonl(results))
 
