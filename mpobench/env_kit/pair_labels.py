@@ -1,4 +1,4 @@
-"""From a corruption to labelled pairs (Figure 1 of the paper): what every environment with a true return does alike."""
+"""From a corruption to labelled pairs (Figure 1 of the paper), in every environment with a true return."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def installed_plugins() -> list[Plugin]:
     return [
         plugin
         for name in sorted(plugins)
-        for plugin in sorted(plugins[name], key=lambda each: each.entry_point)
+        for plugin in sorted(plugins[name], key=lambda plugin: plugin.entry_point)
     ]
 
 

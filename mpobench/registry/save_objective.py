@@ -56,7 +56,7 @@ def save_objective(
         raise RequestError(
             f"{label}: {registered!r} is a {expected.__name__}, and this is a {type(objective).__name__}"
         )
-    if name in {each.card.name for each in registry.cards("objective")}:
+    if name in {other.card.name for other in registry.cards("objective")}:
         raise RequestError(f"{label}: a registered objective is named {name!r} already: choose another name")
     whole = validated(type(objective), dict(objective), label, RequestError)
     tensors = {field: value for field, value in whole if isinstance(value, Tensors)}
