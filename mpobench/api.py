@@ -8,7 +8,7 @@ from typing import Any
 
 from mpobench.files.atomic import write_atomically
 from mpobench.files.cache import cache_folder
-from mpobench.leaderboard.page import TITLE, render_markdown
+from mpobench.leaderboard.page import TITLE, Leaderboard
 from mpobench.planning.cells import Cell
 from mpobench.planning.plan import Plan, plan
 from mpobench.planning.suite import Suite
@@ -27,7 +27,7 @@ def objective(spec: str) -> Objective:
         spec: ``"dpo:beta=0.2"``, or an objective file, ``"found/objective.json:lam=0.5"``.
 
     Raises:
-        RequestError: for an unknown name or field, or a value that is not allowed.
+        RequestError: For an unknown name or field, or a value that is not allowed.
 
     Example:
         >>> mpobench.objective("dpo:beta=0.2").beta
@@ -38,19 +38,19 @@ def objective(spec: str) -> Objective:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run leaves.
+    """The outcome and the results of a run.
 
     Attributes:
-        outcome: counts and failures.
-        results: of every cell in the results folder, this run's and earlier ones'.
-        damaged: files in the results folder that are truncated or not ours.
-        leaderboard: the folder's leaderboard page, markdown.
+        outcome: Counts and failures.
+        results: Results of every cell in the folder, this run's and earlier ones'.
+        damaged: Files in the results folder that are truncated or not ours.
+        leaderboard: Leaderboard of these results.
     """
 
     outcome: Outcome
     results: list[CellResult]
     damaged: list[ResultFileError]
-    leaderboard: str
+    leaderboard: Leaderboard
 
 
 def planned(suite: Suite) -> Plan:
@@ -59,7 +59,7 @@ def planned(suite: Suite) -> Plan:
 
 
 def missing(cells: tuple[Cell, ...], results: Path) -> int:
-    """How many of some cells have no result yet."""
+    """The number of cells that have no result yet."""
     store = ResultStore(results)
     return sum(not store.path(cell.key).exists() for cell in cells)
 
@@ -68,8 +68,8 @@ def run_suite(suite: Suite) -> Run:
     """Runs a suite, and writes ``leaderboard.md`` into its results folder.
 
     Raises:
-        RequestError: if the suite cannot be carried out as asked; nothing has been computed then.
-        KeyboardInterrupt: on Ctrl-C; finished cells are kept, the same call goes on.
+        RequestError: If the suite cannot be carried out as asked; nothing has been computed then.
+        KeyboardInterrupt: On Ctrl-C; finished cells are kept, the same call goes on.
     """
     registry = get_registry()
     expanded = plan(suite, registry)
@@ -79,24 +79,25 @@ def run_suite(suite: Suite) -> Run:
         expanded, store, launcher, suite.workers, suite.rerun, cache_folder(), suite.cell_timeout
     )
     damaged: list[ResultFileError] = []
-    results = store.load_all(on_bad=damaged.append)
-    page = render_markdown(results, title=suite.title or TITLE)
+    results = store.load_all(damaged.append, outcome.known)
+    leaderboard = Leaderboard.of(results)
+    page = leaderboard.markdown(suite.title or TITLE)
     write_atomically(suite.results / "leaderboard.md", page)
-    return Run(outcome, results, damaged, page)
+    return Run(outcome, results, damaged, leaderboard)
 
 
 def run(suite: str | Path | None = None, **options: Any) -> Run:
     """Runs a suite.
 
     Args:
-        suite: a TOML file, or None.
-        **options: the fields of :class:`~mpobench.planning.suite.Suite`, above the file's.
+        suite: A TOML file, or None.
+        **options: The fields of :class:`~mpobench.planning.suite.Suite`, above the file's.
 
     Example:
         >>> mpobench.run(objectives="dpo,orpo", corruptions="noisy:0.1", scale="smoke")
 
     Raises:
-        RequestError: as :func:`run_suite`.
+        RequestError: As :func:`run_suite`.
     """
     if suite is None:
         return run_suite(Suite.of(options, "mpobench.run"))

@@ -32,7 +32,15 @@ class LauncherLostError(MpobenchError):
 def one_line(error: BaseException) -> str:
     """An exception's type and message in one line of at most 300 characters."""
     if isinstance(error, ValidationError):
-        text = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
-        return f"invalid {error.title}: {text}"[:300]
+        return f"invalid {error.title}: {'; '.join(problems(error))}"[:300]
     text = " ".join(str(error).split())
     return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[:300]
+
+
+def problems(error: ValidationError) -> list[str]:
+    """The problems of a validation, a line for each: ``task.gravity: Field required``."""
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join(map(str, problem["loc"]))
+        lines.append(f"{where}: {problem['msg']}" if where else problem["msg"])
+    return lines

@@ -243,3 +243,28 @@ def test_every_option_is_a_field_of_a_suite_and_every_field_an_option() -> None:
     assert {f.removeprefix("--").replace("-", "_") for f in COMMAND_LINE if f.startswith("--")} == (
         set(Suite.model_fields) - {"results"}
     )
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_suite_that_does_not_fit_into_memory_is_refused_at_once(
+    dry: list[str], tmp_path: Path, mpobench_cli: Any
+) -> None:
+    began = children_seconds()
+    done = mpobench_cli(*asked(tmp_path, ["--seeds", "99999999999"]), *dry)
+    refused(done, "the suite has 99,999,999,999 cells, and 1,000,000 is the limit", "take fewer --seeds")
+    assert children_seconds() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("option", "limit"), [("--population", "[2, 100000]"), ("--generations", "[1, 1e+06]")]
+)
+def test_a_search_without_end_is_refused_at_once(option: str, limit: str, mpobench_cli: Any) -> None:
+    began = children_seconds()
+    refused(mpobench_cli("discover", option, str(10**12)), f"{option[2:]}=1000000000000", limit)
+    assert children_seconds() - began < 2
+
+
+def children_seconds() -> float:
+    """Processor time of finished child processes."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mpobench.leaderboard.page import render_markdown
+from mpobench.leaderboard.page import Leaderboard
 from mpobench.registry import hookspecs
 from mpobench.registry.loading import HOOKS
 from mpobench.registry.registry import Registry
@@ -102,7 +102,7 @@ def test_published_pages_match_their_results() -> None:
     results = sorted((ROOT / "leaderboards").glob("*.jsonl"))
     assert results
     for file in results:
-        assert file.with_suffix(".md").read_text() == render_markdown(read_results(file)), file.name
+        assert file.with_suffix(".md").read_text() == Leaderboard.of(read_results(file)).markdown(), file.name
 
 
 def test_readme_shows_a_published_leaderboard() -> None:

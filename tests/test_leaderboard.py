@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from mpobench.cli.leaderboard import app
 from mpobench.errors import RequestError
-from mpobench.leaderboard.page import render_markdown, render_terminal
+from mpobench.leaderboard.page import Leaderboard
 from mpobench.leaderboard.standings import natural, standings
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultStore, read_results
@@ -95,7 +95,7 @@ def table_1() -> list[CellResult]:
 
 
 def test_the_papers_rule_on_the_papers_numbers(table_1: list[CellResult]) -> None:
-    page = render_markdown(table_1)
+    page = Leaderboard.of(table_1).markdown()
     assert row(page, "simpo") == ["<u>3683 ± 78</u>", "-3828 ± 341"]
     assert row(page, "ipo") == ["<u>3618 ± 44</u>", "1133 ± 115"]
     assert row(page, "cpo") == ["3450 ± 55", "<u>2000 ± 35</u>"]
@@ -119,22 +119,24 @@ def test_rows_are_grouped_by_origin_and_ordered_by_mean_rank(table_1: list[CellR
         "*Discovered*",
         *["`evolved-3`", "`evolved-1`", "`evolved-2`"],
     ]
-    assert first_column(render_markdown(table_1))[: len(expected)] == expected
+    assert first_column(Leaderboard.of(table_1).markdown())[: len(expected)] == expected
 
 
 def test_one_group_needs_no_headings() -> None:
-    assert "Human-designed" not in render_markdown([cell("dpo"), cell("ipo")])
+    assert "Human-designed" not in Leaderboard.of([cell("dpo"), cell("ipo")]).markdown()
 
 
 def test_a_human_designed_winner_has_both_marks() -> None:
-    page = render_markdown([*cells("dpo", 2000, 5), *cells("evolved", 1000, 5, origin="discovered")])
+    page = Leaderboard.of(
+        [*cells("dpo", 2000, 5), *cells("evolved", 1000, 5, origin="discovered")]
+    ).markdown()
     assert row(page, "dpo") == ["**<u>2000 ± 5</u>**"]
     assert row(page, "evolved") == ["1000 ± 5"]
 
 
 def test_the_direction_flips_where_lower_is_better() -> None:
     results = [*cells("dpo", 20, 1, higher_is_better=False), *cells("ipo", 10, 1, higher_is_better=False)]
-    page = render_markdown(results)
+    page = Leaderboard.of(results).markdown()
     assert row(page, "dpo") == ["20.0 ± 1.0"]
     assert row(page, "ipo") == ["**<u>10.0 ± 1.0</u>**"]
     assert "lower is better" in page
@@ -146,7 +148,9 @@ def test_the_direction_flips_where_lower_is_better() -> None:
 
 def test_a_lost_seed_is_told_and_wins_nothing() -> None:
     lost = cell("dpo", seed=2, status="diverged", reason="loss is nan\nat update 7")
-    page = render_markdown([*cells("dpo", 9000, 5), lost, *cells("ipo", 1000, 5), cell("ipo", seed=2)])
+    page = Leaderboard.of(
+        [*cells("dpo", 9000, 5), lost, *cells("ipo", 1000, 5), cell("ipo", seed=2)]
+    ).markdown()
     assert row(page, "dpo") == ["9000 ± 5[^1]"]
     assert row(page, "ipo") == ["**<u>1000 ± 3</u>**"]
     assert "[^1]: 2 of 3 seeds finished; 1 diverged: `loss is nan at update 7`" in page
@@ -158,7 +162,7 @@ def test_a_lost_seed_is_told_and_wins_nothing() -> None:
 )
 def test_a_cell_without_a_mean_says_why(status: str, word: str) -> None:
     lost = [cell("dpo", "mixed", seed, status=status, reason="no such | pairs") for seed in range(2)]
-    page = render_markdown([*lost, *cells("dpo", 1500, 5)])
+    page = Leaderboard.of([*lost, *cells("dpo", 1500, 5)]).markdown()
     assert row(page, "dpo") == ["**<u>1500 ± 5</u>**", f"{word}[^1]"]
     assert page.endswith(f"[^1]: 0 of 2 seeds finished; 2 {word}: `no such | pairs`\n")
 
@@ -166,14 +170,14 @@ def test_a_cell_without_a_mean_says_why(status: str, word: str) -> None:
 def test_equal_footnotes_are_one_and_many_reasons_are_counted() -> None:
     same = [cell(name, status="skipped", reason="no pairs") for name in ("dpo", "ipo")]
     other = [cell("cpo", seed=i, status="error", reason=f"reason {i}") for i in range(10)]
-    page = render_markdown([*same, *other])
+    page = Leaderboard.of([*same, *other]).markdown()
     assert row(page, "dpo")[0].removeprefix("skipped") == row(page, "ipo")[0].removeprefix("skipped")
     assert "10 failed: `reason 0`; `reason 1`; `reason 2` and 7 other reasons" in page
     assert "No cell finished" in page
 
 
 def test_what_was_not_run_is_a_dash() -> None:
-    page = render_markdown([*cells("dpo", 1500, 5), *cells("ipo", 1500, 5, "mixed")])
+    page = Leaderboard.of([*cells("dpo", 1500, 5), *cells("ipo", 1500, 5, "mixed")]).markdown()
     assert row(page, "dpo")[1] == row(page, "ipo")[0] == "–"
 
 
@@ -181,20 +185,20 @@ def test_what_was_not_run_is_a_dash() -> None:
 
 
 def test_the_number_of_seeds_is_said_once_where_it_is_the_same() -> None:
-    page = render_markdown([*cells("dpo", 1500, 5), *cells("ipo", 1400, 5)])
+    page = Leaderboard.of([*cells("dpo", 1500, 5), *cells("ipo", 1400, 5)]).markdown()
     assert "mean ± standard error over 2 seeds (0–1)." in page
     assert "n=" not in page
 
 
 def test_the_number_of_seeds_is_said_per_cell_where_it_differs() -> None:
-    page = render_markdown([*cells("dpo", 1500, 5), cell("ipo", seed=7, value=9000.0)])
+    page = Leaderboard.of([*cells("dpo", 1500, 5), cell("ipo", seed=7, value=9000.0)]).markdown()
     assert "over 3 seeds (0–1, 7), n where stated." in page
     assert row(page, "dpo") == ["**<u>1500 ± 5 (n=2)</u>**"]
     assert row(page, "ipo") == ["9000 (n=1)"]  # a single seed does not beat two
 
 
 def test_one_seed_has_no_standard_error() -> None:
-    page = render_markdown([cell("dpo", value=1500.0), cell("ipo", value=1400.0)])
+    page = Leaderboard.of([cell("dpo", value=1500.0), cell("ipo", value=1400.0)]).markdown()
     assert "no standard error from 1 seed (0)." in page
     assert row(page, "dpo") == ["**<u>1500</u>**"]
     assert [line for line in page.splitlines() if re.match(r"\| `dpo` +\| +-9.1 +\| +– +\| +1 \|", line)]
@@ -210,7 +214,7 @@ def test_environments_evaluators_and_scales_have_tables_of_their_own() -> None:
         {"env": "hopper", "scale": "paper"},
         {"env": "tla", "scale": "paper", "evaluator": "accuracy"},
     ]
-    page = render_markdown([cell("dpo", **place) for place in places])
+    page = Leaderboard.of([cell("dpo", **place) for place in places]).markdown()
     assert re.findall(r"^## (.*)$", page, re.M) == [
         "`hopper`, `return`, paper scale",
         "`tla`, `accuracy`, paper scale",
@@ -239,14 +243,14 @@ def test_the_header_lists_every_version_and_plugin() -> None:
         cell("dpo", versions={"mpobench": "0.1.0", "jax": "0.10.0"}),
         cell("ipo", versions={"mpobench": "0.1.0", "jax": "0.9.2"}, plugin="stranger 2.0"),
     ]
-    page = render_markdown(results, title="A\ntitle", reproduce="    mpobench run tla.toml\n")
+    page = Leaderboard.of(results).markdown(title="A\ntitle", reproduce="    mpobench run tla.toml\n")
     assert page.startswith("# A title\n\nComputed with mpobench 0.1.0; jax 0.9.2, 0.10.0. ")
     assert "Objectives from mpobench 0.1.0, stranger 2.0." in page
     assert "mpobench run tla.toml" in page
 
 
 def test_a_spec_with_a_bar_stays_in_its_cell() -> None:
-    page = render_markdown([cell("dpo:note=a|b", value=1500.0)])
+    page = Leaderboard.of([cell("dpo:note=a|b", value=1500.0)]).markdown()
     assert r"| `dpo:note=a\|b` |" in page
 
 
@@ -255,7 +259,7 @@ def test_a_spec_with_a_bar_stays_in_its_cell() -> None:
     [(123456.7, "123457"), (12.345, "12.3"), (1.2345, "1.23"), (0.012345, "0.0123"), (0.0, "0"), (-0.0, "0")],
 )
 def test_numbers_have_three_significant_digits(value: float, shown: str) -> None:
-    assert row(render_markdown([cell("dpo", value=value)]), "dpo") == [f"**<u>{shown}</u>**"]
+    assert row(Leaderboard.of([cell("dpo", value=value)]).markdown(), "dpo") == [f"**<u>{shown}</u>**"]
 
 
 # --- the aggregate ----------------------------------------------------------------------------------------
@@ -276,11 +280,14 @@ def test_the_aggregate_counts_only_objectives_that_finished_everything() -> None
     assert aggregate.row.objective == "dpo"
     assert aggregate.iqm == pytest.approx(40.0)
     assert aggregate.n == 4
-    assert "Left out, because not all of their cells finished: `cpo`, `ipo`." in render_markdown(results)
+    assert (
+        "Left out, because not all of their cells finished: `cpo`, `ipo`."
+        in Leaderboard.of(results).markdown()
+    )
 
 
 def test_without_a_normalised_score_there_is_no_aggregate() -> None:
-    page = render_markdown([cell("dpo", metrics={"return": 5.0})])
+    page = Leaderboard.of([cell("dpo", metrics={"return": 5.0})]).markdown()
     assert "interquartile" not in page
 
 
@@ -298,7 +305,7 @@ def test_two_configurations_are_two_rows_and_never_one_mean() -> None:
     slow = [r.model_copy(update={"key": f"slow-{r.seed}"}) for r in configured(1e-05, value=1000.0)]
     # Each configuration left a record of the same refusal.
     skipped = [cell("dpo", "mixed", status="skipped", reason="no", key=key) for key in ("fast", "slow")]
-    page = render_markdown([*configured(0.001, value=2000.0), *slow, *skipped])
+    page = Leaderboard.of([*configured(0.001, value=2000.0), *slow, *skipped]).markdown()
     assert "[^1]: 0 of 1 seed finished; 1 skipped: `no`" in page
     assert row(page, "dpo` (`training.learning_rate=0.001") == ["**<u>2000 ± 0</u>**", "skipped[^1]"]
     assert row(page, "dpo` (`training.learning_rate=1e-05") == ["1000 ± 0", "skipped[^1]"]
@@ -306,7 +313,7 @@ def test_two_configurations_are_two_rows_and_never_one_mean() -> None:
 
 def test_configurations_may_differ_between_corruptions() -> None:
     tuned = configured(1e-05, corruption="mixed", value=1000.0)
-    page = render_markdown([*configured(0.001, value=2000.0), *tuned])
+    page = Leaderboard.of([*configured(0.001, value=2000.0), *tuned]).markdown()
     assert row(page, "dpo") == ["**<u>2000 ± 0</u>**", "**<u>1000 ± 0</u>**"]
 
 
@@ -314,13 +321,13 @@ def test_two_results_for_one_place_are_refused() -> None:
     with pytest.raises(
         RequestError, match=r"two results for dpo on base, seed 0 \(cells a and b\): move one"
     ):
-        render_markdown([cell("dpo", key="b"), cell("dpo", key="a")])
+        Leaderboard.of([cell("dpo", key="b"), cell("dpo", key="a")]).markdown()
 
 
 def test_results_ranked_by_different_metrics_are_refused() -> None:
     other = cell("ipo", metrics={"win_rate": 0.5}, primary="win_rate", unit="%")
     with pytest.raises(RequestError, match=r"ranked by return \(return\) and win_rate \(%\)"):
-        render_markdown([cell("dpo"), other])
+        Leaderboard.of([cell("dpo"), other]).markdown()
 
 
 # --- purity -----------------------------------------------------------------------------------------------
@@ -347,9 +354,9 @@ matrices = st.lists(
 @given(results=matrices, data=st.data())
 def test_the_order_of_the_results_does_not_matter(results: list[CellResult], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(results))
-    page = render_markdown(results)
-    assert page == render_markdown(shuffled)
-    assert render_terminal(results) == render_terminal(shuffled)
+    page = Leaderboard.of(results).markdown()
+    assert page == Leaderboard.of(shuffled).markdown()
+    assert Leaderboard.of(results).terminal() == Leaderboard.of(shuffled).terminal()
     for result in results:
         assert f"`{result.objective}`" in page
     assert ("[^1]: " in page) == any(result.status != "ok" for result in results)
@@ -381,7 +388,7 @@ def test_marks_follow_their_definition(results: list[CellResult]) -> None:
 
 def test_the_terminal_shows_the_same_without_html(table_1: list[CellResult]) -> None:
     lost = cell("cpo", seed=2, status="diverged", reason="loss is nan")
-    text = render_terminal([*table_1, lost])
+    text = Leaderboard.of([*table_1, lost]).terminal()
     assert re.search(r"^sft +3287 ± 62 +_2049 ± 33_$", text, re.M)
     assert re.search(r"^evolved-3 +\*\*3931 ± 69\*\* +\*\*3417 ± 82\*\*$", text, re.M)
     assert "3450 ± 55 [1]" in text
@@ -407,7 +414,7 @@ def invoke(*arguments: str | Path) -> Result:
 def test_the_command_prints_the_leaderboard(folder: Path, table_1: list[CellResult]) -> None:
     outcome = invoke("--results", folder, "--title", "Mine")
     assert outcome.exit_code == 0
-    assert outcome.stdout == render_markdown(table_1, title="Mine")
+    assert outcome.stdout == Leaderboard.of(table_1).markdown(title="Mine")
     assert outcome.stderr == ""
 
 
@@ -438,7 +445,7 @@ def test_a_damaged_file_is_one_line_and_the_rest_is_shown(folder: Path, table_1:
     damaged.write_bytes(b'{"format": "mpobench-ce')
     outcome = invoke("--results", folder)
     assert outcome.exit_code == 1
-    assert outcome.stdout == render_markdown(table_1)
+    assert outcome.stdout == Leaderboard.of(table_1).markdown()
     assert outcome.stderr.count("\n") == 1
     assert outcome.stderr.startswith(f"mpobench: warning: {damaged} is truncated or not a result")
 

@@ -7,7 +7,7 @@ import random
 from test_leaderboard import cell
 
 from mpobench import Sample
-from mpobench.leaderboard.page import render_markdown, render_terminal
+from mpobench.leaderboard.page import Leaderboard
 from mpobench.results.cell_result import CellResult
 
 
@@ -29,7 +29,7 @@ def results() -> list[CellResult]:
 
 
 def test_samples_of_the_lowest_seed_stand_side_by_side() -> None:
-    page = render_markdown(results())
+    page = Leaderboard.of(results()).markdown()
     lines = [line for line in page.splitlines() if "66.7" in line]
     assert [[text.strip(" `") for text in line.split("|")[1:3]] for line in lines] == [
         [objective, corruption] for objective in ("dpo", "sft") for corruption in ("base", "noisy:0.3")
@@ -42,10 +42,10 @@ def test_samples_of_the_lowest_seed_stand_side_by_side() -> None:
 def test_the_order_of_results_changes_nothing() -> None:
     shuffled = results()
     random.Random(3).shuffle(shuffled)
-    assert render_markdown(shuffled) == render_markdown(results())
+    assert Leaderboard.of(shuffled).markdown() == Leaderboard.of(results()).markdown()
 
 
 def test_a_terminal_and_results_without_samples_have_none() -> None:
-    assert "because" not in render_terminal(results())
-    assert "Samples" not in render_markdown([cell("dpo")])
+    assert "because" not in Leaderboard.of(results()).terminal()
+    assert "Samples" not in Leaderboard.of([cell("dpo")]).markdown()
     assert "samples" not in cell("dpo").to_json().decode()

@@ -19,7 +19,7 @@ from processes import Install, Run, environment
 import mpobench
 import mpobench_corruptions.hooks as corruption_hooks
 import mpobench_objectives.hooks as objective_hooks
-from mpobench import CorruptionCard, ObjectiveCard, RequestError, hookimpl, save_objective
+from mpobench import ObjectiveCard, RequestError, hookimpl, save_objective
 from mpobench.errors import PluginError, SpecError
 from mpobench.files.keys import content_key
 from mpobench.planning.plan import plan
@@ -33,12 +33,14 @@ PLUGIN = """
 from pathlib import Path
 from mpobench import ObjectiveCard, hookimpl
 
-FOUND = Path(__file__).with_name("objective.json")
-
 @hookimpl
 def mpobench_objectives():
     yield ObjectiveCard(
-        name="found", summary="Found and shipped", target=f"{__name__}:FOUND", origin="discovered", version="3"
+        name="found",
+        summary="Found and shipped",
+        file=Path(__file__).with_name("objective.json"),
+        origin="discovered",
+        version="3",
     )
 """
 
@@ -47,16 +49,14 @@ def mpobench_objectives():
 def finder(found: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
     """Makes a registry: bandits, what is published, and a plugin whose card for the file ``found`` has some fields."""
 
-    def make(*, hooks: tuple[Any, ...] = (), **fields: Any) -> Registry:
+    def make(**fields: Any) -> Registry:
         @hookimpl
         def mpobench_objectives() -> Any:
-            card = {"name": "found", "summary": "Found and shipped", "target": "finder:FOUND", **fields}
+            card = {"name": "found", "summary": "Found and shipped", "file": found, **fields}
             yield ObjectiveCard(**card)
 
         module = types.ModuleType("finder")
-        vars(module).update(
-            {"FOUND": found}, **{hook.__name__: hook for hook in (mpobench_objectives, *hooks)}
-        )
+        vars(module)["mpobench_objectives"] = mpobench_objectives
         monkeypatch.setitem(sys.modules, "finder", module)
         published = (bandit_plugin, objective_hooks, corruption_hooks)
         others = [(each, each.__name__, "1.0") for each in published]
@@ -179,7 +179,7 @@ def test_damage_is_one_line_that_names_plugin_version_and_file(finder: Any, foun
     with pytest.raises(PluginError) as caught:
         registry.build("objective", "found")
     message = str(caught.value)
-    assert message.startswith("objective 'found' of finder-dist 3.1 (finder:FOUND) cannot be used: ")
+    assert message.startswith(f"objective 'found' of finder-dist 3.1 ({found}) cannot be used: ")
     assert line.format(path=found) in message
     assert "\n" not in message
     assert registry.build("objective", "dpo").text == "dpo", "the others work"
@@ -194,13 +194,10 @@ def test_no_file_is_of_another_file(finder: Any, tmp_path: Path, monkeypatch: py
         save_objective(tmp_path / "o.json", one_step(), "1s-mpo", name="found", summary="X")
 
 
-def test_only_objectives_are_files(finder: Any) -> None:
-    @hookimpl
-    def mpobench_corruptions() -> Any:
-        yield CorruptionCard(name="filed", summary="A file", target="finder:FOUND")
-
-    with pytest.raises(PluginError, match=r"is not a subclass of mpobench\.DatasetCorruption"):
-        finder(hooks=(mpobench_corruptions,)).build("corruption", "filed")
+@pytest.mark.parametrize("fields", [{"file": None}, {"target": "toy_plugin:Loss"}])
+def test_a_card_names_a_class_or_a_file(finder: Any, fields: dict[str, Any]) -> None:
+    (broken,) = finder(**fields).broken
+    assert "a card has a target, which is a class, or the file of an objective" in broken.error
 
 
 def test_a_plan_knows_it_by_name(finder: Any, found: Path) -> None:
@@ -291,8 +288,8 @@ def test_it_runs_like_its_file(
     broken = mpobench_cli("run", "--objectives", "found", "--envs", "bandit", "--dry-run", path=site)
     assert broken.returncode == 2
     assert broken.stderr == (
-        "mpobench: error: objective 'found' of finder 3.1 (finder:FOUND) cannot be used: cannot read objective "
-        f"file {site[0] / 'objective.json'}: no such file or directory\n"
+        f"mpobench: error: objective 'found' of finder 3.1 ({site[0] / 'objective.json'}) cannot be used: "
+        f"cannot read objective file {site[0] / 'objective.json'}: no such file or directory\n"
     )
     listed = mpobench_cli("objectives", path=site).stdout
     assert ["found", "discovered", "?", "?"] in [line.split()[:4] for line in listed.splitlines()]

@@ -278,3 +278,24 @@ def test_a_full_disk_is_called_by_its_name(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(RequestError, match="the disk is full; free some space"):
         write_atomically(tmp_path / "page.md", b"x")
     assert names(tmp_path) == []
+
+
+def test_results_that_are_known_are_not_read_again(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    first, second = result(key="a"), result(key="b", seed=1)
+    for each in (first, second):
+        store.save(each)
+    store.path("a").write_bytes(b"{}")
+    (read, again) = store.load_all(known={"a": first, "gone": first})
+    assert read is first
+    assert again == second
+
+
+def test_equal_configurations_share_their_memory(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    for key, config in (("a", {"x": 1}), ("b", {"x": 1}), ("c", {"x": 1.0}), ("d", {"x": True})):
+        store.save(result(key=key, config=config))
+    first, same, floating, boolean = store.load_all()
+    assert first.config is same.config
+    assert first.versions is same.versions is floating.versions
+    assert [type(each.config["x"]) for each in (first, floating, boolean)] == [int, float, bool]

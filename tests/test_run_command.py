@@ -19,7 +19,7 @@ from bench import Bench, alive, descendants, wait_until
 from processes import environment
 
 from mpobench.display import progress
-from mpobench.leaderboard.page import render_markdown, render_terminal
+from mpobench.leaderboard.page import Leaderboard
 from mpobench.results.store import ResultStore
 
 BANDIT = ("--envs", "bandit", "--scale", "smoke")
@@ -153,8 +153,10 @@ def test_stdout_is_the_leaderboard_alone_and_the_page_matches(bench: Bench) -> N
     done = bench.run(*BANDIT, "--objectives", "sft,chatty", "--title", "Two arms")
     assert done.returncode == 0, done.stderr
     results = ResultStore(bench.results).load_all()
-    assert done.stdout == render_terminal(results)
-    assert (bench.results / "leaderboard.md").read_text() == render_markdown(results, title="Two arms")
+    assert done.stdout == Leaderboard.of(results).terminal()
+    assert (bench.results / "leaderboard.md").read_text() == Leaderboard.of(results).markdown(
+        title="Two arms"
+    )
     assert "chat chat" in done.stderr
 
 

@@ -42,6 +42,15 @@ def test_a_finished_run_again_does_nothing(lab: Lab) -> None:
     assert {file: file.stat().st_mtime_ns for file in lab.store.folder.rglob("*.*")} == before
 
 
+def test_a_run_hands_over_what_it_has_read(lab: Lab) -> None:
+    lab.run("sft,dpo,raises")
+    outcome = lab.run("sft,dpo,raises,orpo")
+    assert {result.objective for result in outcome.known.values()} == {"sft", "dpo", "raises"}
+    assert lab.run("sft,dpo,raises", rerun="all").known == {}, "they are about to change"
+    again = lab.run("sft,raises", rerun="errors").known
+    assert {result.objective for result in again.values()} == {"sft"}
+
+
 def test_what_is_missing_is_all_that_runs(lab: Lab) -> None:
     lab.run("sft", seeds=1)
     lab.work()

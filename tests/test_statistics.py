@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics as stdlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -113,6 +114,19 @@ def test_the_bootstrap_resamples_seeds_within_a_corruption() -> None:
     spread = interquartile_mean_interval([[-1.0, 1.0] * 2, [99.0, 101.0] * 2])
     assert spread is not None
     assert spread.high - spread.low < 3
+
+
+def test_a_bootstrap_of_many_scores_takes_little_memory() -> None:
+    scores = list(np.random.default_rng(0).normal(5.0, 1.0, size=20_000))
+    interquartile_mean_interval([scores[:2]], resamples=10)  # imports
+    tracemalloc.start()
+    interval = interquartile_mean_interval([scores], resamples=1000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert interval is not None
+    assert interval.low < interquartile_mean(scores) < interval.high
+    assert 0.02 < interval.high - interval.low < 0.05
+    assert peak < 200 * 2**20, "all samples at once are 160 MB, and copied several times"
 
 
 @pytest.mark.parametrize("strata", [[], [[1.0]], [[1.0, 2.0], [3.0]]])

@@ -22,7 +22,7 @@ def toy_suite(**fields: Any) -> Suite:
 
 def test_defaults() -> None:
     suite = Suite.of({"objectives": "dpo", "workers": None})
-    assert (suite.envs, suite.corruptions, suite.scale, suite.seed_count) == (("tla",), ("base",), "quick", 3)
+    assert (suite.envs, suite.corruptions, suite.scale, suite.seed_count) == ((), ("base",), "quick", 3)
 
 
 @pytest.mark.parametrize("scale", SEEDS)

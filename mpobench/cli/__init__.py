@@ -10,6 +10,7 @@ import typer
 
 from mpobench import __version__
 from mpobench.cli.lazy import LazyGroup
+from mpobench.display import encoding
 from mpobench.errors import MpobenchError, RequestError
 
 EXIT_FAILURE, EXIT_REQUEST, EXIT_INTERRUPTED = 1, 2, 130
@@ -72,6 +73,7 @@ def root(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the program and exits: 0 done, 1 some cell failed, 2 bad request, 130 interrupted."""
+    encoding.never_raise()
     args = list(sys.argv[1:] if argv is None else argv)
     if "--debug" in args:  # wherever it stands, it is the root command's
         args = ["--debug", *(arg for arg in args if arg != "--debug")]

@@ -54,18 +54,18 @@ def _app(kind: _Kind, plural: str, example: str) -> typer.Typer:
 
 
 def _list(kind: _Kind, as_json: bool) -> None:
-    found = get_registry().cards(kind)
+    components = get_registry().cards(kind)
     if as_json:
-        typer.echo(json.dumps([_about(each) for each in found], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([_about(component) for component in components], indent=2, ensure_ascii=False))
         return
     if kind == "objective":
         print_table(
             ("name", "origin", "stages", "reference", "summary"),
-            [(each.card.name, *_traits(_about(each)), each.card.summary) for each in found],
+            [(one.card.name, *_traits(_about(one)), one.card.summary) for one in components],
         )
         return
     print_table(
-        ("name", "summary", "from"), [(each.card.name, each.card.summary, each.source) for each in found]
+        ("name", "summary", "from"), [(one.card.name, one.card.summary, one.source) for one in components]
     )
 
 

@@ -38,7 +38,7 @@ class LazyGroup(TyperGroup):
         return [*BUILTIN, *sorted(self._offered())]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """What ``--help`` and completion need of a command: its name and its help."""
+        """The name and the help of a command, for ``--help`` and completion."""
         if cmd_name in BUILTIN:
             return TyperCommand(cmd_name, help=BUILTIN[cmd_name][1])
         summary = self._offered().get(cmd_name)
@@ -48,7 +48,7 @@ class LazyGroup(TyperGroup):
         """The command that is about to run: now it is imported.
 
         Raises:
-            MpobenchError: if it cannot be.
+            MpobenchError: If it cannot be.
         """
         name = args[0]
         if name not in self.list_commands(ctx):

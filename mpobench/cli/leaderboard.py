@@ -11,7 +11,7 @@ import typer
 
 from mpobench.errors import RequestError
 from mpobench.files.atomic import write_atomically
-from mpobench.leaderboard.page import TITLE, render_markdown
+from mpobench.leaderboard.page import TITLE, Leaderboard
 from mpobench.results.store import ResultFileError, jsonl, read_results
 
 _DIFF_LINES = 40
@@ -62,7 +62,7 @@ def leaderboard(
         raise RequestError(
             f"no results in {results}: make some with `mpobench run`, or name another --results"
         )
-    page = render_markdown(found, title=title, reproduce=reproduce)
+    page = Leaderboard.of(found).markdown(title, reproduce)
     files = {}
     if output:
         files[output] = page.encode()
@@ -92,7 +92,7 @@ def _matches(path: Path, wanted: bytes, results: Path) -> bool:
     if actual == wanted:
         return True
     typer.echo(f"mpobench: {path} does not match {results}: write it again without --check", err=True)
-    old, new = (text.decode(errors="replace").splitlines() for text in (actual, wanted))
+    old, new = (text.decode(errors="replace").split("\n") for text in (actual, wanted))
     diff = list(difflib.unified_diff(old, new, str(path), "from the results", lineterm="", n=1))
     for line in diff[:_DIFF_LINES]:
         typer.echo(line[:200], err=True)

@@ -37,8 +37,8 @@ def plugins(
     print_table(
         ("kind", "name", "summary", "distribution", "version"),
         [
-            (each.card.kind, each.card.name, each.card.summary, each.distribution, each.version)
-            for each in found
+            (offer.card.kind, offer.card.name, offer.card.summary, offer.distribution, offer.version)
+            for offer in found
         ],
     )
     for title, lines in (("Broken", map(str, registry.broken)), ("Conflicts", conflicts(registry))):
@@ -51,9 +51,9 @@ def conflicts(registry: Registry) -> list[str]:
     return [
         *map(str, registry.conflicts),
         *(
-            f"command {each.card.name!r} of {each.source} is hidden by the built-in one"
-            for each in registry.cards("command")
-            if each.card.name in BUILTIN
+            f"command {command.card.name!r} of {command.source} is hidden by the built-in one"
+            for command in registry.cards("command")
+            if command.card.name in BUILTIN
         ),
     ]
 

@@ -7,20 +7,31 @@ from typing import Annotated, Any
 
 import typer
 
-from mpobench.errors import RequestError
+from mpobench.errors import PluginError, RequestError
 from mpobench.planning.overrides import overrides
 from mpobench.planning.suite import Suite
+from mpobench.protocols import CLEAN
+from mpobench.registry.registry import get_registry
 
 app = typer.Typer(pretty_exceptions_enable=False)
+
+
+def _default_env() -> str:
+    try:
+        return get_registry().default_env()
+    except PluginError:
+        return "none"
 
 
 @app.command()
 def run(
     context: typer.Context,
     suite: Annotated[Path | None, typer.Argument(help="A suite file; options win over it.")] = None,
-    envs: Annotated[str | None, typer.Option(help="Environments, comma list. Default: tla.")] = None,
+    envs: Annotated[
+        str | None, typer.Option(help=f"Environments, comma list. Default: {_default_env()}.")
+    ] = None,
     corruptions: Annotated[
-        str | None, typer.Option(help="Dataset corruptions, comma list; + composes. Default: base.")
+        str | None, typer.Option(help=f"Dataset corruptions, comma list; + composes. Default: {CLEAN}.")
     ] = None,
     objectives: Annotated[str | None, typer.Option(help="Objectives to compare, comma list.")] = None,
     evaluators: Annotated[
@@ -111,13 +122,12 @@ def _show_plan(suite: Suite) -> None:
 
 def _run(suite: Suite, debug: bool) -> int:
     from mpobench.api import run_suite
-    from mpobench.leaderboard.page import render_terminal
 
     try:
         done = run_suite(suite)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished cells are kept, the same command goes on from here") from None
-    typer.echo(render_terminal(done.results), nl=False)
+    typer.echo(done.leaderboard.terminal(), nl=False)
     for warning in (*done.outcome.replaced, *done.outcome.ungrouped, *done.damaged):
         typer.echo(f"mpobench: warning: {warning}", err=True)
     for line in dict.fromkeys(done.outcome.failures):  # once, however many evaluators wait for a training

@@ -1,1 +1,1 @@
-"""What people see while they wait and afterwards: progress with an ETA, tables."""
+"""Progress with an ETA, tables, and output to any terminal."""

@@ -70,7 +70,7 @@ class Display:
     """Shows the phases on stderr while the context is open.
 
     Args:
-        phases: tasks and their costs, by phase, in the order of work.
+        phases: Tasks and their costs, by phase, in the order of work.
     """
 
     def __init__(self, phases: dict[str, dict[str, float]]) -> None:

@@ -8,15 +8,14 @@ from functools import cache
 from importlib import resources
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from mpobench.errors import RequestError
+from mpobench.protocols.component import Strict
 
 
-class Settings(BaseModel):
-    """Base of all settings: frozen and strict, like everything that enters a result's key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Settings(Strict):
+    """Settings of an environment."""
 
 
 DatasetT = TypeVar("DatasetT", bound=Settings)
@@ -33,8 +32,8 @@ class ObjectiveSettings(Settings):
         training: Fields of the environment's training settings.
     """
 
-    fields: dict[str, Any] = {}
-    training: dict[str, Any] = {}
+    fields: Mapping[str, Any] = {}
+    training: Mapping[str, Any] = {}
 
 
 class ScaleSettings(Settings, Generic[DatasetT, EvaluationT]):

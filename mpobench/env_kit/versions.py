@@ -10,13 +10,14 @@ from mpobench.protocols import Env
 
 def library_versions(env: Env) -> dict[str, str]:
     """Versions of mpobench and of the libraries that an environment names, where they are installed."""
-    versions = {name: _version(name) for name in ("mpobench", *env.libraries)}
-    return {name: version for name, version in versions.items() if version is not None}
+    installed = {name: _version(name) for name in ("mpobench", *env.libraries)}
+    return {name: found for name, found in installed.items() if found is not None}
 
 
 @functools.cache
-def _version(distribution: str) -> str | None:
+def _version(name: str) -> str | None:
+    """Version of a distribution; read once, since that takes a millisecond."""
     try:
-        return version(distribution)
+        return version(name)
     except PackageNotFoundError:
         return None

@@ -19,11 +19,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Missing folders are made; a symbolic link is followed, not replaced.
 
     Args:
-        path: where the file goes; an existing one is replaced.
-        content: what it holds; text is written as UTF-8 with the newlines that it has.
+        path: Place of the file; an existing one is replaced.
+        content: Content of the file; text is written as UTF-8 with the newlines that it has.
 
     Raises:
-        RequestError: if the file cannot be written (no permission, full disk, a folder in its place). Then
+        RequestError: If the file cannot be written (no permission, full disk, a folder in its place). Then
             the old file, if any, is untouched.
     """
     target = path.resolve()

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from mpobench.errors import RequestError
 from mpobench.files.atomic import write_atomically
+from mpobench.files.text import expanded
+
+_NO_HOME = "set MPOBENCH_CACHE to a folder that can be written"
 
 
 def cache_folder() -> Path:
@@ -16,17 +19,8 @@ def cache_folder() -> Path:
         RequestError: If the user has no home, and no variable names a folder.
     """
     if chosen := os.environ.get("MPOBENCH_CACHE"):
-        return _expanded(chosen)
-    return _expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "mpobench"
-
-
-def _expanded(folder: str) -> Path:
-    try:
-        return Path(folder).expanduser().resolve()
-    except RuntimeError as error:  # no HOME, and no entry in the password file
-        raise RequestError(
-            f"there is no home folder for the cache ({folder}): set MPOBENCH_CACHE to a folder that can be written"
-        ) from error
+        return expanded(chosen, _NO_HOME).resolve()
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache", _NO_HOME).resolve() / "mpobench"
 
 
 def check_cache(cache: Path) -> None:

@@ -18,8 +18,8 @@ def once(path: Path, make: Callable[[], None]) -> None:
     """Makes a cached file or folder unless it is there; processes that want it at the same time wait for the first.
 
     Args:
-        path: exists once it is made, whole.
-        make: makes it.
+        path: File or folder, which exists once it is made, whole.
+        make: Function that makes it.
     """
     if not path.exists():
         with lock(path):

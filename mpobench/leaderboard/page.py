@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
+from mpobench.leaderboard.marks import Markdown, Terminal
 from mpobench.leaderboard.standings import Aggregate, Entry, Row, Section, natural, standings
 from mpobench.protocols import Origin
 from mpobench.results.cell_result import CellResult
@@ -35,101 +36,55 @@ _KEY = "**best**, _best human-designed_; two where their intervals (mean ± stan
 _LONGEST_REASON = 200
 
 
-def render_markdown(results: Iterable[CellResult], *, title: str = TITLE, reproduce: str = "") -> str:
-    """The leaderboard as GitHub-flavoured markdown.
+@dataclass(frozen=True)
+class Leaderboard:
+    """Results arranged as tables, to be shown as a page or on a terminal.
 
-    Args:
-        results: of any number of environments, evaluators and scales, in any order.
-        title: heading of the page.
-        reproduce: how to make these results again, markdown; placed below the heading.
-
-    Raises:
-        RequestError: if results contradict each other (see :func:`mpobench.leaderboard.standings.standings`).
+    Attributes:
+        sections: Tables.
+        provenance: Versions that computed the results, in words.
     """
-    results = list(results)
-    page = _Page(_Markdown())
-    blocks = [f"# {_one_line(title)}", _provenance(results), reproduce.strip()]
-    for section in standings(results):
-        blocks += [*page.section(section), *page.samples(section)]
-    blocks += ["---", _LEGEND, *page.footnotes()]
-    return "\n\n".join(block for block in blocks if block) + "\n"
 
+    sections: tuple[Section, ...]
+    provenance: str
 
-def render_terminal(results: Iterable[CellResult]) -> str:
-    """The same tables for a terminal, without HTML.
+    @classmethod
+    def of(cls, results: Iterable[CellResult]) -> Leaderboard:
+        """The leaderboard of results of any number of environments, evaluators and scales, in any order.
 
-    Raises:
-        RequestError: as :func:`render_markdown`.
-    """
-    results = list(results)
-    page = _Page(_Terminal())
-    blocks = [block for section in standings(results) for block in page.section(section)]
-    blocks += [*page.footnotes(), _KEY, _provenance(results)]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+        Raises:
+            RequestError: If results contradict each other (see :func:`mpobench.leaderboard.standings.standings`).
+        """
+        results = list(results)
+        return cls(standings(results), _provenance(results))
 
+    def markdown(self, title: str = TITLE, reproduce: str = "") -> str:
+        """The leaderboard as a page of GitHub-flavoured markdown.
 
-class _Markdown:
-    """How a page marks its text."""
+        Args:
+            title: Heading of the page.
+            reproduce: How to make these results again, markdown; placed below the heading.
+        """
+        page = _Page(Markdown())
+        blocks = [f"# {_one_line(title)}", self.provenance, reproduce.strip()]
+        for section in self.sections:
+            blocks += [*page.section(section), *page.samples(section)]
+        blocks += ["---", _LEGEND, *page.footnotes()]
+        return "\n\n".join(block for block in blocks if block) + "\n"
 
-    table_format = "pipe"
-
-    def heading(self, level: int, text: str) -> str:
-        return f"{'#' * level} {text}"
-
-    def code(self, text: str) -> str:
-        return f"`{text.replace('`', chr(39))}`"
-
-    def in_table(self, text: str) -> str:
-        return text.replace("|", "\\|")
-
-    def group(self, text: str) -> str:
-        return f"*{text}*"
-
-    def best(self, text: str) -> str:
-        return f"**{text}**"
-
-    def best_human(self, text: str) -> str:
-        return f"<u>{text}</u>"
-
-    def reference(self, number: int) -> str:
-        return f"[^{number}]"
-
-    def footnote(self, number: int, text: str) -> str:
-        return f"[^{number}]: {text}"
-
-
-class _Terminal(_Markdown):
-    """The marks of a page that nobody renders."""
-
-    table_format = "simple"
-
-    def heading(self, level: int, text: str) -> str:
-        return text
-
-    def code(self, text: str) -> str:
-        return text
-
-    def in_table(self, text: str) -> str:
-        return text
-
-    def group(self, text: str) -> str:
-        return f"{text}:"
-
-    def best_human(self, text: str) -> str:
-        return f"_{text}_"
-
-    def reference(self, number: int) -> str:
-        return f" [{number}]"
-
-    def footnote(self, number: int, text: str) -> str:
-        return f"[{number}] {text}"
+    def terminal(self) -> str:
+        """The same tables in plain text."""
+        page = _Page(Terminal())
+        blocks = [block for section in self.sections for block in page.section(section)]
+        blocks += [*page.footnotes(), _KEY, self.provenance]
+        return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 @dataclass
 class _Page:
     """Sections formatted one after the other, with footnotes numbered through; equal footnotes share one."""
 
-    style: _Markdown
+    style: Markdown
     notes: dict[str, int] = field(default_factory=dict)
 
     def section(self, section: Section) -> list[str]:
@@ -192,7 +147,7 @@ class _Page:
         return [caption, self._tabulate(["objective", "IQM", "95 % interval", "n"], lines)]
 
     def samples(self, section: Section) -> list[str]:
-        """What policies of the lowest seed did, those of one prompt side by side."""
+        """Answers of the policies of the lowest seed, those of one prompt side by side."""
         shown = [
             (row, column, result)
             for row in section.rows
@@ -297,13 +252,13 @@ def _interval(aggregate: Aggregate) -> str:
     return f"{aggregate.interval.low:z.1f} to {aggregate.interval.high:z.1f}"
 
 
-def _provenance(results: Iterable[CellResult]) -> str:
-    """Which versions computed the results: all of them, where there are several."""
-    versions, plugins = defaultdict(set), set()
-    for result in results:
-        plugins.add(_one_line(result.plugin))
-        for package, version in result.versions.items():
-            versions[package].add(version)
+def _provenance(results: Collection[CellResult]) -> str:
+    """The versions that computed the results: all of them, where there are several."""
+    pairs = {pair for result in results for pair in result.versions.items()}
+    plugins = {_one_line(plugin) for plugin in {result.plugin for result in results}}
+    versions = defaultdict(set)
+    for package, version in pairs:
+        versions[package].add(version)
     packages = sorted(versions, key=lambda package: (package != "mpobench", package))
     listed = "; ".join(f"{package} {', '.join(_by_version(versions[package]))}" for package in packages)
     made = f"Computed with {listed}. " if listed else ""

@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any, get_args
 
@@ -23,11 +23,17 @@ from mpobench.leaderboard.statistics import (
     interquartile_mean_interval,
     mean_and_standard_error,
 )
-from mpobench.protocols import NORMALISED_SCORE, JsonObject, Origin
+from mpobench.protocols import CLEAN, NORMALISED_SCORE, JsonObject, Origin
 from mpobench.results.cell_result import CellResult
 
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 """Groups of rows, in the order of the paper's Table 1."""
+
+RESAMPLES = 5000
+"""Bootstrap samples of each interval."""
+
+MOST_RESAMPLED = 50_000_000
+"""Scores that the intervals of a table may draw in all; a table of over 10,000 cells takes fewer bootstrap samples."""
 
 SCALES = ("paper", "quick", "smoke")
 """Sections in order of how much their numbers weigh."""
@@ -38,8 +44,8 @@ class Entry:
     """One objective on one corruption.
 
     Attributes:
-        finished: results with status ``ok``, by seed.
-        unfinished: the others, by seed. They are reported, never averaged.
+        finished: Results with status ``ok``, by seed.
+        unfinished: The other results, by seed. They are reported, never averaged.
     """
 
     finished: tuple[CellResult, ...]
@@ -57,10 +63,10 @@ class Row:
     """One objective, in one configuration.
 
     Attributes:
-        objective: canonical spec text.
-        variant: what tells this configuration from the objective's others in the same section, or "".
-        origin: who designed it.
-        entries: by corruption; a corruption that was not run is absent.
+        objective: Canonical spec.
+        variant: Fields that tell this configuration from the objective's others in the section, or "".
+        origin: Designer.
+        entries: Entries by corruption; a corruption that was not run is absent.
     """
 
     objective: str
@@ -78,10 +84,10 @@ class Aggregate:
     """The normalised score of one row over all seeds and corruptions.
 
     Attributes:
-        row: whose.
-        iqm: interquartile mean.
-        interval: its 95 % bootstrap interval; None with a single seed.
-        n: how many scores.
+        row: Row.
+        iqm: Interquartile mean.
+        interval: Its 95 % bootstrap interval; None with a single seed.
+        n: Number of scores.
     """
 
     row: Row
@@ -95,14 +101,14 @@ class Section:
     """A table: one environment, evaluator and scale.
 
     Attributes:
-        env: canonical spec text.
-        evaluator: canonical spec text.
-        scale: how much work was spent.
-        metric: name of the primary metric, "" if nothing finished.
-        unit: of the primary metric.
-        higher_is_better: its direction.
-        columns: corruptions, ``base`` first, then in natural order.
-        rows: by origin, then by mean rank over the columns, best first.
+        env: Canonical spec.
+        evaluator: Canonical spec.
+        scale: Amount of work.
+        metric: Name of the primary metric, "" if nothing finished.
+        unit: Unit of the primary metric.
+        higher_is_better: Direction of the primary metric.
+        columns: Corruptions, the clean one first, then in natural order.
+        rows: Rows by origin, then by mean rank over the columns, best first.
     """
 
     env: str
@@ -121,8 +127,8 @@ class Section:
         with more has no interval at all: neither competes.
 
         Args:
-            column: a corruption.
-            origins: which groups of rows compete.
+            column: Corruption.
+            origins: Groups of rows that compete.
         """
         competing = [
             (row, estimate)
@@ -148,7 +154,9 @@ class Section:
         entries = [(column, entry) for row in self.rows for column, entry in row.entries.items()]
         columns = {c for c, e in entries if e.finished or any(r.status != "skipped" for r in e.unfinished)}
         wanted = [column for column in self.columns if column in columns]
-        aggregates = filter(None, (_aggregate(row, wanted) for row in self.rows))
+        scores = sum(len(entry.finished) for row in self.rows for entry in row.entries.values())
+        resamples = min(RESAMPLES, max(MOST_RESAMPLED // max(scores, 1), 500))
+        aggregates = filter(None, (_aggregate(row, wanted, resamples) for row in self.rows))
         return tuple(sorted(aggregates, key=lambda aggregate: -aggregate.iqm))
 
 
@@ -156,7 +164,7 @@ def standings(results: Iterable[CellResult]) -> tuple[Section, ...]:
     """Arranges results as tables.
 
     Raises:
-        RequestError: if two results claim one place in a table, or the results of a table disagree on the
+        RequestError: If two results claim one place in a table, or the results of a table disagree on the
             metric to rank by.
     """
 
@@ -167,6 +175,7 @@ def standings(results: Iterable[CellResult]) -> tuple[Section, ...]:
     return tuple(_section(list(group)) for _, group in groupby(ordered, key=place))
 
 
+@lru_cache(10_000)
 def natural(text: str) -> tuple[Any, ...]:
     """A sort key under which ``noisy:0.3`` precedes ``noisy:2`` and that precedes ``noisy:10``."""
     parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
@@ -181,7 +190,7 @@ def _section(results: list[CellResult]) -> Section:
         names = " and ".join(f"{name} ({unit})" for name, unit, _ in metrics)
         raise RequestError(f"{where}: results are ranked by {names}: keep them in separate results folders")
     metric, unit, higher_is_better = metrics[0] if metrics else ("", "", True)
-    columns = sorted({r.corruption for r in results}, key=lambda text: (text != "base", natural(text)))
+    columns = sorted({r.corruption for r in results}, key=lambda text: (text != CLEAN, natural(text)))
     by_objective = defaultdict(list)
     for result in results:
         by_objective[result.objective].append(result)
@@ -286,7 +295,7 @@ def _in_order(rows: list[Row], columns: Sequence[str], sign: float) -> list[Row]
     return [row for _, row in sorted(keyed, key=lambda pair: pair[0])]
 
 
-def _aggregate(row: Row, columns: Sequence[str]) -> Aggregate | None:
+def _aggregate(row: Row, columns: Sequence[str], resamples: int) -> Aggregate | None:
     if any(column not in row.entries or row.entries[column].unfinished for column in columns):
         return None
     cells = [row.entries[column].finished for column in columns]
@@ -294,4 +303,5 @@ def _aggregate(row: Row, columns: Sequence[str]) -> Aggregate | None:
         return None
     strata = [[result.metrics[NORMALISED_SCORE] for result in cell] for cell in cells]
     scores = [score for stratum in strata for score in stratum]
-    return Aggregate(row, float(interquartile_mean(scores)), interquartile_mean_interval(strata), len(scores))
+    interval = interquartile_mean_interval(strata, resamples=resamples)
+    return Aggregate(row, float(interquartile_mean(scores)), interval, len(scores))

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from mpobench.errors import RequestError
 
+_MOST_AT_ONCE = 1 << 22
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -32,9 +34,9 @@ class Estimate:
     """A mean and how well it is known.
 
     Attributes:
-        mean: sample mean.
-        standard_error: of the mean; None from a single value, which says nothing about it.
-        n: how many values.
+        mean: Sample mean.
+        standard_error: Standard error of the mean; None from a single value, which says nothing about it.
+        n: Number of values.
     """
 
     mean: float
@@ -52,10 +54,10 @@ def mean_and_standard_error(values: Sequence[float]) -> Estimate:
     """Sample mean, and its standard error s/√n with the unbiased variance s² (divisor n - 1).
 
     Args:
-        values: at least one finite number.
+        values: At least one finite number.
 
     Raises:
-        ValueError: without any value.
+        ValueError: Without any value.
     """
     n = len(values)
     if not n:
@@ -71,8 +73,8 @@ def interquartile_mean(values: Any, axis: int | None = None) -> Any:
     """Mean of the middle half: ⌊n/4⌋ values are dropped at each end (Agarwal et al. 2021, §4.3).
 
     Args:
-        values: an array, or a sequence of numbers.
-        axis: along which to average; None for all values.
+        values: An array, or a sequence of numbers.
+        axis: Axis along which to average; None for all values.
 
     Returns:
         A float, or an array without ``axis``.
@@ -91,10 +93,10 @@ def interquartile_mean_interval(
     because the corruptions are the benchmark's own and not a sample of anything.
 
     Args:
-        strata: the scores of the seeds, one sequence per corruption.
-        confidence: probability mass of the interval.
-        resamples: how many bootstrap samples.
-        seed: of the resampling: the same values in the same order give the same interval.
+        strata: The scores of the seeds, one sequence per corruption.
+        confidence: Probability mass of the interval.
+        resamples: Number of bootstrap samples.
+        seed: Seed of the resampling: the same values in the same order give the same interval.
 
     Returns:
         The interval, or None if a stratum has fewer than two values to resample from.
@@ -111,10 +113,14 @@ def interquartile_mean_interval(
     def statistic(*samples: Any, axis: int = -1) -> Any:
         return interquartile_mean(np.concatenate(samples, axis=axis), axis=axis)
 
+    n = sum(map(len, strata))
+    # Drawn in parts only where the whole would take over 32 MiB: parts draw other random numbers.
+    batch = None if n * resamples <= _MOST_AT_ONCE else max(1, _MOST_AT_ONCE // n)
     interval = bootstrap(
         [np.asarray(stratum, dtype=np.float64) for stratum in strata],
         statistic,
         n_resamples=resamples,
+        batch=batch,
         vectorized=True,
         confidence_level=confidence,
         method="percentile",
@@ -125,12 +131,12 @@ def interquartile_mean_interval(
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """How far two leaderboards agree on the order.
+    """Agreement of two leaderboards on the order.
 
     Attributes:
         coefficient: 1 for the same order, -1 for the reverse.
-        p_value: of the null hypothesis that the orders have nothing to do with each other.
-        n: how many entries both rank.
+        p_value: P-value of the null hypothesis that the orders have nothing to do with each other.
+        n: Number of entries that both rank.
     """
 
     coefficient: float
@@ -146,12 +152,12 @@ def rank_correlation(
     """Rank correlation (Spearman's ρ or Kendall's τ-b) of the entries that two leaderboards share.
 
     Args:
-        first: scores by name.
-        second: scores by name, of another environment, corruption or run.
-        method: which coefficient.
+        first: Scores by name.
+        second: Scores by name, of another environment, corruption or run.
+        method: Coefficient.
 
     Raises:
-        RequestError: if they share fewer than three names, or all those are tied in one of them.
+        RequestError: If they share fewer than three names, or all those are tied in one of them.
     """
     from scipy.stats import kendalltau, spearmanr
 

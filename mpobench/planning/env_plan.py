@@ -77,8 +77,9 @@ class EnvPlan:
             self._config = self.env.component.dataset_config(scale)
         self._key = content_key({"identity": self.env.identity, "config": self._config})
         specs = tuple(evaluators) or self.env.component.default_evaluators
-        built = {each.text: each for each in (registry.build("evaluator", text) for text in specs)}
-        self.evaluators = tuple(self._evaluator(each) for each in built.values())
+        built = [registry.build("evaluator", text) for text in specs]
+        unique = {evaluator.text: evaluator for evaluator in built}
+        self.evaluators = tuple(map(self._evaluator, unique.values()))
 
     def _evaluator(self, built: Configured[Evaluator]) -> PlannedEvaluator:
         env, evaluator = self.env.component, built.component

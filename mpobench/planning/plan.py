@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mpobench.errors import RequestError
 from mpobench.planning.cells import Cell, ObjectiveSource, Training
@@ -13,6 +14,8 @@ from mpobench.protocols import Objective
 from mpobench.registry.build import Configured
 from mpobench.registry.objective_files import ObjectiveFile
 from mpobench.registry.registry import Registry
+
+_Item = TypeVar("_Item")
 
 MAX_CELLS = 1_000_000
 """A suite of more cells is refused before it is expanded: its plan would not fit into memory."""
@@ -44,14 +47,15 @@ def plan(suite: Suite, registry: Registry) -> Plan:
     cells: list[Cell] = []
     trainings: list[Training] = []
     sources: dict[tuple[str, str], ObjectiveSource] = {}
-    plans = [EnvPlan(registry, env, suite.evaluators, suite.scale, suite.training) for env in suite.envs]
-    _bounded(suite, max((len(each.evaluators) for each in plans), default=1))
-    for env in {each.env.text: each for each in plans}.values():
-        datasets = {each.corruption.text: each for each in map(env.dataset, suite.corruptions)}
+    envs = suite.envs or (registry.default_env(),)
+    plans = [EnvPlan(registry, env, suite.evaluators, suite.scale, suite.training) for env in envs]
+    _bounded(suite, len(envs), max(len(env.evaluators) for env in plans))
+    for env in _unique(plans, lambda env: env.env.text):
+        datasets = _unique(map(env.dataset, suite.corruptions), lambda dataset: dataset.corruption.text)
         objectives = [env.objective(text) for text in suite.objectives]
         _check_names(objectives)
-        for dataset in datasets.values():
-            for objective in {each.text: each for each in objectives}.values():
+        for dataset in datasets:
+            for objective in _unique(objectives, lambda objective: objective.text):
                 sources[env.env.text, objective.text] = ObjectiveSource(
                     objective.origin, objective.registered.source
                 )
@@ -62,13 +66,18 @@ def plan(suite: Suite, registry: Registry) -> Plan:
     return Plan(tuple(cells), tuple(trainings), sources)
 
 
-def _bounded(suite: Suite, evaluators: int) -> None:
+def _unique(items: Iterable[_Item], key: Callable[[_Item], str]) -> list[_Item]:
+    """Items of different keys, in the order of their first appearance; of equal ones the last."""
+    return list({key(item): item for item in items}.values())
+
+
+def _bounded(suite: Suite, envs: int, evaluators: int) -> None:
     """Refuses a suite whose plan would not fit into memory."""
-    count = len(suite.envs) * len(suite.corruptions) * len(suite.objectives) * suite.seed_count * evaluators
+    count = envs * len(suite.corruptions) * len(suite.objectives) * suite.seed_count * evaluators
     if count > MAX_CELLS:
         raise RequestError(
             f"the suite has {count:,} cells, and {MAX_CELLS:,} is the limit: "
-            f"{len(suite.envs)} environments × {len(suite.corruptions)} corruptions × {len(suite.objectives)} "
+            f"{envs} environments × {len(suite.corruptions)} corruptions × {len(suite.objectives)} "
             f"objectives × {suite.seed_count:,} seeds × {evaluators} evaluators; take fewer --seeds, or several suites"
         )
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mpobench.errors import RequestError, SpecError
-from mpobench.protocols import Scale
+from mpobench.protocols import CLEAN, Scale
 from mpobench.registry.fields import validated
 from mpobench.registry.specs import canonical, parse, split_list, split_sum
 
@@ -17,7 +17,7 @@ Rerun: TypeAlias = Literal["missing", "errors", "all"]
 """Which cells to run although they have a result: none, those that failed or diverged, or all."""
 
 SEEDS: dict[Scale, int] = {"smoke": 1, "quick": 3, "paper": 25}
-"""How many seeds a scale has unless the suite says otherwise."""
+"""Number of seeds of a scale unless the suite says otherwise."""
 
 
 class Suite(BaseModel):
@@ -29,8 +29,8 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    envs: tuple[str, ...] = Field(("tla",), min_length=1, description="environments")
-    corruptions: tuple[str, ...] = Field(("base",), min_length=1, description="dataset corruptions")
+    envs: tuple[str, ...] = Field((), min_length=1, description="environments; none means the default one")
+    corruptions: tuple[str, ...] = Field((CLEAN,), min_length=1, description="dataset corruptions")
     objectives: tuple[str, ...] = Field(min_length=1, description="objectives to compare")
     evaluators: tuple[str, ...] = Field((), description="evaluators; none means each environment's own")
     scale: Scale = Field("quick", description="how much work: seconds, minutes, or the paper's")
@@ -58,7 +58,7 @@ class Suite(BaseModel):
 
     @property
     def seed_count(self) -> int:
-        """How many seeds each cell of the table has."""
+        """Number of seeds of each cell of the table."""
         return SEEDS[self.scale] if self.seeds is None else self.seeds
 
     @classmethod
@@ -66,7 +66,7 @@ class Suite(BaseModel):
         """A suite from plain values; None means not given.
 
         Raises:
-            RequestError: one line that names the source, the field and what is allowed.
+            RequestError: One line that names the source, the field and what is allowed.
         """
         given = {key: value for key, value in values.items() if value is not None}
         return validated(cls, given, source, RequestError)
@@ -76,12 +76,12 @@ class Suite(BaseModel):
         """A suite from a file, with what the command line says above it.
 
         Raises:
-            RequestError: if the file cannot be read, or what it says is not a suite.
+            RequestError: If the file cannot be read, or what it says is not a suite.
         """
         import tomllib
 
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise RequestError(f"cannot read suite {path}: {error.strerror}") from error
         except ValueError as error:  # malformed TOML, with line and column, or not UTF-8

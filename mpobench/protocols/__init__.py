@@ -1,7 +1,7 @@
 """Protocols of the five kinds of component: each class says what a plugin promises, and what it may rely on."""
 
 from mpobench.protocols.component import Component, JsonObject, Scale
-from mpobench.protocols.corruption import ORIGINAL, TARGET, DatasetCorruption
+from mpobench.protocols.corruption import CLEAN, ORIGINAL, TARGET, DatasetCorruption
 from mpobench.protocols.env import Env
 from mpobench.protocols.evaluator import NORMALISED_SCORE, Evaluator, Metric
 from mpobench.protocols.group_training import GroupTraining
@@ -13,6 +13,7 @@ from mpobench.protocols.tensors import Tensors
 from mpobench.protocols.workspace import Prerequisite, Sample, Workspace
 
 __all__ = [
+    "CLEAN",
     "NORMALISED_SCORE",
     "ORIGINAL",
     "TARGET",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 ORIGINAL, TARGET = 0, 1
 """The two agents that generate a pair: the one that a policy starts from, and the one to learn."""
 
+CLEAN = "base"
+"""Reserved name of the corruption that changes nothing: the default of a run, and the first column of tables."""
+
 
 class DatasetCorruption(Component):
     """Three decisions about a preference dataset.

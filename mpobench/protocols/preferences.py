@@ -1,4 +1,4 @@
-"""What an objective sees: log-probabilities of the two sides of a batch of preference pairs.
+"""Input of objectives: log-probabilities of the two sides of a batch of preference pairs.
 
 The arrays may belong to any library of the Python array-API standard (numpy, jax.numpy,
 torch): a loss is written once, against ``batch.xp``.
@@ -42,11 +42,11 @@ class PreferenceBatch:
     """A batch of preference pairs, as an :class:`~mpobench.Objective` sees it.
 
     Attributes:
-        chosen: the policy's log-probabilities of the preferred sequences.
-        rejected: the policy's log-probabilities of the others.
-        reference_chosen: the reference policy's, for objectives that need one, else None.
-        reference_rejected: likewise.
-        progress: share of training that is done, from 0 at the first update to 1 at the last.
+        chosen: The policy's log-probabilities of the preferred sequences.
+        rejected: The policy's log-probabilities of the others.
+        reference_chosen: The reference policy's log-probabilities, for objectives that need one, else None.
+        reference_rejected: Likewise.
+        progress: Share of training that is done, from 0 at the first update to 1 at the last.
     """
 
     chosen: SequenceLogps
@@ -68,7 +68,7 @@ class PreferenceBatch:
         """The reference policy's (chosen, rejected) log-probabilities.
 
         Raises:
-            ValueError: if the batch has none.
+            ValueError: If the batch has none.
         """
         if self.reference_chosen is None or self.reference_rejected is None:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Named arrays as the value of a field: what a network's weights are to an objective."""
+"""Named arrays as the value of a field: the weights of a network."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Tensors(Mapping[str, "NDArray[np.float32]"]):
     an objective file (:mod:`mpobench.registry.objective_files`), since nobody can write them in a spec.
 
     Args:
-        arrays: float32 arrays of any library and shape; they are copied.
+        arrays: Float32 arrays of any library and shape; they are copied.
 
     Raises:
-        ValueError: for a value that is no float32 array, or a number that is not finite.
+        ValueError: For a value that is no float32 array, or a number that is not finite.
     """
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:

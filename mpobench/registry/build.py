@@ -1,4 +1,4 @@
-"""From a spec to a component: the values that it states over those that lie below them."""
+"""Build a component from a spec; its values override the defaults."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Configured(Generic[C_co]):
     """A component built from a spec.
 
     Attributes:
-        registered: its card and where it comes from; the first part's for a sum.
-        text: the canonical spec: what departs from the defaults, in one way of writing. For an objective file, its
+        registered: Card and plugin; the first part's for a sum.
+        text: Canonical spec: the fields that depart from the defaults, in one way of writing. Of an objective file, its
             name and what was stated beside it: what tables show.
-        component: ready to use.
-        parts: what a sum is made of; empty for everything else.
-        file: the objective file that the spec named by its path, if it did.
-        base: of a registered objective that is a file, the one whose class it has.
+        component: Component, ready to use.
+        parts: Parts of a sum; empty for everything else.
+        file: Objective file that the spec named by its path, if it did.
+        base: Objective whose class a registered objective file has.
     """
 
     registered: Registered
@@ -56,7 +56,7 @@ class Configured(Generic[C_co]):
 
     @functools.cached_property
     def identity(self) -> JsonObject | list[JsonObject]:
-        """What enters content keys: name, version of the behaviour, and every field; a list for a sum.
+        """The part of a content key: name, version of the behaviour, and every field; a list for a sum.
 
         Of tensors it is their digest. The name of an objective file is in, its path is not; where a plugin ships the
         file, so are name and version of the class.
@@ -80,13 +80,13 @@ def _identity(configured: Configured[Component]) -> JsonObject:
 
 @dataclass(frozen=True)
 class ResolvedName:
-    """What the name in a spec stands for.
+    """The component that the name in a spec stands for.
 
     Attributes:
-        registered: its card; of a file that is named by its path, the card of its class.
-        base: the card of its class, by whose name environments know it.
-        model: the class.
-        file: the objective file that gives its fields, if one does.
+        registered: Card; of a file that is named by its path, the card of its class.
+        base: Card of its class, by whose name environments know it.
+        model: Class.
+        file: Objective file that gives its fields, if one does.
     """
 
     registered: Registered
@@ -101,7 +101,7 @@ class ResolvedName:
 
     @property
     def label(self) -> str:
-        """What errors about its spec begin with."""
+        """The beginning of errors about its spec."""
         card = self.registered.card
         return f"{card.kind} {card.name!r}" if self.by_path is None else str(self.by_path)
 
@@ -109,8 +109,8 @@ class ResolvedName:
         """An environment's defaults with the file's values above them.
 
         Raises:
-            ObjectiveFileError: if the class does not take them.
-            PluginError: likewise, for a file that a plugin registered.
+            ObjectiveFileError: If the class does not take them.
+            PluginError: Likewise, for a file that a plugin registered.
         """
         if self.file is None:
             return defaults
@@ -121,18 +121,18 @@ class ResolvedName:
 
 
 def configured(text: str, spec: Spec, named: ResolvedName, defaults: Defaults) -> Configured[Any]:
-    """What a spec builds.
+    """The component of a spec.
 
     Args:
-        text: of the spec, for errors.
-        spec: parsed.
-        named: what its name stands for.
-        defaults: what lies below its values.
+        text: Text of the spec, for errors.
+        spec: Parsed spec.
+        named: Component that its name stands for.
+        defaults: Values below its own.
 
     Raises:
-        SpecError: for an unknown field, or a value that is not allowed.
-        ObjectiveFileError: if its class does not take an objective file's values.
-        PluginError: likewise, for a file that a plugin registered.
+        SpecError: For an unknown field, or a value that is not allowed.
+        ObjectiveFileError: If its class does not take an objective file's values.
+        PluginError: Likewise, for a file that a plugin registered.
     """
     registered, model, by_path = named.registered, named.model, named.by_path
     explicit = _explicit(text, spec, named)
@@ -186,7 +186,7 @@ def added(parts: list[Configured[DatasetCorruption]]) -> Configured[DatasetCorru
     """The sum of corruptions, in one order whatever the order of its parts.
 
     Raises:
-        SpecError: if two of them decide the same.
+        SpecError: If two of them decide the same.
     """
     deciding = [part for part in parts if decisions(part.component)]
     if not deciding:
@@ -200,14 +200,14 @@ def added(parts: list[Configured[DatasetCorruption]]) -> Configured[DatasetCorru
 
 
 def culprit(registered: Registered) -> str:
-    """Who is to blame, as errors begin."""
+    """The component and its plugin, as errors begin."""
     card = registered.card
-    return f"{card.kind} {card.name!r} of {registered.source} ({card.target}) "
+    return f"{card.kind} {card.name!r} of {registered.source} ({card.place}) "
 
 
 @contextmanager
 def blamed(registered: Registered) -> Iterator[None]:
-    """Makes what is wrong with an objective file an error that names the plugin that registered it."""
+    """Turns an error of an objective file into one that names the plugin that registered it."""
     try:
         yield
     except ObjectiveFileError as error:

@@ -1,4 +1,4 @@
-"""What a plugin says of a component without importing it: names, citations and where to find the class.
+"""Cards of components: names, citations and where to find the class, without importing it.
 
 Cards are what hooks yield. They are cheap on purpose: listing every installed plugin imports neither
 jax nor torch, because ``target`` is resolved only when a run asks for the component.
@@ -6,26 +6,31 @@ jax nor torch, because ``target`` is resolved only when a run asks for the compo
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mpobench.protocols import Origin
 
 Kind: TypeAlias = Literal["env", "corruption", "objective", "evaluator", "launcher", "command"]
 
 
+TARGET = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
+"""Pattern of a target: ``package.module:Class``."""
+
+
 class Card(BaseModel):
     """One component that a plugin offers.
 
     Attributes:
-        name: what specs call it, lower case: ``dpo``, ``bad-judge``.
-        summary: one line for listings.
+        name: Name in specs, lower case: ``dpo``, ``bad-judge``.
+        summary: One line for listings.
         target: ``"package.module:Class"``, imported on first use.
-        version: of the component's *behaviour*. Raise it when results change: it enters every
+        version: Version of the component's *behaviour*. Raise it when results change: it enters every
             result key, so that old results are not taken for new ones.
-        citation: paper, arXiv id or URL.
-        positional: the field that a bare value sets: ``rate`` makes ``noisy:0.1`` mean
+        citation: Paper, arXiv id or URL.
+        positional: The field that a bare value sets: ``rate`` makes ``noisy:0.1`` mean
             ``noisy:rate=0.1``.
     """
 
@@ -34,16 +39,26 @@ class Card(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)
     summary: str = Field(min_length=1, max_length=160)
-    target: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    target: str = Field(pattern=f"^{TARGET}$")
     version: str = "1"
     citation: str = ""
     positional: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Place of the component, for error lines."""
+        return self.target
+
 
 class EnvCard(Card):
-    """A task; its target is an :class:`~mpobench.Env`."""
+    """A task; its target is an :class:`~mpobench.Env`.
+
+    Attributes:
+        default: Whether a run that names no environment takes this one. One installed card may say so.
+    """
 
     kind = "env"
+    default: bool = False
 
 
 class CorruptionCard(Card):
@@ -53,24 +68,35 @@ class CorruptionCard(Card):
 
 
 class ObjectiveCard(Card):
-    """A preference-optimization loss; its target is an :class:`~mpobench.Objective`, or an objective file.
+    """A preference-optimization loss: a class, whose target is an :class:`~mpobench.Objective`, or an objective file.
 
-    A file is named by its path, a :class:`pathlib.Path` in the plugin's module, and so ships what a discovery found::
-
-        FOUND = Path(__file__).with_name("objective.json")  # with target="my_package:FOUND"
-
-    The objective is then of the class registered under the file's ``objective``, and the file's values are what its
-    fields have unless a spec says otherwise; they lie above an environment's defaults for that class. Name, summary,
-    citation and origin are this card's, whatever the file says of itself.
+    With a file, the objective is of the class registered under the file's ``objective``. The file's values lie above an
+    environment's defaults for that class, and below those of a spec. Name, summary, citation and origin are this
+    card's, whatever the file says of itself.
 
     Attributes:
+        file: Path of an objective file that the plugin ships, in place of a target:
+            ``Path(__file__).with_name("objective.json")``.
         origin: ``human`` for losses designed by hand: the leaderboard underlines the best of
             these; ``ours`` for those that the benchmark's paper derives by hand; ``discovered``
             for evolved ones.
     """
 
     kind = "objective"
+    target: str = Field("", pattern=f"^({TARGET})?$")
+    file: Path | None = None
     origin: Origin = "human"
+
+    @model_validator(mode="after")
+    def _class_or_file(self) -> ObjectiveCard:
+        if bool(self.target) == bool(self.file):
+            raise ValueError("a card has a target, which is a class, or the file of an objective")
+        return self
+
+    @property
+    def place(self) -> str:
+        """Place of the class or the file, for error lines."""
+        return str(self.file or self.target)
 
 
 class EvaluatorCard(Card):

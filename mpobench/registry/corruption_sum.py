@@ -18,7 +18,7 @@ _DECISIONS = ("sources", "preference", "flip")
 
 
 def decisions(corruption: DatasetCorruption) -> frozenset[str]:
-    """Which of ``sources``, ``preference`` and ``flip`` a corruption decides; none for *base*."""
+    """The decisions of a corruption among ``sources``, ``preference`` and ``flip``; none for *base*."""
     if isinstance(corruption, ComposedCorruption):
         return frozenset().union(*map(decisions, corruption.parts))
     return frozenset(
@@ -30,7 +30,7 @@ class ComposedCorruption(DatasetCorruption):
     """Corruptions that decide different things; labels are flipped once per part that flips.
 
     Attributes:
-        parts: in the order in which they draw from the random generator.
+        parts: Corruptions in the order in which they draw from the random generator.
     """
 
     parts: tuple[SerializeAsAny[DatasetCorruption], ...]
@@ -61,7 +61,7 @@ def compose(parts: Sequence[tuple[str, DatasetCorruption]]) -> DatasetCorruption
         parts: (spec, corruption), at least one.
 
     Raises:
-        SpecError: if two parts decide the sources, or two the preference.
+        SpecError: If two parts decide the sources, or two the preference.
     """
     for decision in ("sources", "preference"):
         claims = [text for text, part in parts if decision in decisions(part)]

@@ -18,12 +18,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class SearchRange:
-    """Where tuning looks for the value of a numeric field.
+    """The range in which tuning searches a numeric field.
 
     Attributes:
-        low: smallest value.
-        high: largest value.
-        log: whether to search on a logarithmic scale.
+        low: Smallest value.
+        high: Largest value.
+        log: Whether to search on a logarithmic scale.
     """
 
     low: float
@@ -37,15 +37,15 @@ class SearchRange:
 
 @dataclass(frozen=True)
 class FieldDoc:
-    """What a user needs to know of a field.
+    """The documentation of a field.
 
     Attributes:
-        name: in specs.
-        type: in words (see :func:`type_name`).
-        default: as specs write it; empty for a required field.
-        range: allowed values (see :func:`bounds`).
-        search: those that tuning tries, if it has a say.
-        description: one line.
+        name: Name in specs.
+        type: Type in words (see :func:`type_name`).
+        default: Default as specs write it; empty for a required field.
+        range: Allowed values (see :func:`bounds`).
+        search: Range for tuning; None if the field has none.
+        description: One line.
     """
 
     name: str
@@ -99,7 +99,7 @@ def bounds(info: FieldInfo) -> str:
 
 
 def search_range(info: FieldInfo) -> SearchRange | None:
-    """What a field declares as ``json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}}``."""
+    """The range that a field declares: ``json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}}``."""
     extra: Any = info.json_schema_extra
     return SearchRange(**extra["search"]) if isinstance(extra, dict) and "search" in extra else None
 
@@ -115,10 +115,10 @@ def validated(model: type[Model], values: Mapping[str, Any], label: str, error: 
     """Validates values, texts included (``"0.1"`` for a float).
 
     Args:
-        model: to build.
-        values: by field.
-        label: what the error line begins with: ``corruption 'noisy'``.
-        error: what to raise, with one line that names the field, its value and what is allowed.
+        model: Model to build.
+        values: Values by field.
+        label: Beginning of the error line: ``corruption 'noisy'``.
+        error: Exception to raise, with one line that names the field, its value and what is allowed.
     """
     try:
         return model.model_validate(values)

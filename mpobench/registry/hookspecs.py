@@ -27,10 +27,9 @@ hookimpl = pluggy.HookimplMarker("mpobench")
 def mpobench_objectives() -> Iterable[ObjectiveCard]:  # type: ignore[empty-body]  # a spec has no body
     '''Objectives: preference-optimization losses.
 
-    A target is a class, as below, or the path of an objective file that the package has beside its module:
-    ``FOUND = Path(__file__).with_name("objective.json")``, and ``target=f"{__name__}:FOUND"`` in its card. Then the
-    card's name stands for the class that the file names, with the file's numbers for defaults. ``mpobench discover
-    export`` writes a whole package of that kind.
+    A card names a class, as below, or an objective file of its package: ``file=Path(__file__).with_name("found.json")``
+    in place of the target. Then the card's name stands for the class that the file names, with the file's numbers for
+    defaults. ``mpobench discover export`` writes a whole package of that kind.
 
     Example:
         .. code-block:: python

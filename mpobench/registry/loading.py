@@ -7,10 +7,9 @@ to itself: names cannot clash, and every failure is known by its culprit.
 
 from __future__ import annotations
 
-import importlib.metadata
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import pluggy
@@ -26,9 +25,9 @@ from mpobench.registry.cards import (
     LauncherCard,
     ObjectiveCard,
 )
+from mpobench.registry.installed import GROUP, Plugin
 from mpobench.registry.suggestions import suggest
 
-GROUP = "mpobench"
 HOOKS: dict[str, type[Card]] = {
     "mpobench_envs": EnvCard,
     "mpobench_corruptions": CorruptionCard,
@@ -37,23 +36,6 @@ HOOKS: dict[str, type[Card]] = {
     "mpobench_launchers": LauncherCard,
     "mpobench_commands": CommandCard,
 }
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """A plugin before it is imported.
-
-    Attributes:
-        entry_point: its name in the ``mpobench`` group.
-        distribution: what ``pip`` calls the package that it comes from.
-        version: of the distribution.
-        load: imports it.
-    """
-
-    entry_point: str
-    distribution: str
-    version: str
-    load: Callable[[], ModuleType]
 
 
 @dataclass(frozen=True)
@@ -69,6 +51,11 @@ class Registered:
         """``mpobench-example 0.1.0``."""
         return f"{self.distribution} {self.version}"
 
+    @property
+    def file(self) -> Path | None:
+        """The objective file that its card names; None for a component that is a class."""
+        return self.card.file if isinstance(self.card, ObjectiveCard) else None
+
 
 @dataclass(frozen=True)
 class Broken:
@@ -81,33 +68,6 @@ class Broken:
 
     def __str__(self) -> str:
         return f"{self.entry_point} ({self.distribution} {self.version}): {self.error}"
-
-
-def installed_plugins() -> list[Plugin]:
-    """The plugins of every installed distribution, sorted by distribution and entry point."""
-    plugins: dict[str, list[Plugin]] = {}
-    for distribution in importlib.metadata.distributions():
-        # Names and versions are costly to read (0.1 s for all distributions): look at entry points first.
-        if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
-            continue
-        name, version = (
-            distribution.metadata["Name"] or "unknown",
-            distribution.metadata["Version"] or "unknown",
-        )
-        # The first of two copies on the path is the one that an import would find.
-        plugins.setdefault(
-            re.sub(r"[-_.]+", "-", name).lower(),
-            [
-                Plugin(entry_point.name, name, version, entry_point.load)
-                for entry_point in distribution.entry_points
-                if entry_point.group == GROUP
-            ],
-        )
-    return [
-        plugin
-        for name in sorted(plugins)
-        for plugin in sorted(plugins[name], key=lambda each: each.entry_point)
-    ]
 
 
 def load(plugin: Plugin) -> list[Registered | Broken]:

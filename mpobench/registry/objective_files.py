@@ -30,11 +30,11 @@ class ObjectiveFileError(RequestError):
 
 
 class StoredTensors(BaseModel):
-    """Where the tensors are.
+    """The file of the tensors.
 
     Attributes:
-        file: name of a safetensors file in the card's folder; its tensors are named ``<field>.<name>``.
-        sha256: of that file.
+        file: Name of a safetensors file in the card's folder; its tensors are named ``<field>.<name>``.
+        sha256: Digest of that file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,18 +51,18 @@ class StoredTensors(BaseModel):
 
 
 class ObjectiveFileCard(BaseModel):
-    """What the JSON file says.
+    """The content of the JSON file.
 
     Attributes:
-        format: of this card; another number means another version of mpobench wrote it.
-        name: what results and leaderboards call the objective; no other registered objective's name.
-        summary: one line for listings.
-        citation: paper, arXiv id or URL.
-        origin: who designed it (see :class:`~mpobench.registry.cards.ObjectiveCard`).
-        objective: the registered objective whose fields these are.
-        fields: their values; one that is not given is the environment's or the objective's own default.
-        tensors: where the fields are that hold arrays; None if there are none.
-        provenance: how it was made, for whoever wants to know.
+        format: Format of this card; another number means that another version of mpobench wrote it.
+        name: Name of the objective in results and leaderboards; no registered objective has it.
+        summary: One line for listings.
+        citation: Paper, arXiv id or URL.
+        origin: Designer (see :class:`~mpobench.registry.cards.ObjectiveCard`).
+        objective: Name of the registered objective whose fields these are.
+        fields: Values of the fields; one that is not given is the environment's or the objective's own default.
+        tensors: File of the fields that hold arrays; None if there are none.
+        provenance: How it was made, for readers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -99,9 +99,9 @@ class ObjectiveFile:
     """An objective file that has been read.
 
     Attributes:
-        path: of its card.
-        card: what that says.
-        values: of all fields that it gives, tensors included.
+        path: Path of the card.
+        card: Content of the card.
+        values: Values of all fields that it gives, tensors included.
     """
 
     path: Path
@@ -116,7 +116,7 @@ def read_objective_file(path: Path) -> ObjectiveFile:
     """Reads a card and its tensors; whether the objective takes them is for the registry to see.
 
     Raises:
-        ObjectiveFileError: if either file is missing, damaged or of another format, or the tensors are not
+        ObjectiveFileError: If either file is missing, damaged or of another format, or the tensors are not
             the ones that the card was saved with.
     """
     label = f"objective file {path}"
@@ -132,7 +132,7 @@ def read_objective_card(path: Path) -> ObjectiveFileCard:
     """Reads a card alone, which imports no library that computes.
 
     Raises:
-        ObjectiveFileError: if it is missing, damaged or of another format.
+        ObjectiveFileError: If it is missing, damaged or of another format.
     """
     label = f"objective file {path}"
     content = _read(path, label)

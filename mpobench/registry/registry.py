@@ -22,8 +22,9 @@ from mpobench.protocols import (
     Objective,
 )
 from mpobench.registry.build import Configured, Defaults, ResolvedName, added, blamed, configured, culprit
-from mpobench.registry.cards import Kind
-from mpobench.registry.loading import Broken, Plugin, Registered, installed_plugins, load
+from mpobench.registry.cards import EnvCard, Kind
+from mpobench.registry.installed import Plugin, installed_plugins
+from mpobench.registry.loading import Broken, Registered, load
 from mpobench.registry.objective_files import (
     ObjectiveFile,
     ObjectiveFileCard,
@@ -41,7 +42,7 @@ PROTOCOLS: dict[str, type[Component]] = {
     "evaluator": Evaluator,
     "launcher": Launcher,
 }
-"""What the target of each kind of card must be a subclass of (commands are typer apps; see ObjectiveCard too)."""
+"""Base class of the target of each kind of card; commands are typer apps."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class Registry:
     """Every component that the installed plugins offer.
 
     Attributes:
-        broken: plugins that could not be loaded, or parts of them.
-        conflicts: names that several plugins claim. Only requests that use such a name fail.
+        broken: Plugins that could not be loaded, or parts of them.
+        conflicts: Names that several plugins claim. Only requests that use such a name fail.
     """
 
     def __init__(self, plugins: Iterable[Plugin]) -> None:
@@ -103,8 +104,8 @@ class Registry:
         """The component of a name.
 
         Raises:
-            SpecError: if there is none, with a suggestion.
-            PluginError: if several plugins claim the name.
+            SpecError: If there is none, with a suggestion.
+            PluginError: If several plugins claim the name.
         """
         names = self._claims.get(kind, {})
         claims = names.get(name, [])
@@ -118,12 +119,28 @@ class Registry:
             raise PluginError(str(Conflict(kind, name, tuple(claims))))
         return claims[0]
 
+    def default_env(self) -> str:
+        """Name of the environment of a run that names none.
+
+        Raises:
+            PluginError: If no card says that it is the default, or several do.
+        """
+        names = [
+            claim.card.name
+            for claim in self.cards("env")
+            if isinstance(claim.card, EnvCard) and claim.card.default
+        ]
+        if len(names) != 1:
+            which = " and ".join(map(repr, names)) if names else "none"
+            raise PluginError(f"of the installed environments, {which} is the default: name one with --envs")
+        return names[0]
+
     def resolve(self, kind: Kind, name: str) -> type[Component]:
         """Imports the class of a component; of an objective that is a file, the class whose fields that gives.
 
         Raises:
-            SpecError: if the name is unknown.
-            PluginError: if it cannot be imported or is not what its card says.
+            SpecError: If the name is unknown.
+            PluginError: If it cannot be imported or is not what its card says.
         """
         registered = self.find(kind, name)
         return _model(registered, self.base(registered))
@@ -132,32 +149,30 @@ class Registry:
         """The component whose class it has: itself, but for an objective that is a file.
 
         Raises:
-            PluginError: if its target cannot be imported, or is a file that cannot be used.
+            PluginError: If its file cannot be used.
         """
-        path = _shipped(registered)
-        if path is None:
+        if registered.file is None:
             return registered
         with blamed(registered):
-            return self._of_class(path, read_objective_card(path))
+            return self._of_class(registered.file, read_objective_card(registered.file))
 
     def file(self, registered: Registered) -> ObjectiveFile | None:
         """The objective file that a plugin registered; None for a component that is a class.
 
         Raises:
-            PluginError: if its target cannot be imported, or is a file that cannot be read.
+            PluginError: If its file cannot be read.
         """
-        path = _shipped(registered)
-        if path is None:
+        if registered.file is None:
             return None
         with blamed(registered):
-            return read_objective_file(path)
+            return read_objective_file(registered.file)
 
     def without_tensors(self, name: str) -> Objective:
         """A registered objective without the tensors of its file: how it trains, for those who compute nothing.
 
         Raises:
-            SpecError: if the name is unknown.
-            PluginError: if the objective's plugin is broken.
+            SpecError: If the name is unknown.
+            PluginError: If the objective's plugin is broken.
         """
         named = self._by_name("objective", name, tensors=False)
         objective: Objective = configured(name, Spec(name), named, {}).component
@@ -186,14 +201,14 @@ class Registry:
         """Builds a component from its spec.
 
         Args:
-            kind: of component. Corruptions may be sums: ``mixed+noisy:0.1``.
-            text: the spec.
-            defaults: what lies below the explicit values (an environment's, for an objective).
+            kind: Kind of component. Corruptions may be sums: ``mixed+noisy:0.1``.
+            text: Spec.
+            defaults: Values below the explicit ones (an environment's, for an objective).
 
         Raises:
-            SpecError: for a malformed spec, an unknown name or field, or a value that is not allowed.
-            ObjectiveFileError: if the spec names an objective file, and something is wrong with it.
-            PluginError: if the component's plugin is broken.
+            SpecError: For a malformed spec, an unknown name or field, or a value that is not allowed.
+            ObjectiveFileError: If the spec names an objective file, and something is wrong with it.
+            PluginError: If the component's plugin is broken.
         """
         parts = split_sum(text)
         if len(parts) == 1:
@@ -212,15 +227,15 @@ class Registry:
     def _by_name(self, kind: Kind, name: str, tensors: bool = True) -> ResolvedName:
         registered = self.find(kind, name)
         base = self.base(registered)
-        model, path = _model(registered, base), _shipped(registered)
-        if path is None:
+        model = _model(registered, base)
+        if registered.file is None:
             return ResolvedName(registered, base, model)
         with blamed(registered):
             if tensors:
-                file = read_objective_file(path)
+                file = read_objective_file(registered.file)
             else:
-                card = read_objective_card(path)
-                file = ObjectiveFile(path, card, card.fields)
+                card = read_objective_card(registered.file)
+                file = ObjectiveFile(registered.file, card, card.fields)
         return ResolvedName(registered, base, model, file)
 
     def _by_path(self, path: str) -> ResolvedName:
@@ -243,14 +258,14 @@ class Registry:
         """The objective whose fields a file gives.
 
         Raises:
-            ObjectiveFileError: if there is none of that name, or it is a file itself.
+            ObjectiveFileError: If there is none of that name, or it is a file itself.
         """
         label = f"objective file {path}"
         try:
             found = self.find("objective", card.objective)
         except SpecError as error:
             raise ObjectiveFileError(f"{label}: {error}") from error
-        if _shipped(found) is not None:
+        if found.file is not None:
             raise ObjectiveFileError(
                 f"{label} gives the fields of {card.objective!r}, which is an objective file itself: "
                 "name the objective whose class it has"
@@ -273,7 +288,7 @@ def import_target(registered: Registered) -> object:
     """Imports what a card points at.
 
     Raises:
-        PluginError: naming the plugin, its version and what went wrong.
+        PluginError: Naming the plugin, its version and what went wrong.
     """
     module_name, _, attribute = registered.card.target.partition(":")
     try:
@@ -282,12 +297,6 @@ def import_target(registered: Registered) -> object:
         raise
     except BaseException as error:
         raise PluginError(culprit(registered) + f"cannot be imported: {one_line(error)}") from error
-
-
-def _shipped(registered: Registered) -> Path | None:
-    """The objective file that a card points at; None where its target is anything else."""
-    target = import_target(registered)
-    return target if registered.card.kind == "objective" and isinstance(target, Path) else None
 
 
 def _model(registered: Registered, base: Registered) -> type[Component]:

@@ -31,17 +31,17 @@ def save_objective(
     valid for new tensors, and says so when it is read.
 
     Args:
-        path: of the card, ending in ``.json``; the tensors go beside it, under the same stem.
-        objective: to save. Its leaves may be arrays of any library, as a trainer has them.
-        registered: the name under which its class is registered.
-        name: its own name.
-        summary: like the next three, for the card.
-        citation: see there.
-        origin: see there.
-        provenance: see there.
+        path: Path of the card, ending in ``.json``; the tensors go beside it, under the same stem.
+        objective: Objective to save. Its params may be arrays of any library, as a trainer has them.
+        registered: Name under which its class is registered.
+        name: Name of the new objective.
+        summary: One line for listings.
+        citation: Paper, arXiv id or URL.
+        origin: Designer.
+        provenance: How it was made, for readers.
 
     Raises:
-        RequestError: for a name or value that is not allowed, an objective that is not ``registered``'s, or if a file
+        RequestError: For a name or value that is not allowed, an objective that is not ``registered``'s, or if a file
             cannot be written.
     """
     if path.suffix != ".json":
@@ -56,7 +56,7 @@ def save_objective(
         raise RequestError(
             f"{label}: {registered!r} is a {expected.__name__}, and this is a {type(objective).__name__}"
         )
-    if name in {each.card.name for each in registry.cards("objective")}:
+    if name in {other.card.name for other in registry.cards("objective")}:
         raise RequestError(f"{label}: a registered objective is named {name!r} already: choose another name")
     whole = validated(type(objective), dict(objective), label, RequestError)
     tensors = {field: value for field, value in whole if isinstance(value, Tensors)}

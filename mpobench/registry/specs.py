@@ -35,7 +35,7 @@ class Spec:
     """One parsed part.
 
     Attributes:
-        name: of the component, or path of an objective file.
+        name: Name of the component, or path of an objective file.
         args: (key, value) pairs in the order given; the key of a bare value is None.
     """
 
@@ -47,7 +47,7 @@ def parse(text: str) -> Spec:
     """Parses one part, such as ``tampo:schedule=sigmoid,beta=2``.
 
     Raises:
-        SpecError: for an empty or malformed name, a missing key or value, a key given twice or several
+        SpecError: For an empty or malformed name, a missing key or value, a key given twice or several
             bare values.
     """
     name, colon, rest = _head(text)
@@ -103,7 +103,7 @@ def split_list(text: str) -> list[str]:
     """Splits a comma list into specs: ``dpo,tampo:schedule=sigmoid,beta=2,orpo`` has three.
 
     Raises:
-        SpecError: for a stray comma, or a ``key=value`` with no spec before it.
+        SpecError: For a stray comma, or a ``key=value`` with no spec before it.
     """
     specs: list[str] = []
     for chunk in _split_commas(text):
@@ -131,9 +131,9 @@ def canonical(name: str, fields: Mapping[str, object], positional: str | None = 
     """The one way to write a component: keys sorted, values so that they parse back.
 
     Args:
-        name: of the component.
-        fields: what to state, JSON values (``model_dump(mode="json")``).
-        positional: the field that is printed bare when it is the only one.
+        name: Name of the component.
+        fields: Fields to state, JSON values (``model_dump(mode="json")``).
+        positional: Field that is printed bare when it is the only one.
     """
     if not fields:
         return name
@@ -146,7 +146,7 @@ def format_value(value: object) -> str:
     """A JSON value as spec text; :func:`read_value` and a typed field bring it back.
 
     Raises:
-        SpecError: if the value is not JSON (a date in a TOML file, say).
+        SpecError: If the value is not JSON (a date in a TOML file, say).
     """
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
@@ -162,7 +162,7 @@ def read_value(text: str) -> object:
     """The value that spec text stands for: JSON where it is written as such, else the text itself.
 
     Raises:
-        SpecError: for malformed JSON.
+        SpecError: For malformed JSON.
     """
     if text != "null" and not text.startswith(('"', *_OPENING)):
         return text

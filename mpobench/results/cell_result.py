@@ -16,36 +16,36 @@ _SECRET = re.compile(r"(^|[_-])(api[_-]?key|password|passwd|secret|(access|auth|
 
 
 class CellResult(BaseModel):
-    """What one cell of the matrix (environment × corruption × objective × seed × evaluator) came to.
+    """The record of one cell of the matrix: environment × corruption × objective × seed × evaluator.
 
     It holds what decides the result and what came out, never environment variables; fields of ``config``
     whose name says secret (``api_key``, ``auth_token``) are redacted when written.
 
     Attributes:
-        format: of this record; another number means another version of mpobench wrote it.
-        key: content key of the cell, and its file's name.
-        training_key: content key of the trained policy, shared by the cells of all its evaluators.
-        dataset_key: content key of the preference dataset.
-        env: canonical spec text, like the next three.
-        corruption: of the dataset.
-        objective: of the training.
-        evaluator: of the policy.
-        seed: of dataset and training.
-        scale: how much work was spent.
-        origin: who designed the objective.
-        plugin: distribution and version that the objective comes from: ``mpobench 0.1.0``.
-        status: how it ended.
-        reason: why it did not end ``ok``, one line; required then.
-        metrics: the evaluator's numbers, all finite; ``primary`` is among them if the status is ``ok``.
-        primary: name of the metric to rank by.
-        unit: of the primary metric: ``return``, ``%``.
-        higher_is_better: direction of the primary metric.
-        curves: one list per quantity, one entry per epoch; a number that is not finite is written as null.
-        seconds: wall time per phase.
-        samples: of what the policy did; not written where there are none.
-        config: the resolved configuration of environment, dataset, objective, training and evaluation.
+        format: Format of this record; another number means that another version of mpobench wrote it.
+        key: Content key of the cell, and its file's name.
+        training_key: Content key of the trained policy, shared by the cells of all its evaluators.
+        dataset_key: Content key of the preference dataset.
+        env: Canonical spec, like the next three.
+        corruption: Corruption of the dataset.
+        objective: Objective of the training.
+        evaluator: Evaluator of the policy.
+        seed: Seed of dataset and training.
+        scale: Amount of work.
+        origin: Designer of the objective.
+        plugin: Distribution and version that the objective comes from: ``mpobench 0.1.0``.
+        status: End of the cell.
+        reason: Reason why it did not end ``ok``, one line; required then.
+        metrics: The evaluator's numbers, all finite; ``primary`` is among them if the status is ``ok``.
+        primary: Name of the metric to rank by.
+        unit: Of the primary metric: ``return``, ``%``.
+        higher_is_better: Direction of the primary metric.
+        curves: One list per quantity, one entry per epoch; a number that is not finite is written as null.
+        seconds: Wall time per phase.
+        samples: Answers of the policy; not written where there are none.
+        config: The resolved configuration of environment, dataset, objective, training and evaluation.
             Cells of one objective on one corruption whose configurations differ are never averaged together.
-        versions: of the packages that computed it.
+        versions: Versions of the packages that computed it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

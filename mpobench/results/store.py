@@ -6,28 +6,37 @@ cells in flight, and the same cell is never computed twice.
 
 from __future__ import annotations
 
+import marshal
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
-from mpobench.errors import RequestError
+from mpobench.errors import RequestError, problems
 from mpobench.files import locks
 from mpobench.files.atomic import write_atomically
+from mpobench.files.text import json_lines, without_mark
 from mpobench.results.cell_result import CellResult
 
 OnBad: TypeAlias = Callable[["ResultFileError"], None]
 """Told of each file (or line) that is no result; the others are read all the same."""
 
 
+_READ = 1 << 16
+"""Bytes that are read at once; nearly all results are smaller."""
+
+_MOST_SHARED = 10_000
+"""Configurations that are remembered to share them."""
+
+
 class ResultFileError(RequestError):
     """A file, or a line of one, that is truncated or not a result of ours.
 
     Args:
-        problem: which file, and what is wrong with it.
+        problem: The file, and what is wrong with it.
     """
 
     def __init__(self, problem: str) -> None:
@@ -42,7 +51,7 @@ class ResultStore:
     """A results folder: ``cells/<key>.json``, one file per cell.
 
     Args:
-        folder: the folder; made when the first result is saved.
+        folder: The folder; made when the first result is saved.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,7 +59,7 @@ class ResultStore:
         self.cells = folder / "cells"
 
     def path(self, key: str) -> Path:
-        """Where the result of a cell is, or would be."""
+        """The file of a cell's result, whether it exists or not."""
         return self.cells / f"{key}.json"
 
     def policy_folder(self, training_key: str) -> Path:
@@ -92,7 +101,7 @@ class ResultStore:
         """Writes a result, replacing an earlier one of the same cell.
 
         Raises:
-            RequestError: if the file cannot be written.
+            RequestError: If the file cannot be written.
         """
         write_atomically(self.path(result.key), result.to_json() + b"\n")
 
@@ -100,7 +109,7 @@ class ResultStore:
         """The result of a cell, or None if there is none.
 
         Raises:
-            ResultFileError: if the file is truncated or not ours.
+            ResultFileError: If the file is truncated or not ours.
         """
         try:
             return _read(os.fspath(self.path(key)), key)
@@ -113,34 +122,40 @@ class ResultStore:
         """Renames the file of a cell, one that cannot be read, so that its cell may run again and nothing is lost.
 
         Returns:
-            Where it is now.
+            The new path.
         """
         damaged = self.path(key)
         return damaged.replace(damaged.with_suffix(".json.damaged"))
 
-    def load_all(self, on_bad: OnBad | None = None) -> list[CellResult]:
+    def load_all(
+        self, on_bad: OnBad | None = None, known: Mapping[str, CellResult] | None = None
+    ) -> list[CellResult]:
         """All results, by key; an absent folder has none.
 
         Args:
-            on_bad: called for each bad file, in the files' order, which then counts as missing.
+            on_bad: Function that is called with each bad file, in the files' order; the file then counts as missing.
+            known: Results that have been read already, by key. Their files are not read again.
 
         Raises:
-            ResultFileError: for the first bad file, without ``on_bad``.
+            ResultFileError: For the first bad file, without ``on_bad``.
         """
-        files = ((key, f"{self.cells}{os.sep}{key}.json") for key in sorted(self.keys()))
-        return _collect((partial(_read, path, key) for key, path in files), on_bad)
+        known = known or {}
+        return _collect((partial(self._known_or_read, key, known) for key in sorted(self.keys())), on_bad)
+
+    def _known_or_read(self, key: str, known: Mapping[str, CellResult]) -> CellResult:
+        return known[key] if key in known else _read(f"{self.cells}{os.sep}{key}.json", key)
 
 
 def read_results(path: Path, on_bad: OnBad | None = None) -> list[CellResult]:
     """Reads a results folder, or a published ``.jsonl`` file.
 
     Args:
-        path: a folder that ``mpobench run`` wrote, or a file of one result a line.
-        on_bad: as in :meth:`ResultStore.load_all`.
+        path: A folder that ``mpobench run`` wrote, or a file of one result a line.
+        on_bad: As in :meth:`ResultStore.load_all`.
 
     Raises:
-        RequestError: if there is nothing at ``path``, or it is neither of the two.
-        ResultFileError: for the first bad file or line, without ``on_bad``.
+        RequestError: If there is nothing at ``path``, or it is neither of the two.
+        ResultFileError: For the first bad file or line, without ``on_bad``.
     """
     if path.is_dir():
         return ResultStore(path).load_all(on_bad)
@@ -151,7 +166,7 @@ def read_results(path: Path, on_bad: OnBad | None = None) -> list[CellResult]:
     if path.suffix != ".jsonl":
         raise RequestError(f"{path} holds no results: give a results folder or a .jsonl file")
     try:
-        lines = path.read_bytes().splitlines()
+        lines = json_lines(path.read_bytes())
     except OSError as error:
         raise RequestError(f"cannot read {path}: {_why(error)}") from error
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
@@ -167,7 +182,7 @@ def write_jsonl(results: Iterable[CellResult], path: Path) -> None:
     """Publishes results as one file, atomically.
 
     Raises:
-        RequestError: if the file cannot be written.
+        RequestError: If the file cannot be written.
     """
     write_atomically(path, jsonl(results))
 
@@ -186,8 +201,7 @@ def _collect(readers: Iterable[Callable[[], CellResult]], on_bad: OnBad | None) 
 
 def _read(path: str, key: str) -> CellResult:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  # ten thousand Path objects cost as much as the parsing
-            content = file.read()
+        content = _content(path)
     except OSError as error:
         raise ResultFileError(_bad(path, _why(error))) from error
     result = _parse(content, path)
@@ -196,13 +210,36 @@ def _read(path: str, key: str) -> CellResult:
     return result
 
 
+def _content(path: str) -> bytes:
+    """Content of a file. Path and file objects would cost as much as the parsing of a result."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        parts = [os.read(descriptor, _READ)]
+        while len(parts[-1]) == _READ:
+            parts.append(os.read(descriptor, _READ))
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
 def _parse(content: bytes, place: str) -> CellResult:
     try:
-        return CellResult.model_validate_json(content)
+        result = CellResult.model_validate_json(without_mark(content))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ResultFileError(_bad(place, f"{where}: {first['msg']}" if where else first["msg"])) from error
+        raise ResultFileError(_bad(place, problems(error)[0])) from error
+    return result.model_copy(update={"config": _shared(result.config), "versions": _shared(result.versions)})
+
+
+_Shared = TypeVar("_Shared", bound=dict[str, Any])
+_known_values: dict[bytes, Any] = {}
+
+
+def _shared(value: _Shared) -> _Shared:
+    """One object for all equal configurations: 100,000 results of a few hundred configurations fit into memory."""
+    if len(_known_values) > _MOST_SHARED:
+        _known_values.clear()
+    same: _Shared = _known_values.setdefault(marshal.dumps(value, 2), value)
+    return same
 
 
 def _bad(place: str, reason: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from mpobench.results.cell_result import CellResult
+
 
 @dataclass
 class Outcome:
@@ -12,6 +14,7 @@ class Outcome:
 
     Attributes:
         planned: Number of cells asked for.
+        known: Results that were there before and count, by key.
         reused: Cells whose results were there before, or were made by another run in the meantime.
         ran: Counts of cells of this run, by status.
         replaced: A line for each results file that was truncated or not ours, and counted as missing.
@@ -21,6 +24,7 @@ class Outcome:
     """
 
     planned: int
+    known: dict[str, CellResult] = field(default_factory=dict)
     reused: int = 0
     ran: Counter[str] = field(default_factory=Counter)
     replaced: list[str] = field(default_factory=list)

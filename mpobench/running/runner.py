@@ -70,6 +70,8 @@ def _pending(plan: Plan, store: ResultStore, rerun: Rerun, outcome: Outcome) -> 
         result = _known(store, cell.key, outcome) if cell.key in there else None
         if not _wanted(result, rerun):
             outcome.reused += 1
+            if result is not None:
+                outcome.known[cell.key] = result
             if result is not None and result.status in ("diverged", "error"):
                 outcome.failures.append(f"{cell}: {result.status} earlier: {result.reason}")
         elif cell.skip is not None:

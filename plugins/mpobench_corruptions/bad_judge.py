@@ -27,7 +27,7 @@ class BadJudge(DatasetCorruption):
     temperature: float = Field(gt=0, description="temperature in units of the return", examples=[500.0])
 
     def preference(self, returns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How likely the judge is to prefer the first side.
+        """The probability that the judge prefers the first side.
 
         Args:
             returns: ``(pairs, 2)``, true returns of the two sides.

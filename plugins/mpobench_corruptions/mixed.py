@@ -22,7 +22,7 @@ class Mixed(DatasetCorruption):
     """
 
     def sources(self, pairs: int, rng: np.random.Generator) -> NDArray[np.int8]:
-        """Who generates each side: ``(pairs, 2)``, each entry ``ORIGINAL`` or ``TARGET``."""
+        """The agent that generates each side: ``(pairs, 2)``, each entry ``ORIGINAL`` or ``TARGET``."""
         import numpy as np
 
         return rng.choice(np.array([ORIGINAL, TARGET], dtype=np.int8), size=(pairs, 2))

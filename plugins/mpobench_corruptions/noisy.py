@@ -23,7 +23,7 @@ class Noisy(DatasetCorruption):
     rate: float = Field(ge=0, le=1, description="probability that a label is flipped", examples=[0.1])
 
     def flip(self, pairs: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Which labels to swap: ``(pairs,)`` booleans, each true with probability ``rate``.
+        """The labels that are swapped: ``(pairs,)`` booleans, each true with probability ``rate``.
 
         With one seed, the labels flipped at a low rate are flipped at every higher rate too: two rates
         differ by the added noise alone.

@@ -112,8 +112,8 @@ def _check_names(package: Package, registry: Registry) -> None:
             f"{package.name!r} is no name for a package: choose a --package of letters, digits and '-', which begins "
             "with a letter"
         )
-    claims = [card for card in registry.cards("objective") if card.card.name == package.objective]
-    others = [claim for claim in claims if claim.card.target.partition(":")[0] != package.module]
+    claims = [claim for claim in registry.cards("objective") if claim.card.name == package.objective]
+    others = [claim for claim in claims if claim.file is None or claim.file.parent.name != package.module]
     if others:
         raise RequestError(
             f"{package.file}: {others[0].source} has an objective named {package.objective!r} already: "

@@ -27,6 +27,7 @@ from safetensors.numpy import save
 
 from mpobench import RequestError
 from mpobench.files.atomic import write_atomically
+from mpobench.files.text import json_lines
 from mpobench.protocols import JsonObject
 from mpobench_discovery.genome import Numbers
 from mpobench_discovery.members import Score
@@ -246,7 +247,7 @@ class Folder:
     def scores(self, generation: int) -> dict[int, Score]:
         """Scores of a generation in the journal, by member; a line that was cut short does not count."""
         try:
-            lines = self._journal.read_text().splitlines()
+            lines = json_lines(self._journal.read_bytes())
         except FileNotFoundError:
             return {}
         scores: dict[int, Score] = {}
@@ -262,7 +263,7 @@ class Folder:
 
     def note(self, score: Score) -> None:
         """Adds a score to the journal."""
-        with self._journal.open("a") as file:
+        with self._journal.open("a", encoding="utf-8") as file:
             file.write(_line(score))
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from mpobench import RequestError
+from mpobench.env_kit.env_file import Settings
 from mpobench.protocols import JsonObject, Scale
 from mpobench.registry.fields import validated
 
@@ -32,7 +33,7 @@ class HasSearchDefaults(Protocol):
         """Values of fields of :class:`Search`, such as how members train; fields without one have general defaults."""
 
 
-class Search(BaseModel):
+class Search(Settings):
     """Complete settings of a search: two searches with the same fields find the same objective.
 
     Attributes:
@@ -49,8 +50,6 @@ class Search(BaseModel):
         evaluator: Evaluator whose first metric is the fitness; empty for the environment's own.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     env: str = Field("tla", description="environment")
     corruption: str = Field("base", description="dataset corruption")
     family: str = Field("1s-mpo", description="objective whose functions are learned")
@@ -60,8 +59,8 @@ class Search(BaseModel):
     )
     scale: Scale = Field("quick", description="amount of work")
     seed: int = Field(0, ge=0, le=400, description="seed of the search")
-    population: int = Field(ge=2, description="members of a generation")
-    generations: int = Field(ge=1, description="number of generations")
+    population: int = Field(ge=2, le=100_000, description="members of a generation")
+    generations: int = Field(ge=1, le=1_000_000, description="number of generations")
     sigma: float = Field(0.03, gt=0, le=1, description="spread of the population")
     sigma_decay: float = Field(0.999, gt=0, le=1, description="factor on sigma after each generation")
     learning_rate: float = Field(0.02, gt=0, le=1, description="learning rate of Adam, on the mean")
@@ -71,7 +70,7 @@ class Search(BaseModel):
         le=100,
         description="factor on the steps of single coefficients, compared with arrays of weights",
     )
-    datasets: int = Field(ge=1, description="datasets that the generations take turns with")
+    datasets: int = Field(ge=1, le=1_000_000, description="datasets that the generations take turns with")
     average: float = Field(
         0.2, ge=0, le=1, description="share of the generations that the result averages over"
     )

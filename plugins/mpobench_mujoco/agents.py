@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from mpobench import RequestError
 from mpobench.env_kit.env_file import Settings
+from mpobench.errors import problems
+from mpobench.files.text import without_mark
 from mpobench_mujoco.settings import Recipe
 
 Role: TypeAlias = Literal["original", "target"]
@@ -103,12 +105,10 @@ def find(env: str, backend: str, role: Role) -> tuple[Path, AgentCard]:
         )
     card_file = file.with_suffix(".json")
     try:
-        card = AgentCard.model_validate_json(card_file.read_bytes())
+        card = AgentCard.model_validate_json(without_mark(card_file.read_bytes()))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
         raise RequestError(
-            f"{card_file} is not an agent's card ({where}: {first['msg']}): reinstall mpobench or train it again"
+            f"{card_file} is not an agent's card ({problems(error)[0]}): reinstall mpobench or train it again"
         ) from error
     if hashlib.sha256(file.read_bytes()).hexdigest() != card.sha256:
         raise RequestError(

@@ -19,6 +19,7 @@ def mpobench_envs() -> Iterable[EnvCard]:
         citation=PAPER,
         positional="backend",
         version="2",
+        default=True,
     )
     yield EnvCard(
         name="ant",

@@ -14,7 +14,7 @@ def same_quantile(xp: Any, of: Array, among: Array) -> Array:
     """For each entry of one sample, the entry of the other that has its rank: the optimal transport on a line.
 
     Args:
-        xp: the array namespace.
+        xp: The array namespace.
         of: ``(pairs,)``.
         among: ``(pairs,)``.
 
@@ -52,7 +52,7 @@ class AOT(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities; each pair's loss depends on the others by rank.
+            batch: Log-probabilities, the reference's included; each pair's loss depends on the others by rank.
 
         Returns:
             ``(pairs,)``, at least 0, decreasing in u.
@@ -87,7 +87,7 @@ class AOTUnpaired(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities; each pair's loss depends on the others by rank.
+            batch: Log-probabilities, the reference's included; each pair's loss depends on the others by rank.
 
         Returns:
             ``(pairs,)``, at least 0; their sum is decreasing in every r_w and increasing in every r_l.

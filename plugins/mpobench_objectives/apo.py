@@ -26,7 +26,7 @@ class APOZero(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, between 0 and 2, decreasing in r_w and increasing in r_l.
@@ -54,7 +54,7 @@ class APODown(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, between 0 and 2, increasing in r_l.

@@ -1,4 +1,4 @@
-"""Which log-probabilities a loss reads: sums or means, alone or relative to a reference policy."""
+"""Log-probabilities that a loss reads: sums or means, alone or relative to a reference policy."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class ReferencedObjective(ReducedObjective):
         """Two of ``(pairs,)``: log π(τ)/π_ref(τ) of the chosen and of the rejected side.
 
         Raises:
-            ValueError: if the batch carries no reference.
+            ValueError: If the batch carries no reference.
         """
         chosen, rejected = batch.reference
         return self.logp(batch.chosen) - self.logp(chosen), self.logp(batch.rejected) - self.logp(rejected)
@@ -83,7 +83,7 @@ class ReferencedObjective(ReducedObjective):
         """``(pairs,)``: Δ = log π(τ_w)/π_ref(τ_w) − log π(τ_l)/π_ref(τ_l).
 
         Raises:
-            ValueError: if the batch carries no reference.
+            ValueError: If the batch carries no reference.
         """
         # Ratios first: the sums may be in the thousands, and their small changes are what counts.
         chosen, rejected = self.log_ratios(batch)

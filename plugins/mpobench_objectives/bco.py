@@ -39,7 +39,7 @@ class BCOPair(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities; each pair's loss depends on the others through δ.
+            batch: Log-probabilities, the reference's included; each pair's loss depends on the others through δ.
 
         Returns:
             ``(pairs,)``, at least 0; for a fixed δ decreasing in r_w and increasing in r_l.

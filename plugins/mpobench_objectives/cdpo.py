@@ -37,7 +37,7 @@ class CDPO(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, at least 0, convex in Δ, and least where β Δ = log((1 − ε)/ε).

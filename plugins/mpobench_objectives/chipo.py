@@ -38,7 +38,7 @@ class ChiPO(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, at least 0 and at most about 2R, not increasing in log π(τ_w), not decreasing in

@@ -50,7 +50,7 @@ class CPL(ReducedObjective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, at least 0, decreasing in log π(τ_w) and increasing in log π(τ_l).

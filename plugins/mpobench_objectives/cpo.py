@@ -32,7 +32,7 @@ class CPO(ReducedObjective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, decreasing in log π(τ_w) and increasing in log π(τ_l).

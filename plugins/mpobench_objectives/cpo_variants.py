@@ -36,7 +36,7 @@ class CPOSimPO(Objective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, decreasing in log π(τ_w) and increasing in log π(τ_l).
@@ -71,7 +71,7 @@ class CPOIPO(Objective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, convex in the margin.

@@ -24,7 +24,7 @@ class DPO(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, at least 0, decreasing in Δ.

@@ -37,7 +37,7 @@ class EXOPair(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, between 0 and −log ε, and 0 where β Δ = log((1 − ε)/ε).

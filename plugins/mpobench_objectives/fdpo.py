@@ -48,7 +48,7 @@ class FDPO(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, at least 0, decreasing in log π(τ_w) and increasing in log π(τ_l).

@@ -55,7 +55,7 @@ class KTO(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities; each pair's loss depends on the others through z.
+            batch: Log-probabilities, the reference's included; each pair's loss depends on the others through z.
 
         Returns:
             ``(pairs,)``, between 0 and λ_D + λ_U; for a fixed z decreasing in r_w and increasing in r_l.

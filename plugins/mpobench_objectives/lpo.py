@@ -32,7 +32,7 @@ class LPO(ReducedObjective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, linear: decreasing in log π(τ_w), increasing in log π(τ_l).

@@ -1,4 +1,4 @@
-"""What discovery recovers when g = log σ is given: CPO with weights."""
+"""CPO with weights: the discovered objective under g = log σ."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class MPOLogSigmoid(ReducedObjective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, decreasing in log π(τ_w), not decreasing in log π(τ_l).

@@ -27,7 +27,7 @@ class MPOMixed(ReducedObjective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, decreasing in log π(τ_w) and increasing in log π(τ_l).
@@ -57,7 +57,7 @@ class MPONoisy(ReducedObjective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, decreasing in log π(τ_w) and increasing in log π(τ_l) where d > 0.

@@ -26,7 +26,7 @@ class NCAPair(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, at least 0, increasing in r_l, and least in r_w where r_w = log 2.

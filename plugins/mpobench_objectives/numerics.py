@@ -50,8 +50,8 @@ def log_odds(xp: Any, logp: Array) -> Array:
     it the gradient 1/(1 − p) is at most 10⁶.
 
     Args:
-        xp: the array namespace.
-        logp: log-probabilities, of any shape.
+        xp: The array namespace.
+        logp: Log-probabilities, of any shape.
 
     Returns:
         Finite wherever ``logp`` is, in its shape and dtype; NaN where it is NaN.
@@ -78,9 +78,9 @@ def box_cox(xp: Any, log_x: Array, power: Array) -> Array:
     Beyond ``EXP_CEILING``, xᵖ goes on along its tangent in log x, as in :func:`exponential`.
 
     Args:
-        xp: the array namespace.
-        log_x: of any shape.
-        power: p, a number or tracer, of either sign.
+        xp: The array namespace.
+        log_x: Logarithm of x, of any shape.
+        power: P, a number or tracer, of either sign.
 
     Returns:
         Increasing in ``log_x``, in its shape and dtype.

@@ -34,7 +34,7 @@ class ORPO(Objective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, decreasing in M_w, not decreasing in M_l.

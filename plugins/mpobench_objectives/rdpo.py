@@ -35,7 +35,7 @@ class RDPO(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, at least 0, decreasing in Δ and in |τ_w| − |τ_l|.

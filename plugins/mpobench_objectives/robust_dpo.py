@@ -37,7 +37,7 @@ class RobustDPO(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, of either sign, decreasing in Δ.

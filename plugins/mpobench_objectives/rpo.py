@@ -38,7 +38,7 @@ class RPO(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, decreasing in log π(τ_w) and increasing in log π(τ_l).

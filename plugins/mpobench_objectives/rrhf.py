@@ -26,7 +26,7 @@ class RRHF(ReducedObjective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, decreasing in log π(τ_w), not decreasing in log π(τ_l).

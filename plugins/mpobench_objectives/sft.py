@@ -23,7 +23,7 @@ class SFT(ReducedObjective):
         """The loss of each pair.
 
         Args:
-            batch: of which only the chosen side is read.
+            batch: Log-probabilities; only the chosen side is read.
 
         Returns:
             ``(pairs,)``, decreasing in log π(τ_w).

@@ -37,7 +37,7 @@ class SigmoidNorm(Objective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, at least 0, decreasing in the margin of the log-ratios' means.

@@ -36,7 +36,7 @@ class SimPO(Objective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, at least 0, decreasing in M_w − M_l.

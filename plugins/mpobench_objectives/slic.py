@@ -33,7 +33,7 @@ class SLiC(ReducedObjective):
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, convex and decreasing in log π(τ_w), not decreasing in log π(τ_l).

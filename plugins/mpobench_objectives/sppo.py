@@ -34,7 +34,7 @@ class SPPOHard(ReferencedObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, at least 0, and 0 where r_w = 1/(2β) = −r_l.

@@ -39,7 +39,7 @@ class TAMPO(CloningMirrorObjective):
 
     @classmethod
     def start(cls) -> TAMPO:
-        """Where a search begins: four networks that are Eq. 13 with β = 1, γ = 0 and α(t) = t², for small π.
+        """The start of a search: four networks that are Eq. 13 with β = 1, γ = 0 and α(t) = t², for small π.
 
         As of 2S-MPO, φ⁻¹ is the logit in place of the logarithm.
         """
@@ -66,7 +66,7 @@ class TAMPO(CloningMirrorObjective):
         """The loss of each pair.
 
         Args:
-            batch: of which ``progress`` is read, and the reference is not.
+            batch: Log-probabilities; ``progress`` is read, and the reference is not.
 
         Returns:
             ``(pairs,)``, nowhere increasing in log π(τ_w), nowhere decreasing in log π(τ_l).

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from mpobench import RequestError
+from mpobench.files.text import expanded
 from mpobench_llm.models.loading_errors import explained
 from mpobench_llm.models.preference_pair import Message, PreferencePair
 
@@ -118,7 +118,7 @@ def _open(dataset: str, revision: str | None) -> Mapping[str, Any]:
     """The dataset's splits by name."""
     import datasets
 
-    path = Path(dataset).expanduser()
+    path = expanded(dataset)
     kind = _FORMATS.get(path.suffix)
     if not path.exists() and (kind or dataset.startswith((".", "/", "~")) or dataset.count("/") > 1):
         raise RequestError(f"there is no file or folder {dataset}; check the path")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -15,6 +14,7 @@ from mpobench.env_kit.env_file import load_env_file
 from mpobench.env_kit.pair_labels import draw_flips
 from mpobench.files.atomic import write_atomically
 from mpobench.files.keys import content_key
+from mpobench.files.text import expanded
 from mpobench.registry.corruption_sum import decisions
 from mpobench_llm.envs.language_env import HELD_OUT_LENGTH, LanguageEnv
 from mpobench_llm.file_digests import file_digest
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def identity(name: str) -> str | dict[str, str]:
     """The identity of a model or dataset: its name on the hub, or the content of a local file or folder."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     if not path.exists():
         return name
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
@@ -97,7 +97,7 @@ class HubEnv(LanguageEnv):
         """The model in the hub's own cache, or in its folder."""
         from mpobench_llm.models.base_model import ModelSource
 
-        path = Path(self.model_name).expanduser()
+        path = expanded(self.model_name)
         return ModelSource(str(path) if path.exists() else self.model_name, self.model_name, precision)
 
     def data_prerequisites(self, request: TrainingRequest) -> list[Prerequisite]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpobench import RequestError, Workspace
+from mpobench.files.text import expanded
 from mpobench.results.policy_files import record_file
 from mpobench_llm.judge.digests import POLICY_FOLDER, policy_digest, text_digest
 from mpobench_llm.judge.settings import ORIGINAL
@@ -31,7 +31,7 @@ def baseline_digest(baseline: str, instructions: Sequence[str] | None) -> str:
     """
     if baseline == ORIGINAL:
         return ORIGINAL
-    path = Path(baseline).expanduser()
+    path = expanded(baseline)
     if path.is_dir():
         if not record_file(path).is_file():
             raise RequestError(f"baseline {baseline}: not the folder of a policy, which is {POLICY_FOLDER}")
@@ -63,7 +63,7 @@ def baseline_answers(
         workspace: Cache and progress reports.
         instructions: Instructions to answer.
     """
-    path = Path(baseline).expanduser()
+    path = expanded(baseline)
     if baseline != ORIGINAL and path.is_file():
         return read_outputs(path, instructions)
     policy = env.original() if baseline == ORIGINAL else env.load_policy(path)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpobench import Evaluator, Metric, RequestError, Workspace
+from mpobench.files.text import expanded
 from mpobench_llm.envs.language_env import LanguageEnv
 from mpobench_llm.judge import baseline
 from mpobench_llm.judge.digests import text_digest
@@ -95,7 +95,7 @@ class Judge(JudgeSettings, Evaluator):
         return _metrics(pairs, [(heard[first.key], heard[second.key]) for first, second in orders])
 
     def _given_instructions(self) -> tuple[str, ...] | None:
-        return None if self.instructions is None else read_instructions(Path(self.instructions).expanduser())
+        return None if self.instructions is None else read_instructions(expanded(self.instructions))
 
 
 def _orders(answer: Answer, other: Answer) -> tuple[Question, Question]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from mpobench import RequestError
 from mpobench.files.keys import content_key
 from mpobench.files.locks import lock
+from mpobench.files.text import json_lines
 from mpobench_llm.judge.settings import JudgeSettings
 
 
@@ -50,7 +51,7 @@ class Verdicts:
         """
         wanted, verdicts = set(keys), dict[str, float | None]()
         try:
-            lines = self.path.read_bytes().splitlines()
+            lines = json_lines(self.path.read_bytes())
         except FileNotFoundError:
             return {}
         for line in lines:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mpobench import MpobenchError, RequestError
+from mpobench.files.text import expanded
 
 Kind: TypeAlias = Literal["model", "dataset"]
 
@@ -67,7 +68,7 @@ def _explain(error: BaseException, name: str, kind: Kind) -> str:
         return f"cannot store {name}: the disk is full; free some space, or set HF_HOME to a folder on another disk"
     if isinstance(error, ImportError):
         return f"cannot load {name}: {_first_line(error)}; install what is missing"
-    path = Path(name).expanduser()
+    path = expanded(name)
     for link in chain:
         if isinstance(link, OSError) and link.errno in _DENIED:
             if str(link.filename).startswith(str(path)):

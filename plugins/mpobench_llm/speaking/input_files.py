@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mpobench import RequestError
+from mpobench.files.text import expanded
 
 
 def read_text(path: Path, kind: str) -> str:
@@ -20,7 +21,7 @@ def read_text(path: Path, kind: str) -> str:
         RequestError: If it is missing or not text.
     """
     try:
-        return path.expanduser().read_text(encoding="utf-8-sig")
+        return expanded(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise RequestError(f"{kind} {path}: not a text file in UTF-8") from None
     except OSError as error:
@@ -36,7 +37,7 @@ def read_objects(path: Path, kind: str) -> list[dict[str, Any]]:
     text = read_text(path, kind)
     try:
         if path.suffix == ".jsonl":
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
         else:
             rows = json.loads(text)
     except ValueError as error:

@@ -25,7 +25,7 @@ def read_instructions(path: Path) -> tuple[str, ...]:
         rows = read_objects(path, KIND)
         texts = [field(row, "instruction", number, path, KIND) for number, row in enumerate(rows, 1)]
     else:
-        texts = [line.strip() for line in read_text(path, KIND).splitlines()]
+        texts = [line.strip() for line in read_text(path, KIND).split("\n")]
     instructions = tuple(dict.fromkeys(text for text in texts if text.strip()))
     if not instructions:
         raise RequestError(f"{KIND} {path}: there is none in it")

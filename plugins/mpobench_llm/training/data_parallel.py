@@ -67,7 +67,7 @@ def carry_out(
                 report(reports.get())
     except ProcessRaisedException:
         if (outcome / _DIVERGED).exists():
-            raise DivergedError((outcome / _DIVERGED).read_text()) from None
+            raise DivergedError((outcome / _DIVERGED).read_text("utf-8")) from None
         raise
     finally:
         for process in running.processes:
@@ -91,11 +91,11 @@ def _member(rank: int, stage: Stage, count: int, port: int, reports: Any) -> Non
     try:
         policy, curves = one_process.carry_out(stage, reports.put if rank == 0 else lambda fraction: None)
     except DivergedError as error:
-        (outcome / _DIVERGED).write_text(str(error))
+        (outcome / _DIVERGED).write_text(str(error), encoding="utf-8")
         raise
     if rank == 0:
         policy.save(outcome)
-        (outcome / _CURVES).write_text(json.dumps(curves))
+        (outcome / _CURVES).write_text(json.dumps(curves), encoding="utf-8")
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 

@@ -1,4 +1,4 @@
-"""What the mirror objectives share: φ⁻¹ and g, ψ where there is cloning, each in closed form or as a network."""
+"""Base of the mirror objectives: φ⁻¹ and g, ψ where there is cloning, each in closed form or as a network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MirrorObjective(ReducedObjective):
     flat; and the paper's search saw log π per step, between −14 and −8.
 
     Attributes:
-        non_negative: names of those tensors of a network that a search must keep at 0 or above.
+        non_negative: Names of those tensors of a network that a search must keep at 0 or above.
     """
 
     non_negative: ClassVar[tuple[str, ...]] = weights.NON_NEGATIVE

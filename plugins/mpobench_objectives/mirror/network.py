@@ -21,7 +21,7 @@ PROBABILITY_FLOOR, MARGIN_FLOOR = 1e-27, 1e-6
 """Where roots and logarithms of a network's positive part begin: for π (log π ≈ −62), and for all other inputs."""
 
 POWER_LIMIT, EXPONENT_LIMIT = 1e3, 15.0
-"""What squares and cubes (either sign), and exponentials (above) take in at most; they are flat beyond."""
+"""Largest input of squares and cubes (either sign) and of exponentials (above); they are flat beyond."""
 
 
 def hidden_layer(xp: Any, weights: Mapping[str, Array], x: Array, floor: float) -> Array:
@@ -33,10 +33,10 @@ def hidden_layer(xp: Any, weights: Mapping[str, Array], x: Array, floor: float) 
     above these clips keep value and gradient finite in float32, for kernels of up to about ten.
 
     Args:
-        xp: the array namespace.
+        xp: The array namespace.
         weights: ``kernel_in``, ``bias`` and ``kernel_out``, arrays or tracers of shape ``UNITS``.
         x: ``(pairs,)``.
-        floor: the smallest x that roots and logarithms tell from 0.
+        floor: The smallest x that roots and logarithms tell from 0.
 
     Returns:
         ``(pairs,)``, nowhere decreasing in x.

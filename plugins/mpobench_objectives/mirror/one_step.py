@@ -30,14 +30,14 @@ class OneStepMPO(CloningMirrorObjective):
 
     @classmethod
     def start(cls) -> OneStepMPO:
-        """Where a search begins: three networks that are exactly ORPO with λ = 1."""
+        """The start of a search: three networks that are exactly ORPO with λ = 1."""
         return cls(phi="logit", psi_network=added_term(), phi_network=added_term(), g_network=ready_units())
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.
 
         Args:
-            batch: of which the reference is not read.
+            batch: Log-probabilities; the reference is not read.
 
         Returns:
             ``(pairs,)``, nowhere increasing in log π(τ_w), nowhere decreasing in log π(τ_l).

@@ -26,10 +26,10 @@ def inverse_potential(xp: Any, potential: Potential, logp: Array, q: Array) -> A
     in log π (:func:`~mpobench_objectives.numerics.exponential`).
 
     Args:
-        xp: the array namespace.
-        potential: one of the above.
-        logp: log π, ``(pairs,)``.
-        q: index of the Tsallis entropy, a positive number or tracer.
+        xp: The array namespace.
+        potential: One of the above.
+        logp: Log π, ``(pairs,)``.
+        q: Index of the Tsallis entropy, a positive number or tracer.
 
     Returns:
         ``(pairs,)``, nowhere decreasing in ``logp``.

@@ -24,7 +24,7 @@ class TwoStepMPO(MirrorObjective):
 
     @classmethod
     def start(cls) -> TwoStepMPO:
-        """Where a search begins: two networks that are DPO with β = 1 for small π, whose logit is their logarithm.
+        """The start of a search: two networks that are DPO with β = 1 for small π, whose logit is their logarithm.
 
         The difference is −log(1 − π), 3·10⁻⁴ nats at log π = −8. The network's own log unit would be exact, but under
         any other bias than 0 it is flat for small π: no neighbour of that start would learn from preferences.
@@ -35,7 +35,7 @@ class TwoStepMPO(MirrorObjective):
         """The loss of each pair.
 
         Args:
-            batch: needs the reference's log-probabilities.
+            batch: Log-probabilities, the reference's included.
 
         Returns:
             ``(pairs,)``, nowhere increasing in log π(τ_w), nowhere decreasing in log π(τ_l).

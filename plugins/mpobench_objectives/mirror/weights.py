@@ -25,7 +25,7 @@ def checked(weights: Tensors) -> Tensors:
     """The weights, if they make an increasing network.
 
     Raises:
-        ValueError: naming the tensor that is missing, unknown, of another shape, or negative somewhere.
+        ValueError: Naming the tensor that is missing, unknown, of another shape, or negative somewhere.
     """
     for name, shape in SHAPES.items():
         if name not in weights:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import judge_plugin
 import pytest
 from judge_samples import FixedAnswers, judge
@@ -111,3 +113,14 @@ def test_files_are_checked_when_a_run_is_planned(tmp_path, fields, named):
 def test_instructions_in_all_formats(tmp_path, name, content):
     (tmp_path / name).write_bytes(content.encode())
     assert read_instructions(tmp_path / name) == ("Say héllo.", "Count to 3.")
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c"])
+def test_an_instruction_ends_at_a_newline_only(tmp_path, separator):
+    asked = (f"Explain{separator}this.", "And that.")
+    texts, objects = tmp_path / "asked.txt", tmp_path / "asked.jsonl"
+    texts.write_text("\n".join(asked), encoding="utf-8-sig")
+    assert read_instructions(texts) == asked
+    lines = (json.dumps({"instruction": text}, ensure_ascii=False) for text in asked)
+    objects.write_text("\n".join(lines), encoding="utf-8-sig")
+    assert read_instructions(objects) == asked

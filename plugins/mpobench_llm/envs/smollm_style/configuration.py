@@ -79,7 +79,7 @@ class StyleConfiguration(LanguageConfiguration):
     def prompts(self) -> list[str]:
         """All prompts: those of trainings, then the held-out ones."""
         file = resources.files("mpobench_llm.envs.smollm_style").joinpath("prompts.txt")
-        return file.read_text("utf-8").splitlines()
+        return file.read_text("utf-8").removesuffix("\n").split("\n")
 
     def dataset_config(self, scale: Scale) -> JsonObject:
         """The model, the prompts, the task, and the number of pairs."""

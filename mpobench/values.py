@@ -1,0 +1,19 @@
+"""Plain values of configurations: numbers, texts, lists and dicts of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def without_negative_zero(value: Any) -> Any:
+    """The value with 0.0 in place of -0.0, inside lists, tuples and dicts too.
+
+    Both are the same number, and JSON writes them differently: without this, equal work would have two content keys.
+    """
+    if isinstance(value, float):
+        return 0.0 if value == 0 else value
+    if type(value) is dict:
+        return {without_negative_zero(key): without_negative_zero(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(without_negative_zero, value))
+    return value

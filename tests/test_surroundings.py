@@ -1,0 +1,117 @@
+"""The program where people run it: without a home folder, on terminals that cannot show every character."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import program
+
+from mpobench.errors import RequestError
+from mpobench.files.cache import cache_folder
+from mpobench.files.text import expanded
+
+LEADERBOARD = Path(__file__).parents[1] / "leaderboards" / "tla.jsonl"
+
+
+@pytest.fixture
+def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without HOME and without an entry in the password file, as in many containers."""
+
+    def no_entry(_: object) -> None:
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "XDG_CACHE_HOME", "MPOBENCH_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", no_entry)
+    monkeypatch.setattr(pwd, "getpwnam", no_entry)
+
+
+@pytest.mark.usefixtures("no_home")
+def test_without_a_home_the_cache_has_to_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"no home folder for ~/.cache: set MPOBENCH_CACHE to a folder"):
+        cache_folder()
+    monkeypatch.setenv("MPOBENCH_CACHE", "~nobody-of-this-name/cache")
+    with pytest.raises(
+        RequestError, match="no home folder for ~nobody-of-this-name/cache: set MPOBENCH_CACHE"
+    ):
+        cache_folder()
+    monkeypatch.setenv("MPOBENCH_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    with pytest.raises(RequestError, match=r"no home folder for ~/mine\.txt: write the path in full"):
+        expanded("~/mine.txt")
+
+
+@pytest.mark.parametrize(
+    "command", [["run", "--objectives", "dpo", "--scale", "smoke"], ["discover"], ["bench"]]
+)
+def test_without_a_home_a_command_says_what_to_set(command: list[str], tmp_path: Path) -> None:
+    preamble = "import pwd\ndef no_entry(_): raise KeyError\npwd.getpwuid = no_entry\n"
+    interpreter, option, code, *args = program(*command)
+    variables = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    variables.pop("MPOBENCH_CACHE", None)
+    done = subprocess.run(
+        [interpreter, option, preamble + code, *args],
+        env=variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    line = "mpobench: error: there is no home folder for ~/.cache: set MPOBENCH_CACHE to a folder that can be written\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+
+
+ENCODINGS: dict[str, dict[str, str]] = {
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "cp1252": {"PYTHONIOENCODING": "cp1252"},
+    "strict latin-1": {"PYTHONIOENCODING": "latin-1:strict"},
+    "the C locale": {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+}
+
+
+def printed(encoding: str, *args: str) -> bytes:
+    done = subprocess.run(
+        program(*args),
+        env={**os.environ, **ENCODINGS[encoding]},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    return done.stdout
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_terminal_that_lacks_a_character_gets_a_stand_in(encoding: str) -> None:
+    page = printed(encoding, "leaderboard", "--results", str(LEADERBOARD))
+    assert b"2707 +- 43" in page or "2707 ± 43".encode("latin-1") in page
+    assert b"target margin gamma" in printed(encoding, "objectives", "show", "simpo").replace(
+        "γ".encode(), b"gamma"
+    )
+    assert b"tampo" in printed(encoding, "plugins")
+    assert b"Evolve an objective" in printed(encoding, "discover", "--help")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_files_are_utf_8_whatever_the_terminal_shows(encoding: str, tmp_path: Path) -> None:
+    page = tmp_path / "tla.md"
+    assert printed(encoding, "leaderboard", "--results", str(LEADERBOARD), "--output", str(page)) == b""
+    assert "2707 ± 43" in page.read_text(encoding="utf-8")
+
+
+def test_an_error_line_with_any_character_is_printed(
+    mpobench_cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252:strict")
+    done = mpobench_cli("objectives", "show", "φ≥ψ")
+    assert done.returncode == 2
+    assert done.stderr.startswith("mpobench: error: ")
+    assert "Traceback" not in done.stderr
+    assert ">=" in done.stderr
