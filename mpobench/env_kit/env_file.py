@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, Generic, TypeVar
@@ -96,19 +96,33 @@ class EnvFile(Settings, Generic[DatasetT, EvaluationT]):
             RequestError: For a value that is unknown or out of range.
         """
         layers = self.training, self.scale[scale].training, self._of_objective(objective).training, overrides
-        values = {name: value for layer in layers for name, value in layer.items()}
-        try:
-            return model(**values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            culprit = ".".join(str(part) for part in first["loc"])
-            known = ", ".join(model.model_fields)
-            raise RequestError(
-                f"training.{culprit} = {first['input']!r}: {first['msg'].lower()} (fields: {known})"
-            ) from error
+        return resolve(model, "training", layers)
 
     def _of_objective(self, name: str) -> ObjectiveSettings:
         return self.objective.get(name, ObjectiveSettings())
+
+
+def resolve(model: type[TrainingT], label: str, layers: Iterable[Mapping[str, Any]]) -> TrainingT:
+    """Settings from layers of values, each of which wins over those before it.
+
+    Args:
+        model: Class of the settings.
+        label: Name of the settings in errors.
+        layers: Values by field.
+
+    Raises:
+        RequestError: For a value that is unknown or out of range.
+    """
+    values = {name: value for layer in layers for name, value in layer.items()}
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        culprit = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(model.model_fields)
+        raise RequestError(
+            f"{label}.{culprit} = {first['input']!r}: {first['msg'].lower()} (fields: {known})"
+        ) from error
 
 
 def load_env_file(model: type[FileT], package: str, name: str) -> FileT:
