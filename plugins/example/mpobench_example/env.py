@@ -70,10 +70,8 @@ class Arms(Env):
 
 def logps(sides: list[Any], logits: Any) -> tuple[SequenceLogps, SequenceLogps]:
     """Log π of the trajectories of both sides."""
-    chosen, rejected = (
-        SequenceLogps(side @ log_softmax(logits), np.full(len(side), PULLS)) for side in sides
-    )
-    return chosen, rejected
+    of_arm, steps = log_softmax(logits), np.full(len(sides[0]), PULLS)
+    return SequenceLogps(sides[0] @ of_arm, steps), SequenceLogps(sides[1] @ of_arm, steps)
 
 
 def log_softmax(logits: Any) -> Any:
