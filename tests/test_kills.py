@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from bench import Bench, alive, descendants, wait_until
 
-from mpobench.leaderboard.page import render_markdown
+from mpobench.leaderboard.page import Leaderboard
 from mpobench.results.store import ResultStore
 
 OBJECTIVES = ("sft", "dpo", "orpo", "ipo")
@@ -72,9 +72,8 @@ def test_34_kills_lose_nothing(bench: Bench, bandit_site: Path, tmp_path: Path) 
 
     calm = Bench(tmp_path / "calm", bandit_site)
     assert calm.run(*ARGS).returncode == 0
-    assert (bench.results / "leaderboard.md").read_text() == render_markdown(
-        ResultStore(calm.results).load_all()
-    )
+    page = Leaderboard.of(ResultStore(calm.results).load_all()).markdown()
+    assert (bench.results / "leaderboard.md").read_text() == page
 
 
 def contents(bench: Bench) -> dict[str, bytes]:

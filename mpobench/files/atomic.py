@@ -28,7 +28,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """
     target = path.resolve()
     temporary = target.parent / f".mpobench-{secrets.token_hex(6)}.tmp"
-    try:
+    with _explained(path):
         if target.exists() and not target.is_file():
             raise RequestError(f"cannot write {path}: it is not a regular file; choose another name")
         try:
@@ -40,8 +40,6 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             temporary.replace(target)
         finally:
             _discard(temporary)
-    except OSError as error:
-        raise RequestError(_explain(path, error)) from error
 
 
 @contextmanager
@@ -49,14 +47,18 @@ def file_atomically(path: Path) -> Iterator[Path]:
     """A temporary path for a library that writes files itself; the file is renamed to ``path`` at the end.
 
     Missing folders are made. After an exception the old file, if any, is untouched.
+
+    Raises:
+        RequestError: If the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        _discard(temporary)
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            _discard(temporary)
 
 
 @contextmanager
@@ -64,15 +66,19 @@ def folder_atomically(path: Path) -> Iterator[Path]:
     """A temporary folder that becomes ``path`` at the end: whole, or not at all.
 
     Missing folders are made, and an existing folder is replaced.
+
+    Raises:
+        RequestError: If the folder, or a file in it, cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with _explained(path):
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.replace(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _discard(temporary: Path) -> None:
@@ -81,6 +87,15 @@ def _discard(temporary: Path) -> None:
         temporary.unlink()
     except OSError:  # never there, or its folder is the problem, which the caller is about to report
         return
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns an error of the operating system into one that names the file and the next step."""
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(_explain(path, error)) from error
 
 
 def _explain(path: Path, error: OSError) -> str:
