@@ -62,7 +62,7 @@ def test_listings_import_no_heavy_library(args: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("args", "limit"),
-    [(["--help"], 0.3), (["plugins"], 0.3), (["objectives"], 0.6)],  # the last imports every objective
+    [(["--help"], 0.4), (["plugins"], 0.4), (["objectives"], 0.6)],  # the last imports every objective
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_listings_answer_at_once(args: list[str], limit: float) -> None:
