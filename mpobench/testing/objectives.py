@@ -28,7 +28,7 @@ from mpobench.testing.backends import (
 )
 from mpobench.testing.expect import expect, no_exception
 from mpobench.testing.pairs import EXTREMES, Pairs, random_pairs
-from mpobench.testing.subjects import Subject, check_value, subject
+from mpobench.testing.subjects import Subject, check_value, fields_of, subject
 
 PAIRS = 48
 """Pairs of every batch in jax and torch, so that one compiled program serves all."""
@@ -89,7 +89,7 @@ def _variants(first: Subject[Objective]) -> Iterator[Subject[Objective]]:
                     if f"{name}=" not in first.spec:
                         yield subject("objective", spec, first.registry)
                 else:
-                    other = type(objective)(**{**dict(objective), name: choice})
+                    other = type(objective)(**{**fields_of(objective), name: choice})
                     yield subject("objective", other, first.registry)
             except (AssertionError, ValidationError) as error:
                 if not isinstance(error.__cause__ or error, SpecError | ValidationError):
@@ -120,7 +120,7 @@ def _check_searches(variant: Subject[Objective]) -> None:
         )
         for end in (search.low, search.high):
             try:
-                accepted = getattr(model(**{**dict(variant.component), name: end}), name)
+                accepted = getattr(model(**{**fields_of(variant.component), name: end}), name)
             except ValidationError:
                 accepted = None
             expect(
@@ -145,7 +145,7 @@ def _other_number(objective: Objective, name: str, value: float) -> float:
     """A value near the field's own one that it accepts as well."""
     for other in (1.5 * value + 0.1, value / 2, value - 0.1):
         try:
-            type(objective)(**{**dict(objective), name: other})
+            type(objective)(**{**fields_of(objective), name: other})
         except ValidationError:
             continue
         return other
