@@ -86,18 +86,25 @@ class Display:
         """Starts the bars, where there is a terminal."""
         if self._live:
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+            from rich.progress import (
+                BarColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
 
             self._bars = Progress(
                 TextColumn("{task.description:12}"),
                 BarColumn(),
                 TextColumn("{task.percentage:3.0f} %"),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[eta]}"),
+                TextColumn("ETA"),
+                TimeRemainingColumn(compact=True),
                 console=Console(stderr=True),
             )
             self._ids = {
-                name: self._bars.add_task(name, total=phase.total, start=False, eta="")
+                name: self._bars.add_task(name, total=phase.total, start=False)
                 for name, phase in self._phases.items()
             }
             self._bars.start()
@@ -137,9 +144,7 @@ class Display:
     def _update_bar(self, name: str) -> None:
         phase, bar = self._phases[name], self._ids[name]
         self._bars.start_task(bar)
-        eta = phase.eta
-        text = "" if eta is None or phase.complete else f"ETA {duration(eta)}"
-        self._bars.update(bar, completed=phase.done, eta=text)
+        self._bars.update(bar, completed=phase.done)
         if phase.complete:
             self._bars.stop_task(bar)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from tabulate import tabulate
 
 from mpobench.leaderboard.marks import Markdown, Terminal
-from mpobench.leaderboard.standings import Aggregate, Entry, Row, Section, natural, standings
+from mpobench.leaderboard.standings import RESAMPLES, Aggregate, Entry, Row, Section, natural, standings
 from mpobench.protocols import Origin
 from mpobench.results.cell_result import CellResult
 
@@ -135,6 +135,8 @@ class _Page:
             "Over all corruptions: interquartile mean of the normalised score (0 is the original agent, "
             "100 the target agent) with its 95 % bootstrap interval, over seeds × corruptions."
         )
+        if section.resamples < RESAMPLES:
+            caption += f" The table is large: its intervals are of {section.resamples} resamples."
         included = [aggregate.row for aggregate in section.aggregates]
         left_out = [row for row in section.rows if not any(row is other for other in included)]
         if left_out:

@@ -146,6 +146,12 @@ class Section:
         return [row for row, _ in best]
 
     @cached_property
+    def resamples(self) -> int:
+        """Bootstrap samples of an interval: fewer for very large tables."""
+        scores = sum(len(entry.finished) for row in self.rows for entry in row.entries.values())
+        return min(RESAMPLES, max(MOST_RESAMPLED // max(scores, 1), 500))
+
+    @cached_property
     def aggregates(self) -> tuple[Aggregate, ...]:
         """Rows that finished every seed of every column and have a normalised score; best first.
 
@@ -154,9 +160,7 @@ class Section:
         entries = [(column, entry) for row in self.rows for column, entry in row.entries.items()]
         columns = {c for c, e in entries if e.finished or any(r.status != "skipped" for r in e.unfinished)}
         wanted = [column for column in self.columns if column in columns]
-        scores = sum(len(entry.finished) for row in self.rows for entry in row.entries.values())
-        resamples = min(RESAMPLES, max(MOST_RESAMPLED // max(scores, 1), 500))
-        aggregates = filter(None, (_aggregate(row, wanted, resamples) for row in self.rows))
+        aggregates = filter(None, (_aggregate(row, wanted, self.resamples) for row in self.rows))
         return tuple(sorted(aggregates, key=lambda aggregate: -aggregate.iqm))
 
 

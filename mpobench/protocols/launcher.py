@@ -34,7 +34,6 @@ class Workers:
         executor: Executor of the tasks. A task whose worker is lost ends with :class:`WorkerLostError`; other tasks are
             not affected.
         count: Function that returns how many tasks run at the same time; it may change while the run goes on.
-        where: Name of the place, for people: ``2 workers on this machine``.
         check_folders: Function of the folders that tasks write into, called before the first task. It raises
             RequestError if a worker does not share them with this process (see :mod:`mpobench.files.shared_folder`).
             Workers on this machine share them anyway.
@@ -42,7 +41,6 @@ class Workers:
 
     executor: Executor
     count: Callable[[], int]
-    where: str = field(default="")
     check_folders: Callable[[Sequence[Path]], None] = field(default=lambda folders: None)
 
 

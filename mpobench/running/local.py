@@ -25,7 +25,7 @@ class Local(Launcher):
         count = workers or len(os.sched_getaffinity(0))
         pool = ProcessPool(count, report)
         try:
-            yield Workers(pool, lambda: count, "this machine")
+            yield Workers(pool, lambda: count)
             pool.shutdown()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

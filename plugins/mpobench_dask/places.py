@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dask
 from distributed import Nanny, Scheduler, SpecCluster
@@ -17,9 +17,7 @@ from distributed import Nanny, Scheduler, SpecCluster
 from mpobench import RequestError
 from mpobench.errors import one_line
 from mpobench_dask import gpus
-
-if TYPE_CHECKING:
-    from mpobench_dask.launcher import Dask
+from mpobench_dask.options import DaskOptions
 
 _PATIENT = {"distributed.scheduler.worker-ttl": None, "distributed.deploy.lost-worker-timeout": "1 day"}
 """Configuration where workers that are slow to compile, or to start again, are not given up: their ends are seen."""
@@ -55,27 +53,27 @@ class Place:
 
 
 @contextmanager
-def of(launcher: Dask, workers: int | None) -> Iterator[Place]:
+def of(options: DaskOptions, workers: int | None) -> Iterator[Place]:
     """The place that a launcher's fields name.
 
     Raises:
         RequestError: If it cannot be had.
     """
-    if launcher.address is not None:
-        name = f"the dask scheduler at {launcher.address}"
-        yield Place(launcher.address, name, launcher.timeout, launcher.timeout, workers)
+    if options.address is not None:
+        name = f"the dask scheduler at {options.address}"
+        yield Place(options.address, name, options.timeout, options.timeout, workers)
         return
-    if launcher.dashboard is not None:
+    if options.dashboard is not None:
         _require("bokeh", "the dashboard")
     with _closing(
-        _slurm(launcher, workers) if launcher.cluster == "slurm" else _local(launcher, workers)
+        _slurm(options, workers) if options.cluster == "slurm" else _local(options, workers)
     ) as place:
         yield place
 
 
-def _local(launcher: Dask, workers: int | None) -> Place:
+def _local(options: DaskOptions, workers: int | None) -> Place:
     """Worker processes of this machine, started again by dask when they end."""
-    environments = gpus.environments(launcher.gpus, workers, len(os.sched_getaffinity(0)))
+    environments = gpus.environments(options.gpus, workers, len(os.sched_getaffinity(0)))
     specs = {
         number: {
             "cls": Nanny,
@@ -90,14 +88,14 @@ def _local(launcher: Dask, workers: int | None) -> Place:
         }
         for number, environment in enumerate(environments)
     }
-    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, **_dashboard(launcher)}}
+    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, **_dashboard(options)}}
     dask.config.set(_PATIENT)
     with _started("worker processes do not start"):
         cluster = SpecCluster(workers=specs, scheduler=scheduler)
-    return Place(cluster, "this machine", launcher.timeout, launcher.timeout, shared=False)
+    return Place(cluster, "this machine", options.timeout, options.timeout, shared=False)
 
 
-def _slurm(launcher: Dask, workers: int | None) -> Place:
+def _slurm(options: DaskOptions, workers: int | None) -> Place:
     """Slurm jobs, submitted again when they end before the run does."""
     _require("dask_jobqueue", "Slurm")
     from dask_jobqueue.slurm import SLURMCluster
@@ -106,22 +104,22 @@ def _slurm(launcher: Dask, workers: int | None) -> Place:
         raise RequestError("say how many workers Slurm should start: --workers N")
     configured = dask.config.get("jobqueue.slurm.scheduler-options", None) or {}
     options: dict[str, Any] = {
-        "cores": launcher.cores,
-        "processes": launcher.cores,
-        "memory": launcher.memory,
-        "queue": launcher.queue,
-        "account": launcher.account,
-        "walltime": launcher.walltime,
+        "cores": options.cores,
+        "processes": options.cores,
+        "memory": options.memory,
+        "queue": options.queue,
+        "account": options.account,
+        "walltime": options.walltime,
         "python": sys.executable,
-        "scheduler_options": {**configured, **_dashboard(launcher)},
+        "scheduler_options": {**configured, **_dashboard(options)},
     }
-    if launcher.gpus:
-        options["job_extra_directives"] = [f"--gres=gpu:{launcher.gpus}"]
+    if options.gpus:
+        options["job_extra_directives"] = [f"--gres=gpu:{options.gpus}"]
     with _started("Slurm takes no job"):
         cluster = SLURMCluster(**options)
     try:
         with _started("Slurm takes no job"):
-            while len(cluster.worker_spec) * launcher.cores < workers:
+            while len(cluster.worker_spec) * options.cores < workers:
                 cluster.worker_spec.update(cluster.new_worker_spec())
             cluster.sync(
                 cluster._correct_state
@@ -133,11 +131,11 @@ def _slurm(launcher: Dask, workers: int | None) -> Place:
     print(
         f"mpobench: {workers} workers wait for Slurm (squeue shows their jobs)", file=sys.stderr, flush=True
     )
-    return Place(cluster, "Slurm", launcher.timeout, None)
+    return Place(cluster, "Slurm", options.timeout, None)
 
 
-def _dashboard(launcher: Dask) -> dict[str, Any]:
-    port = launcher.dashboard  # without one, what dask serves besides stays on this machine, on any free port
+def _dashboard(options: DaskOptions) -> dict[str, Any]:
+    port = options.dashboard  # without one, what dask serves besides stays on this machine, on any free port
     return {"dashboard": port is not None, "dashboard_address": "127.0.0.1:0" if port is None else f":{port}"}
 
 

@@ -51,7 +51,7 @@ def session(place: Place, report: Report) -> Iterator[Workers]:
                 executor.ticket = replace(executor.ticket, probes=tuple(probes))
 
         try:
-            yield Workers(executor, executor.count, place.name, check_folders)
+            yield Workers(executor, executor.count, check_folders)
         except BaseException:
             executor.shutdown(cancel_futures=True)
             raise

@@ -30,4 +30,4 @@ class Here(Launcher):
     def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
         """One worker, however many are asked for."""
         reports.connect(report)
-        yield Workers(InThisProcess(), lambda: 1, "this process")
+        yield Workers(InThisProcess(), lambda: 1)
