@@ -103,7 +103,7 @@ def _slurm(options: DaskOptions, workers: int | None) -> Place:
     if workers is None:
         raise RequestError("say how many workers Slurm should start: --workers N")
     configured = dask.config.get("jobqueue.slurm.scheduler-options", None) or {}
-    options: dict[str, Any] = {
+    cluster_options: dict[str, Any] = {
         "cores": options.cores,
         "processes": options.cores,
         "memory": options.memory,
@@ -114,9 +114,9 @@ def _slurm(options: DaskOptions, workers: int | None) -> Place:
         "scheduler_options": {**configured, **_dashboard(options)},
     }
     if options.gpus:
-        options["job_extra_directives"] = [f"--gres=gpu:{options.gpus}"]
+        cluster_options["job_extra_directives"] = [f"--gres=gpu:{options.gpus}"]
     with _started("Slurm takes no job"):
-        cluster = SLURMCluster(**options)
+        cluster = SLURMCluster(**cluster_options)
     try:
         with _started("Slurm takes no job"):
             while len(cluster.worker_spec) * options.cores < workers:
