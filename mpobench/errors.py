@@ -25,6 +25,10 @@ class DivergedError(MpobenchError):
     """Training left the finite numbers; the cell is recorded as *diverged*, with this reason."""
 
 
+class DiskFullError(RequestError):
+    """The disk is full. It ends a run, and no cell is blamed for it."""
+
+
 class LauncherLostError(MpobenchError):
     """The place of a run's workers is lost; finished cells are kept, and the same command goes on from there."""
 

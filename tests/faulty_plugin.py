@@ -145,6 +145,15 @@ class Infinite(Payoff):
         return {"payoff": float("inf")}
 
 
+class Fatal(Payoff):
+    """Takes its process along."""
+
+    def evaluate(
+        self, env: Env, policy: float, seed: int, scale: str, workspace: Workspace
+    ) -> dict[str, float]:
+        os._exit(7)
+
+
 class Unable(Payoff):
     """Cannot score; says so, unless someone has left it a key."""
 
@@ -185,4 +194,5 @@ def mpobench_objectives() -> Any:
 @hookimpl
 def mpobench_evaluators() -> Any:
     yield EvaluatorCard(name="infinite", summary="Without bounds", target="faulty_plugin:Infinite")
+    yield EvaluatorCard(name="fatal", summary="Ends its process", target="faulty_plugin:Fatal")
     yield EvaluatorCard(name="unable", summary="Cannot", target="faulty_plugin:Unable")

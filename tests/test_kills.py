@@ -116,6 +116,53 @@ def test_a_fault_is_one_clear_line_and_the_others_go_on(bench: Bench, fault: str
     assert found == {"sft": "ok", "orpo": "ok", fault: status}
 
 
+def test_a_score_that_was_there_before_its_training_was_given_up_is_kept(bench: Bench) -> None:
+    args = ("--envs", "bandit", "--scale", "smoke", "--objectives", "sft", "--workers", "1")
+    done = bench.run(*args, "--evaluators", "payoff,fatal")
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if "error:" in line)
+    assert line.endswith("a worker was lost on it 3 times: exit code 7")
+    results = ResultStore(bench.results).load_all()
+    assert {result.evaluator: result.status for result in results} == {"payoff": "ok", "fatal": "error"}
+    assert bench.trainings().total() == 1
+
+
+def test_two_runs_at_once_share_what_diverges(bench: Bench) -> None:
+    args = (
+        "--envs",
+        "bandit",
+        "--scale",
+        "smoke",
+        "--objectives",
+        "late-nan",
+        "--seeds",
+        "4",
+        "--workers",
+        "1",
+    )
+    runs = [bench.start(*args, "--training", "pause=0.1") for _ in range(2)]
+    ends = [running.communicate(timeout=60) for running in runs]
+    assert [running.returncode for running in runs] == [1, 1], ends
+    assert bench.trainings().total() == 4, "a training that diverges is over, for both runs"
+
+
+def test_a_policy_of_which_a_part_is_left_is_trained_again(bench: Bench) -> None:
+    args = ("--envs", "bandit", "--scale", "smoke", "--objectives", "sft")
+    assert bench.run(*args).returncode == 0
+    (policy,) = (bench.results / "policies").glob("*/theta.txt")
+    policy.unlink()
+    assert bench.run(*args, "--evaluators", "payoff:2").returncode == 0
+    assert bench.trainings() == {"train sft 0": 2}
+
+
+def test_rerun_all_forgets_nothing_before_there_are_workers(bench: Bench) -> None:
+    args = ("--envs", "bandit", "--scale", "smoke", "--objectives", "sft")
+    assert bench.run(*args).returncode == 0
+    done = bench.run(*args, "--rerun", "all", "--launcher", "dask:address=tcp://127.0.0.1:9,timeout=1")
+    assert done.returncode == 2, done.stderr
+    assert bench.policies() == 1
+
+
 def test_a_forked_copy_of_a_worker_is_ended(bench: Bench) -> None:
     running = bench.start(
         "--envs", "bandit", "--scale", "smoke", "--objectives", "sft,forks", "--workers", "1"

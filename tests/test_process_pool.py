@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,10 +126,43 @@ def command(pid: int) -> str:
         return ""
 
 
+def leave_a_thread() -> int:
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return os.getpid()
+
+
+def test_a_thread_that_a_task_leaves_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_pool, "_FAREWELL", 0.5)
+    pool = ProcessPool(1, lambda *report: None)
+    worker = pool.submit(leave_a_thread).result(30)
+    pool.shutdown()
+    assert not alive(worker)
+
+
+def test_a_worker_that_holds_the_interpreter_ends_with_the_pool() -> None:
+    pool = ProcessPool(1, lambda *report: None)
+    worker = pool.submit(os.getpid).result(30)
+    stuck = pool.submit(re.match, r"(a+)+$", "a" * 60 + "b")
+    wait_until(stuck.running)
+    pool.shutdown(wait=True, cancel_futures=True)
+    assert not alive(worker)
+
+
+def test_a_machine_that_starts_no_process_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(pool: ProcessPool) -> None:
+        raise OSError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(ProcessPool, "_start", none_left)
+    pool = ProcessPool(1, lambda *report: None)
+    with pytest.raises(MpobenchError, match="cannot be had: Resource temporarily unavailable"):
+        pool.submit(square, 1).result(30)
+    pool.shutdown(cancel_futures=True)
+
+
 def test_workers_that_do_not_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_pool, "_serve", end_at_once)
     pool = ProcessPool(2, lambda *report: None)
-    with pytest.raises(MpobenchError, match="worker processes do not start: exit code 9"):
+    with pytest.raises(MpobenchError, match="worker processes cannot be had: exit code 9"):
         pool.submit(square, 1).result(60)
     pool.shutdown(cancel_futures=True)
 

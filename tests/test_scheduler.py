@@ -153,6 +153,14 @@ def test_a_lost_place_ends_the_run() -> None:
         run([task("a")], Lost())
 
 
+def test_an_exception_of_the_one_who_is_told_ends_the_run() -> None:
+    def broken(key: str, result: Any) -> None:
+        raise BrokenPipeError("nobody listens")
+
+    with pytest.raises(BrokenPipeError, match="nobody listens"):
+        Scheduler(Workers(Instant(), lambda: 1), broken, print).run([task("a"), task("b", needs=("a",))])
+
+
 def test_failures_pickle() -> None:
     failure = Failure("error", "why", "Traceback")
     assert pickle.loads(pickle.dumps(failure)) == failure

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mpobench.errors import RequestError
+from mpobench.errors import DiskFullError, RequestError
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -65,20 +65,25 @@ def file_atomically(path: Path) -> Iterator[Path]:
 def folder_atomically(path: Path) -> Iterator[Path]:
     """A temporary folder that becomes ``path`` at the end: whole, or not at all.
 
-    Missing folders are made, and an existing folder is replaced.
+    Missing folders are made, and an existing folder is replaced. The caller holds a lock (:mod:`mpobench.files.locks`):
+    what a killed process has left of its temporary folder is removed.
 
     Raises:
         RequestError: If the folder, or a file in it, cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
     with _explained(path):
+        for left in (temporary, old):
+            shutil.rmtree(left, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
             yield temporary
-            shutil.rmtree(path, ignore_errors=True)
+            if path.exists():
+                path.replace(old)
             temporary.replace(path)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            for left in (temporary, old):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _discard(temporary: Path) -> None:
@@ -95,11 +100,11 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RequestError(_explain(path, error)) from error
-
-
-def _explain(path: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"cannot write {path}: the disk is full; free some space and give the same command again"
-    reason = (error.strerror or str(error)).lower()
-    return f"cannot write {path}: {reason}; choose another place or change its permissions"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"cannot write {path}: the disk is full; free some space and give the same command again"
+            ) from error
+        reason = (error.strerror or str(error)).lower()
+        raise RequestError(
+            f"cannot write {path}: {reason}; choose another place or change its permissions"
+        ) from error

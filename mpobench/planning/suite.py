@@ -40,7 +40,10 @@ class Suite(BaseModel):
     launcher: str = Field("local", description="where cells run")
     workers: int | None = Field(None, ge=1, description="tasks at once; none means what the place offers")
     cell_timeout: float | None = Field(
-        None, gt=0, description="seconds that a task may take before its worker is ended; none means no limit"
+        None,
+        gt=0,
+        le=1e6,
+        description="seconds that a task may take before its worker is ended; none means no limit",
     )
     rerun: Rerun = Field("missing", description="which cells to run again")
     title: str = Field("", description="heading of the leaderboard")

@@ -6,6 +6,7 @@ cells in flight, and the same cell is never computed twice.
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -125,7 +126,9 @@ class ResultStore:
             The new path.
         """
         damaged = self.path(key)
-        return damaged.replace(damaged.with_suffix(".json.damaged"))
+        with contextlib.suppress(FileNotFoundError):  # another run was faster
+            damaged.replace(damaged.with_suffix(".json.damaged"))
+        return damaged.with_suffix(".json.damaged")
 
     def load_all(
         self, on_bad: OnBad | None = None, known: Mapping[str, CellResult] | None = None

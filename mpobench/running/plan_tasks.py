@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mpobench.files import locks
 from mpobench.planning.cells import Training
+from mpobench.planning.suite import Rerun
 from mpobench.protocols import Env, GroupTraining, Prerequisite
 from mpobench.results.store import ResultStore
 from mpobench.running import worker
@@ -33,7 +36,7 @@ class PlanTasks:
     Attributes:
         store: Folder of the results.
         cache: Folder of shared files.
-        replace_results: Whether to train and evaluate again what is there.
+        rerun: Cells to compute although they have a result: none, those that failed or diverged, or all.
         prerequisites: Missing shared files, by key.
         trainings: Trainings with due cells, by key.
         unplanned: Failures of environments that could not name what a training needs, by training.
@@ -42,7 +45,7 @@ class PlanTasks:
 
     store: ResultStore
     cache: Path
-    replace_results: bool = False
+    rerun: Rerun = "missing"
     prerequisites: dict[str, Prerequisite] = field(default_factory=dict)
     trainings: dict[str, Training] = field(default_factory=dict)
     unplanned: dict[str, Failure] = field(default_factory=dict)
@@ -54,13 +57,11 @@ class PlanTasks:
 
     def add(self, training: Training) -> None:
         """Adds a training and its missing prerequisites."""
-        if self.replace_results:
-            shutil.rmtree(self.store.policy_folder(training.key), ignore_errors=True)
         env, locality = training.env, training.request.dataset.key
         group_key, missing = "", []
         self.trainings[training.key] = training
         try:
-            if not self.store.policy_folder(training.key).exists():
+            if self.rerun == "all" or not self.store.policy_folder(training.key).exists():
                 missing = missing_prerequisites(training, self.cache)
                 group_key = env.group_key(training.request) if isinstance(env, GroupTraining) else ""
         except Exception as error:  # noqa: BLE001  # a corruption may be asked here, and may be a stranger's
@@ -110,6 +111,16 @@ class PlanTasks:
             else:
                 yield Task(key, self._training_call(member.work), member.needs, after, member.locality)
 
+    def forget_policies(self) -> None:
+        """Removes policies that are to be trained again; no other run may be reading them.
+
+        Raises:
+            OSError: If one cannot be removed.
+        """
+        for key in self.trainings if self.rerun == "all" else ():
+            with locks.lock(self.store.lock(key)), contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(self.store.policy_folder(key))
+
     def members(self, key: str) -> list[str]:
         """The tasks of a group, or the task itself."""
         return self.groups.get(key, [key])
@@ -119,7 +130,7 @@ class PlanTasks:
         self._over.add(key)
 
     def _training_call(self, training: Training) -> Callable[[], Call]:
-        call = worker.run_training, (training, self.store.folder.absolute(), self.cache, self.replace_results)
+        call = worker.run_training, (training, self.store.folder.absolute(), self.cache, self.rerun)
         return lambda: call
 
     def _group_call(self, group: str) -> Callable[[], Call | None]:

@@ -20,9 +20,12 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Any
 
-from mpobench.errors import MpobenchError
+from mpobench.errors import MpobenchError, one_line
 from mpobench.protocols import Report, WorkerLostError
 from mpobench.running import reports
+
+_FAREWELL = 5.0
+"""Seconds that a worker has to end by itself when the pool closes."""
 
 _STARTS = 3
 """Workers that may die in a row before their first task; then the pool gives up."""
@@ -144,6 +147,16 @@ class ProcessPool(Executor):
 
     def _listen(self) -> None:
         """Gives tasks to workers and takes their results, in a thread of its own."""
+        try:
+            self._serve_workers()
+        except BaseException as error:
+            running = [worker.task for worker in self._workers if worker.task is not None]
+            self._give_up(one_line(error), *running)
+            raise
+        finally:
+            self._end_workers()
+
+    def _serve_workers(self) -> None:
         while self._assign():
             by_handle: dict[Any, _Worker] = {}
             for worker in self._workers:
@@ -153,11 +166,16 @@ class ProcessPool(Executor):
                     self._wake.recv_bytes()
                 elif handle is not by_handle[handle].pipe or not self._read(by_handle[handle]):
                     self._bury(by_handle[handle])
+
+    def _end_workers(self) -> None:
         for worker in self._workers:
             if not worker.ready:
                 worker.process.terminate()
             _close(worker)
         for worker in self._workers:
+            if not self._held.closed:
+                worker.process.join(_FAREWELL)
+            worker.process.kill()  # where a component has left a thread, or holds the interpreter's lock
             worker.process.join()
         for pipe in (self._wake, self._waker, self._lifeline, self._held):
             pipe.close()
@@ -180,7 +198,12 @@ class ProcessPool(Executor):
             busy = bool(self._queue.tasks) or any(worker.task for worker in self._workers)
             closed = self._queue.closing and (not busy or self._held.closed)
         for _ in range(0 if closed else missing):
-            self._start()
+            try:
+                self._start()
+            except OSError as error:  # no memory, no process, no file left
+                if not self._workers:
+                    self._give_up(str(error))
+                break
         return not closed
 
     def _start(self) -> None:
@@ -220,6 +243,8 @@ class ProcessPool(Executor):
         self._workers.remove(worker)
         while worker.pipe.poll() and self._read(worker):  # messages from before its end
             pass
+        worker.process.join(_FAREWELL)
+        worker.process.kill()  # where it has closed its pipe, and lives on
         worker.process.join()
         reason = _reason(worker.process.exitcode)
         _close(worker)
@@ -230,12 +255,12 @@ class ProcessPool(Executor):
             if self._failed_starts >= _STARTS:
                 self._give_up(reason)
 
-    def _give_up(self, reason: str) -> None:
+    def _give_up(self, reason: str, *running: Future[Any]) -> None:
         with self._lock:
             waiting = [future for future, _ in self._queue.tasks]
             self._queue.tasks.clear()
-        for future in waiting:
-            future.set_exception(MpobenchError(f"worker processes do not start: {reason}"))
+        for future in (*running, *waiting):
+            future.set_exception(MpobenchError(f"worker processes cannot be had: {reason}"))
 
 
 def _close(worker: _Worker) -> None:
@@ -256,7 +281,9 @@ def _exit_handle(process: Any) -> int:
 
 
 def _reason(code: int | None) -> str:
+    if code == -signal.SIGKILL:
+        return "killed by SIGKILL (out of memory?)"
     if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        return f"killed by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
+        known = -code in {int(number) for number in signal.Signals}
+        return f"killed by {signal.Signals(-code).name if known else f'signal {-code}'}"
     return f"exit code {code}"

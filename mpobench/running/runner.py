@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mpobench.display.progress import Display
+from mpobench.files import locks
 from mpobench.files.cache import check_cache
 from mpobench.planning.cells import Cell, Training
 from mpobench.planning.plan import Plan
@@ -52,7 +54,7 @@ def execute(
     check_cache(cache)
     outcome = Outcome(planned=len(plan.cells))
     pending = _pending(plan, store, rerun, outcome)
-    tasks = PlanTasks(store, cache, rerun == "all")
+    tasks = PlanTasks(store, cache, rerun)
     for training in plan.trainings:
         if due := [at for at, cell in enumerate(training.cells) if cell.key in pending]:
             cells = tuple(training.cells[at] for at in due)
@@ -68,7 +70,8 @@ def _pending(plan: Plan, store: ResultStore, rerun: Rerun, outcome: Outcome) -> 
     there = store.keys()
     for cell in plan.cells:
         result = _known(store, cell.key, outcome) if cell.key in there else None
-        if not _wanted(result, rerun):
+        same_skip = result is not None and result.status == "skipped" and result.reason == cell.skip
+        if same_skip or not _wanted(result, rerun):
             outcome.reused += 1
             if result is not None:
                 outcome.known[cell.key] = result
@@ -86,6 +89,8 @@ def _known(store: ResultStore, key: str, outcome: Outcome) -> CellResult | None:
     try:
         return store.load(key)
     except ResultFileError as error:
+        if isinstance(error.__cause__, OSError):  # it cannot be read now, and may be whole
+            raise
         kept = store.set_aside(key)
         outcome.replaced.append(f"{error.problem}: kept as {kept.name}, its cell runs again")
         return None
@@ -104,13 +109,14 @@ class _Run:
     """The tasks of a plan on open workers; their ends are noted in the outcome."""
 
     def __init__(self, tasks: PlanTasks, outcome: Outcome) -> None:
-        self._tasks, self._outcome = tasks, outcome
+        self._tasks, self._outcome, self._began = tasks, outcome, time.time()
 
     def run(self, launcher: Launcher, workers: int | None, cell_timeout: float | None) -> None:
         """Runs all tasks; returns when the last one is over."""
-        for key, failure in self._tasks.unplanned.items():
-            self._fail(self._tasks.trainings[key], failure)
         with Display(self._tasks.phases()) as display:
+            for key, failure in self._tasks.unplanned.items():
+                self._fail(self._tasks.trainings[key], failure)
+                display.finish(key, self._tasks.phases_of(key))
             scheduler: Scheduler | None = None
 
             def report(task: str, phase: str, fraction: float) -> None:
@@ -129,6 +135,7 @@ class _Run:
 
             with launcher.open(workers, report) as opened:
                 opened.check_folders((self._tasks.store.folder, self._tasks.cache))
+                self._tasks.forget_policies()
                 self._tasks.form_groups(lambda env: ask_group_size(opened, env))
                 scheduler = Scheduler(opened, finished, display.note, cell_timeout)
                 scheduler.run(self._tasks.tasks())
@@ -147,14 +154,33 @@ class _Run:
             self._outcome.ungrouped.append(f"a group could not be carried out: {result.reason}")
 
     def _fail(self, training: Training, failure: Failure) -> None:
-        """The end of a training that could not begin, or whose worker was lost: its cells fail in its place."""
-        for cell, planned in zip(training.cells, training.evaluators, strict=True):
-            self._tasks.store.save(unfinished(training, cell, planned, failure.status, failure.reason))
-            self._note(cell, failure)
+        """The end of a training that could not begin, or whose worker was lost: its cells fail in its place.
+
+        But for those that were finished before it was lost, or by another run.
+        """
+        store = self._tasks.store
+        with locks.lock(store.lock(training.key)):
+            for cell, planned in zip(training.cells, training.evaluators, strict=True):
+                if self._is_finished(cell):
+                    self._note(cell, None)
+                    continue
+                store.save(unfinished(training, cell, planned, failure.status, failure.reason))
+                self._note(cell, failure)
+
+    def _is_finished(self, cell: Cell) -> bool:
+        """Whether a result of this run, or of another one at the same time, is there."""
+        try:
+            result = self._tasks.store.load(cell.key)
+            written = self._tasks.store.path(cell.key).stat().st_mtime
+        except (ResultFileError, OSError):
+            return False
+        return result is not None and result.status == "ok" and written >= self._began
 
     def _note(self, cell: Cell, failure: Failure | None, reused: bool = False) -> None:
         if reused:
             self._outcome.reused += 1
+            if failure is not None:
+                self._outcome.failures.append(f"{cell}: {failure.status} earlier: {failure.reason}")
             return
         self._outcome.ran["ok" if failure is None else failure.status] += 1
         if failure is not None:

@@ -143,15 +143,17 @@ class Scheduler:
     def _take(self, key: str, future: Future[Any]) -> None:
         self._running -= 1
         try:
-            self._over(key, future.result())
+            result = future.result()
         except MpobenchError:
             raise
         except WorkerLostError as error:
             self._lost(key, str(error))
+            return
         except CancelledError:
-            self._over(key, Failure("error", "it was cancelled where it ran"))
+            result = Failure("error", "it was cancelled where it ran")
         except Exception as error:  # noqa: BLE001  # the way to the worker and back: a result that does not pickle
-            self._over(key, Failure.of(error))
+            result = Failure.of(error)
+        self._over(key, result)
 
     def _lost(self, key: str, reason: str) -> None:
         """Submits a task again whose worker was lost, unless it is the likely cause."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import math
@@ -16,10 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mpobench.errors import DivergedError, one_line
+from mpobench.errors import DiskFullError, DivergedError, one_line
 from mpobench.files import locks
 from mpobench.files.atomic import folder_atomically
 from mpobench.planning.cells import Cell, PlannedEvaluator, Training
+from mpobench.planning.suite import Rerun
 from mpobench.protocols import Env, GroupTraining, JsonObject, Prerequisite, Sample, Trained, Workspace
 from mpobench.results.cell_result import Status
 from mpobench.results.policy_files import record_file
@@ -77,6 +79,10 @@ class GroupOutcome:
     problem: str = ""
 
 
+_limit: float | None = None
+"""Seconds of the task that this process carries out."""
+
+
 def perform(task: str, message: bytes, seconds: float | None) -> Any:
     """Carries out a task in a worker.
 
@@ -87,9 +93,13 @@ def perform(task: str, message: bytes, seconds: float | None) -> Any:
 
     Returns:
         The function's result, or a :class:`Failure`: of its exception, or because the task cannot be unpickled here.
+
+    Raises:
+        DiskFullError: Of the function, since it is no fault of the task.
     """
-    reports.send(task, reports.BEGUN, 0.0)
-    with _one_process(), _time_limit(seconds):
+    global _limit  # noqa: PLW0603  # a worker carries out one task at a time
+    _limit = seconds
+    with _one_process(), _time_limit(task):
         try:
             function, args = pickle.loads(message)
         except ImportError as error:
@@ -99,18 +109,21 @@ def perform(task: str, message: bytes, seconds: float | None) -> Any:
             return Failure.of(error)
         try:
             return function(*args)
+        except DiskFullError:
+            raise
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
             return Failure.of(error)
 
 
 @contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
-    """Ends this process when the time is over, even where compiled code hangs."""
-    if seconds is None:
+def _time_limit(task: str) -> Iterator[None]:
+    """Reports that a task begins, and ends this process when its time is over, even where compiled code hangs."""
+    reports.send(task, reports.BEGUN, 0.0)
+    if _limit is None:
         yield
         return
     with Path(os.devnull).open("w") as nowhere:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        faulthandler.dump_traceback_later(_limit, exit=True, file=nowhere)
         try:
             yield
         finally:
@@ -157,13 +170,16 @@ def train_group(
     env: GroupTraining, trainings: Sequence[Training], results: Path, cache: Path
 ) -> GroupOutcome:
     """Trains policies in one program, and keeps them where their own tasks find them."""
+    store = ResultStore(results)
 
     def train() -> None:
         workspace = Workspace(cache, reports.reporter(each.key for each in trainings))
-        policies = env.train_group([each.request for each in trainings], workspace)
-        for training, trained in zip(trainings, policies, strict=True):
-            if trained is not None:
-                _keep(training, trained, ResultStore(results))
+        left = [each for each in trainings if not record_file(store.policy_folder(each.key)).exists()]
+        policies = env.train_group([each.request for each in left], workspace) if left else ()
+        for training, trained in zip(left, policies, strict=True):
+            with locks.lock(store.lock(training.key)):
+                if trained is not None and not record_file(store.policy_folder(training.key)).exists():
+                    _keep(training, trained, store)
 
     return _grouped(len(trainings), train)
 
@@ -172,35 +188,46 @@ def _grouped(count: int, work: Callable[[], None]) -> GroupOutcome:
     try:
         with _one_process():
             work()
+    except DiskFullError:
+        raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is met again where each is made alone
         return GroupOutcome(f"{count} tasks could not be carried out as a group: {one_line(error)}")
     return GroupOutcome()
 
 
-def run_training(training: Training, results: Path, cache: Path, replace_results: bool) -> list[CellOutcome]:
+def run_training(training: Training, results: Path, cache: Path, rerun: Rerun) -> list[CellOutcome]:
     """Trains a policy, or takes the one that is there, and writes a result for each cell.
 
-    A second run on the same folder waits for the first, and takes its results.
+    A second run on the same folder waits for the first, and takes its results. The time limit begins after that.
 
     Args:
         training: Training with the cells that are due.
         results: Folder of the results.
         cache: Folder of shared files.
-        replace_results: Whether to compute results again that are there and ``ok``.
+        rerun: Cells to compute although they have a result: none, those that failed or diverged, or all.
+
+    Raises:
+        DiskFullError: If a file cannot be written for want of space.
     """
     store = ResultStore(results)
-    with locks.lock(store.lock(training.key)):
-        due = [cell for cell in training.cells if replace_results or not _is_ok(store, cell)]
+    faulthandler.cancel_dump_traceback_later()
+    with locks.lock(store.lock(training.key)), _time_limit(training.key):
+        made = {cell.key: _made_meanwhile(store, cell, rerun) for cell in training.cells}
+        due = [cell for cell in training.cells if made[cell.key] is None]
         ends = dict(zip((cell.key for cell in due), _run(training, due, store, cache), strict=True))
-        return [ends.get(cell.key, CellOutcome("ok", reused=True)) for cell in training.cells]
+        return [made[cell.key] or ends[cell.key] for cell in training.cells]
 
 
-def _is_ok(store: ResultStore, cell: Cell) -> bool:
+def _made_meanwhile(store: ResultStore, cell: Cell, rerun: Rerun) -> CellOutcome | None:
+    """The end of a cell in another run on the same folder, if it need not be computed again."""
     try:
-        result = store.load(cell.key)
+        result = None if rerun == "all" else store.load(cell.key)
     except ResultFileError:
-        return False
-    return result is not None and result.status == "ok"
+        return None
+    if result is None or result.status == "skipped" or (rerun == "errors" and result.status != "ok"):
+        return None
+    failure = None if result.status == "ok" else Failure(result.status, result.reason)
+    return CellOutcome(result.status, failure, reused=True)
 
 
 def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Path) -> list[CellOutcome]:
@@ -208,6 +235,8 @@ def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Pat
     workspace = Workspace(cache, reports.reporter([training.key]))
     try:
         trained = _trained(training, store, workspace) if due else None
+    except DiskFullError:
+        raise
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a component's failure belongs to its cells alone
         failure = Failure.of(error)
         for cell in due:
@@ -223,7 +252,9 @@ def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Pat
 def _trained(training: Training, store: ResultStore, workspace: Workspace) -> Trained:
     env, folder = training.env, store.policy_folder(training.key)
     if record := _read_record(record_file(folder)):
-        return Trained(env.load_policy(folder), **record)
+        # A policy of which a kill or a power failure has left a part is trained again.
+        with contextlib.suppress(Exception):
+            return Trained(env.load_policy(folder), **record)
     with _one_process():
         trained = env.train(training.request, workspace)
     _keep(training, trained, store)

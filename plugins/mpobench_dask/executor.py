@@ -88,7 +88,9 @@ class DaskExecutor(Executor):
         with self._lock:
             if self._lost is not None:
                 failed = [future for future, _, _ in self._queue]
+                failed += [future for future, _ in self._running.values()]
                 self._queue.clear()
+                self._running.clear()
             while self._queue and len(self._running) < self.count():
                 mine, function, args = self._queue.popleft()
                 if not mine.set_running_or_notify_cancel():
@@ -112,7 +114,9 @@ class DaskExecutor(Executor):
         except BaseException as error:  # noqa: BLE001  # whatever a task raises
             problem = self._translated(error)
         with self._lock:
-            mine, _ = self._running.pop(theirs.key)
+            mine, _ = self._running.pop(theirs.key, (None, None))
+            if mine is None:  # given up with its place
+                return
             if isinstance(problem, WorkerLostError):
                 self._alive = max(0, self._alive - 1)
         if problem is None:

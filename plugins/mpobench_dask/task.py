@@ -46,6 +46,10 @@ def carry_out(ticket: RunTicket, function: Callable[..., Any], args: Sequence[An
                 f"worker {worker.address} has mpobench {mpobench.__version__}, this run {ticket.version}: "
                 "install the same one"
             )
+        if worker.state.nthreads != 1:
+            raise RequestError(
+                f"worker {worker.address} has {worker.state.nthreads} threads: start it with --nthreads 1"
+            )
         for probe in ticket.probes:
             shared_folder.answer(probe)
         _joined.add(ticket.topic)
