@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -156,6 +157,7 @@ def _started(problem: str) -> Iterator[None]:
 
     Threads and processes inherit what is blocked here, those that dask starts later on included.
     """
+    resource_tracker.ensure_running()  # or the first worker's thread starts it, which unblocks SIGINT in that thread
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
