@@ -41,13 +41,13 @@ def refusal(registry: Registry, scheduler: DaskScheduler | str, *folders: Path, 
 
 
 @contextmanager
-def another(scheduler: DaskScheduler, *args: str, count: int = 1, **options: Any) -> Iterator[None]:
-    """A worker beside those of a scheduler that is shared."""
-    nanny = scheduler.worker(*args, count=count, **options)
+def another(scheduler: DaskScheduler, *args: str, **options: Any) -> Iterator[None]:
+    """A worker beside those of a scheduler that is shared, without a nanny: quicker to start."""
+    worker = scheduler.worker("--no-nanny", *args, **options)
     try:
         yield
     finally:
-        end(nanny)
+        end(worker)
 
 
 def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
