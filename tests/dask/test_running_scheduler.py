@@ -76,7 +76,7 @@ def test_an_interrupted_run_stops_its_tasks_and_leaves_the_workers(
     bench: Bench, shared_scheduler: DaskScheduler
 ) -> None:
     nanny = shared_scheduler.nannies[0]
-    args = (*SLOW_BANDIT[:-1], "pause=60", *at(shared_scheduler))
+    args = (*SLOW_BANDIT[:-1], "pause=3", *at(shared_scheduler))
     running = bench.start(*args)
     wait_until(lambda: len(bench.trainings()) >= 2, seconds=PATIENCE)
     busy = workers_of(nanny.pid)
