@@ -40,6 +40,7 @@ def test_a_run_equals_the_local_one(bench: Bench, tmp_path: Path, bandit_site: P
     assert sorted(log[0].read_text().splitlines()) == sorted(log[1].read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_told_and_loses_nothing(bench: Bench) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
     wait_until(lambda: len(bench.trainings()) >= 2, seconds=PATIENCE)
@@ -58,7 +59,7 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing(bench: Bench) -> None
     assert bench.trainings().total() <= CELLS + 1
 
 
-@pytest.mark.parametrize("whom", ["group", "parent"])
+@pytest.mark.parametrize("whom", ["group", pytest.param("parent", marks=pytest.mark.slow)])
 def test_an_interrupted_run_says_so_in_one_line_and_goes_on(bench: Bench, whom: str) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
     wait_until(lambda: len(bench.whole()) >= 2, seconds=PATIENCE)
@@ -161,7 +162,6 @@ def test_a_missing_package_is_one_line(bench: Bench, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.slow
 def test_dask_is_imported_by_a_run_that_asks_for_it_alone(bench: Bench) -> None:
     probe = (
         "import sys\n"
