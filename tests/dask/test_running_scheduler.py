@@ -50,6 +50,7 @@ def another(scheduler: DaskScheduler, *args: str, **options: Any) -> Iterator[No
         end(worker)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
     bench: Bench, dask_scheduler: DaskScheduler
 ) -> None:
