@@ -67,9 +67,8 @@ def test_an_interrupted_run_says_so_in_one_line_and_goes_on(bench: Bench, whom: 
     (os.killpg if whom == "group" else os.kill)(running.pid, signal.SIGINT)
     out, err = running.communicate(timeout=PATIENCE)
     assert (running.returncode, out, said(err)) == (130, "", [INTERRUPTED])
-    wait_until(lambda: not any(map(alive, workers)), seconds=PATIENCE)
-    if whom == "group":  # as with Ctrl-C
-        resumes(bench)
+    wait_until(lambda: not any(map(alive, workers)))
+    resumes(bench)
 
 
 def test_a_run_that_is_interrupted_while_workers_start_leaves_none(bench: Bench) -> None:
@@ -79,7 +78,7 @@ def test_a_run_that_is_interrupted_while_workers_start_leaves_none(bench: Bench)
     os.killpg(running.pid, signal.SIGINT)
     out, err = running.communicate(timeout=PATIENCE)
     assert (running.returncode, out, said(err)) == (130, "", [INTERRUPTED])
-    wait_until(lambda: not any(map(alive, workers)), seconds=PATIENCE)
+    wait_until(lambda: not any(map(alive, workers)))
 
 
 def test_a_run_that_is_killed_leaves_no_worker(bench: Bench) -> None:
@@ -88,7 +87,7 @@ def test_a_run_that_is_killed_leaves_no_worker(bench: Bench) -> None:
     workers = descendants(running.pid)
     running.send_signal(signal.SIGKILL)
     running.wait()
-    wait_until(lambda: not any(map(alive, workers)), seconds=PATIENCE)
+    wait_until(lambda: not any(map(alive, workers)))
 
 
 @pytest.mark.slow

@@ -85,7 +85,7 @@ def test_an_interrupted_run_stops_its_tasks_and_leaves_the_workers(
     out, err = running.communicate(timeout=PATIENCE)
     assert (running.returncode, out) == (130, "")
     assert said(err) == ["mpobench: interrupted: finished cells are kept, the same command goes on from here"]
-    wait_until(lambda: not any(map(alive, busy)), seconds=PATIENCE)
+    wait_until(lambda: not any(map(alive, busy)))
     assert alive(nanny.pid)
     wait_until(lambda: len(workers_of(nanny.pid)) == 2, seconds=PATIENCE)
 

@@ -69,7 +69,7 @@ def test_jobs_are_submitted_replaced_and_cancelled(jobs: Path, tmp_path: Path, b
     assert waits == "mpobench: 2 workers wait for Slurm (squeue shows their jobs)"
     assert re.fullmatch(r"mpobench: warning: a worker was lost \(dask's worker .+ ended\): .+", loss)
     assert end.startswith("9 cells: ran 9 ok; 0 were there before")
-    wait_until(lambda: not processes(jobs), seconds=PATIENCE)
+    wait_until(lambda: not processes(jobs))
 
 
 def test_slurm_that_takes_no_job_is_one_line(jobs: Path, tmp_path: Path, bandit_site: Path) -> None:
