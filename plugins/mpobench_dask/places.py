@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.resource_tracker
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -157,7 +157,8 @@ def _started(problem: str) -> Iterator[None]:
 
     Threads and processes inherit what is blocked here, those that dask starts later on included.
     """
-    resource_tracker.ensure_running()  # or the first worker's thread starts it, which unblocks SIGINT in that thread
+    # Or the thread that starts the first worker starts it, and has SIGINT unblocked by it.
+    multiprocessing.resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
