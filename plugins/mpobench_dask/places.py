@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.resource_tracker
 import os
 import signal
 import sys
@@ -154,6 +155,8 @@ def _started(problem: str) -> Iterator[None]:
 
     Threads and processes inherit what is blocked here, those that dask starts later on included.
     """
+    # Or the thread that starts the first worker starts it, and has SIGINT unblocked by it.
+    multiprocessing.resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield

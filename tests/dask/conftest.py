@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,17 @@ from processes import environment
 
 @pytest.fixture
 def dask_scheduler(tmp_path: Path, bandit_site: Path) -> Iterator[DaskScheduler]:
-    scheduler = DaskScheduler(tmp_path / "dask", environment((bandit_site,), tmp_path / "cache-of-workers"))
-    try:
+    """A scheduler without workers, which a test may kill."""
+    variables = environment((bandit_site,), tmp_path / "cache-of-workers")
+    with closing(DaskScheduler(tmp_path / "dask", variables)) as scheduler:
         yield scheduler
-    finally:
-        scheduler.close()
+
+
+@pytest.fixture(scope="module")
+def shared_scheduler(tmp_path_factory: pytest.TempPathFactory, bandit_site: Path) -> Iterator[DaskScheduler]:
+    """A scheduler with two workers, which the tests of a file leave as they are."""
+    folder = tmp_path_factory.mktemp("shared")
+    variables = environment((bandit_site,), folder / "cache-of-workers")
+    with closing(DaskScheduler(folder / "dask", variables)) as scheduler:
+        scheduler.worker()
+        yield scheduler

@@ -14,6 +14,9 @@ from bench import descendants, wait_until
 
 from mpobench.results.store import ResultStore
 
+PATIENCE = 300.0
+"""Seconds after which a wait is in vain; a busy machine needs many."""
+
 
 class DaskScheduler:
     """A scheduler and workers as an administrator starts them; all of them end with :meth:`close`.
@@ -21,6 +24,9 @@ class DaskScheduler:
     Args:
         folder: Folder of their logs.
         environment: Their environment variables.
+
+    Attributes:
+        nannies: Processes of ``dask worker``, in the order in which they were started.
     """
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
@@ -28,19 +34,34 @@ class DaskScheduler:
         folder.mkdir()
         file = folder / "scheduler.json"
         self._started: list[subprocess.Popen[bytes]] = []
+        self.nannies: list[subprocess.Popen[bytes]] = []
         self.process = self._start(
             "distributed.cli.dask_scheduler",
             *("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)),
         )
-        wait_until(lambda: file.exists() and file.read_text().rstrip().endswith("}"))
+        wait_until(lambda: file.exists() and file.read_text().rstrip().endswith("}"), seconds=PATIENCE)
         self.address: str = json.loads(file.read_text())["address"]
 
-    def worker(self, *args: str, prefix: tuple[str, ...] = (), **variables: str) -> subprocess.Popen[bytes]:
-        """Starts ``dask worker`` with arguments, by another program if one is named."""
-        args = args or ("--nthreads", "1", "--nworkers", "2")
-        return self._start(
+    def worker(
+        self, *args: str, count: int = 1, prefix: tuple[str, ...] = (), **variables: str
+    ) -> subprocess.Popen[bytes]:
+        """Starts ``dask worker``, and waits until the scheduler knows its workers.
+
+        Args:
+            *args: Arguments; by default, two workers of one thread.
+            count: Number of workers that these arguments start.
+            prefix: Program that starts it, if it is another one.
+            **variables: Environment variables.
+        """
+        if not args:
+            args, count = ("--nthreads", "1", "--nworkers", "2"), 2
+        log = self.folder / f"{len(self._started)}.log"
+        nanny = self._start(
             "distributed.cli.dask_worker", self.address, "--no-dashboard", *args, prefix=prefix, **variables
         )
+        self.nannies.append(nanny)
+        wait_until(lambda: log.read_text().count("Registered to:") == count, seconds=PATIENCE)
+        return nanny
 
     def _start(
         self, module: str, *args: str, prefix: tuple[str, ...] = (), **variables: str
@@ -58,9 +79,14 @@ class DaskScheduler:
 
     def close(self) -> None:
         for process in self._started:
-            for pid in (*descendants(process.pid), process.pid):
-                kill(pid)
-            process.wait()
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kills a process and all below it."""
+    for pid in (*descendants(process.pid), process.pid):
+        kill(pid)
+    process.wait()
 
 
 def kill(pid: int) -> None:

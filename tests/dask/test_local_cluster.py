@@ -13,11 +13,9 @@ from typing import Any
 
 import pytest
 from bench import Bench, alive, descendants, wait_until
-from dask_processes import kill, said, without_seconds, workers_of
+from dask_processes import PATIENCE, kill, said, without_seconds, workers_of
 from processes import write_distribution
 from test_run_command import BANDIT, CELLS, SLOW_BANDIT, resumes
-
-pytestmark = pytest.mark.slow
 
 DASK = ("--launcher", "dask")
 INTERRUPTED = "mpobench: interrupted: finished cells are kept, the same command goes on from here"
@@ -42,11 +40,12 @@ def test_a_run_equals_the_local_one(bench: Bench, tmp_path: Path, bandit_site: P
     assert sorted(log[0].read_text().splitlines()) == sorted(log[1].read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_told_and_loses_nothing(bench: Bench) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
-    wait_until(lambda: len(bench.trainings()) >= 2)
+    wait_until(lambda: len(bench.trainings()) >= 2, seconds=PATIENCE)
     kill(workers_of(running.pid)[0])
-    _out, err = running.communicate(timeout=120)
+    _out, err = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, err
     lines = [line for line in said(err) if "ran" not in line]
     assert len(lines) == 1, err
@@ -60,37 +59,38 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing(bench: Bench) -> None
     assert bench.trainings().total() <= CELLS + 1
 
 
-@pytest.mark.parametrize("whom", ["group", "parent"])
+@pytest.mark.parametrize("whom", ["group", pytest.param("parent", marks=pytest.mark.slow)])
 def test_an_interrupted_run_says_so_in_one_line_and_goes_on(bench: Bench, whom: str) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
-    wait_until(lambda: len(bench.whole()) >= 2)
+    wait_until(lambda: len(bench.whole()) >= 2, seconds=PATIENCE)
     workers = descendants(running.pid)
     (os.killpg if whom == "group" else os.kill)(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=30)
+    out, err = running.communicate(timeout=PATIENCE)
     assert (running.returncode, out, said(err)) == (130, "", [INTERRUPTED])
-    wait_until(lambda: not any(map(alive, workers)), seconds=5)
+    wait_until(lambda: not any(map(alive, workers)))
     resumes(bench)
 
 
 def test_a_run_that_is_interrupted_while_workers_start_leaves_none(bench: Bench) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
-    wait_until(lambda: len(workers_of(running.pid)) == 2)
+    wait_until(lambda: len(workers_of(running.pid)) == 2, seconds=PATIENCE)
     workers = descendants(running.pid)
     os.killpg(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=PATIENCE)
     assert (running.returncode, out, said(err)) == (130, "", [INTERRUPTED])
-    wait_until(lambda: not any(map(alive, workers)), seconds=5)
+    wait_until(lambda: not any(map(alive, workers)))
 
 
 def test_a_run_that_is_killed_leaves_no_worker(bench: Bench) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
-    wait_until(lambda: len(bench.whole()) >= 1)
+    wait_until(lambda: len(bench.whole()) >= 1, seconds=PATIENCE)
     workers = descendants(running.pid)
     running.send_signal(signal.SIGKILL)
     running.wait()
-    wait_until(lambda: not any(map(alive, workers)), seconds=10)
+    wait_until(lambda: not any(map(alive, workers)))
 
 
+@pytest.mark.slow
 def test_a_cell_that_takes_too_long_fails_alone(bench: Bench) -> None:
     done = bench.run(
         *(*BANDIT, "--objectives", "sft,orpo", "--training", "pause=30", "--cell-timeout", "3"),
@@ -121,6 +121,7 @@ def mpobench_evaluators() -> Any:
 """
 
 
+@pytest.mark.slow
 def test_each_worker_sees_a_gpu_of_its_own(
     bench: Bench, tmp_path: Path, bandit_site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 from bench import Bench, alive, descendants, wait_until
-from dask_processes import kill, said
+from dask_processes import PATIENCE, kill, said
 from test_run_command import CELLS, SLOW_BANDIT
-
-pytestmark = pytest.mark.slow
 
 SBATCH = """#!/bin/sh
 # Takes a job script, as Slurm's does, and runs it in a session of its own.
@@ -49,11 +47,12 @@ def processes(jobs: Path) -> set[int]:
     return {pid for root in roots for pid in {root} | descendants(root) if alive(pid)}
 
 
+@pytest.mark.slow
 def test_jobs_are_submitted_replaced_and_cancelled(jobs: Path, tmp_path: Path, bandit_site: Path) -> None:
     bench = Bench(tmp_path, bandit_site)
     launcher = "dask:slurm,queue=short,walltime=01:00:00,memory=2GB,gpus=1"
     running = bench.start(*SLOW_BANDIT[:-1], "pause=0.5", "--launcher", launcher)
-    wait_until(lambda: len(bench.trainings()) >= 2)
+    wait_until(lambda: len(bench.trainings()) >= 2, seconds=PATIENCE)
     scripts = [file.read_text() for file in sorted(jobs.glob("*.sh"))]
     assert len(scripts) == 2
     for script in scripts:
@@ -63,14 +62,14 @@ def test_jobs_are_submitted_replaced_and_cancelled(jobs: Path, tmp_path: Path, b
     root = int(next(jobs.glob("*.pid")).read_text())
     for pid in (root, *descendants(root)):  # the node is gone
         kill(pid)
-    _out, err = running.communicate(timeout=180)
+    _out, err = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, err
     assert len(bench.finished()) == CELLS
     waits, loss, end = said(err)
     assert waits == "mpobench: 2 workers wait for Slurm (squeue shows their jobs)"
     assert re.fullmatch(r"mpobench: warning: a worker was lost \(dask's worker .+ ended\): .+", loss)
     assert end.startswith("9 cells: ran 9 ok; 0 were there before")
-    wait_until(lambda: not processes(jobs), seconds=20)
+    wait_until(lambda: not processes(jobs))
 
 
 def test_slurm_that_takes_no_job_is_one_line(jobs: Path, tmp_path: Path, bandit_site: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from processes import Run
+from typer.testing import CliRunner
 
+from mpobench.cli import app
 from mpobench.results.store import read_results
 
 ASKED = (
@@ -28,7 +30,9 @@ ASKED = (
 
 
 @pytest.mark.slow
-def test_a_run_scores_shows_and_exports(mpobench_cli: Run, smollm: Path, tmp_path: Path) -> None:
+def test_a_run_scores_shows_and_exports(
+    mpobench_cli: Run, smollm: Path, shared_cache: Path, tmp_path: Path
+) -> None:
     results = tmp_path / "results"
     done = mpobench_cli(*ASKED, "--results", str(results), timeout=600)
     assert done.returncode == 0, done.stderr
@@ -47,7 +51,8 @@ def test_a_run_scores_shows_and_exports(mpobench_cli: Run, smollm: Path, tmp_pat
     assert "### Samples" in page
     assert style.samples[0].prompt in page
 
-    again = mpobench_cli(*ASKED, "--results", str(results))
+    here = CliRunner(env={"MPOBENCH_CACHE": str(shared_cache)})
+    again = here.invoke(app, [*ASKED, "--results", str(results)])
     assert "ran none; 2 were there before" in again.stderr
 
     output = tmp_path / "model_outputs.json"
@@ -61,8 +66,9 @@ def test_a_run_scores_shows_and_exports(mpobench_cli: Run, smollm: Path, tmp_pat
     # The same policy draws the same random numbers.
     assert [answer["output"] for answer in answers][:3] == [sample.answer for sample in style.samples]
 
-    nothing = mpobench_cli("answers", "--results", str(results), "--scale", "smoke", "--objective", "orpo")
-    assert nothing.returncode == 2
+    asked = ("answers", "--results", str(results), "--scale", "smoke", "--objective", "orpo")
+    nothing = here.invoke(app, asked)
+    assert nothing.exit_code == 2
     assert "no policy with objective orpo" in nothing.stderr
     assert "Traceback" not in nothing.stderr
 

@@ -86,8 +86,8 @@ def answers(seed_quality: float, words: int = 3) -> dict[str, str]:
 
 
 def judge(url: str, tmp_path: Path, **fields) -> Judge:
-    """A judge with a template that scripted servers can read, and little patience."""
+    """A judge with a template that scripted servers can read, and few retries."""
     template = tmp_path / "template.txt"
     template.write_text(TEMPLATE)
-    patience = {"timeout": 10.0, "retries": 2, "template": str(template), "model": "scripted"}
+    patience = {"timeout": 60.0, "retries": 2, "template": str(template), "model": "scripted"}
     return Judge(url=url, **{**patience, **fields})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 import traceback
 
 import pytest
@@ -76,11 +75,9 @@ def test_a_server_that_is_not_there(tmp_path, workspace):
 
 
 def test_a_server_that_never_answers(tmp_path, workspace):
-    began = time.monotonic()
-    with Server(lambda request: Response(b"", after=60)) as server:
+    with Server(lambda request: Response(b"", after=3600)) as server:
         message = failure(server.url, tmp_path, workspace, retries=1, timeout=0.3)
     assert "no answer within 0.3 s, 2 times in a row" in message
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503])

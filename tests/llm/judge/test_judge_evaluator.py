@@ -5,11 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from judge_samples import QUESTIONS, FixedAnswers, answers, judge
-from judge_servers import FAVOUR, FaultyProxy, Server, by_formula, preference, sigmoid, text, weighed
+from judge_servers import (
+    FAVOUR,
+    FaultyProxy,
+    Response,
+    Server,
+    by_formula,
+    preference,
+    sigmoid,
+    text,
+    weighed,
+)
 
 from mpobench import RequestError, Workspace
 from mpobench_llm.speaking import alpaca_eval
@@ -102,8 +113,8 @@ def test_faults_that_pass_change_nothing(tmp_path, workspace):
         "stall", "rate limit", "server error", "overloaded", "drop", "half a body", "no json", "no choices", "nonsense",
         "null",
     ]  # fmt: skip
-    with FaultyProxy(by_formula, faults, stall=30) as proxy:
-        own = judge(proxy.url, tmp_path, timeout=1.0, retries=6)
+    with FaultyProxy(by_formula, faults, stall=3600) as proxy:
+        own = judge(proxy.url, tmp_path, timeout=4.0, retries=6)
         score = own.evaluate(ENV, OWN, 0, "smoke", workspace)
         assert proxy.met[: len(faults)] == faults
         assert len(proxy.requests) == 12 + len(faults)
@@ -123,11 +134,14 @@ def _first_seen(server):
 
 
 def test_no_more_requests_are_under_way_than_allowed(tmp_path, workspace):
-    def slowly(request):
-        return type(by_formula(request))(by_formula(request).body, after=0.05)
+    three = threading.Barrier(3)
 
-    with Server(slowly) as server:
-        judge(server.url, tmp_path, concurrency=3).evaluate(ENV, OWN, 0, "smoke", workspace)
+    def when_three_have_come(request):
+        three.wait(timeout=60)
+        return Response(by_formula(request).body, after=0.05)  # in which a fourth would come
+
+    with Server(when_three_have_come) as server:
+        judge(server.url, tmp_path, concurrency=3, timeout=120).evaluate(ENV, OWN, 0, "smoke", workspace)
         assert server.group_size == 3
 
 

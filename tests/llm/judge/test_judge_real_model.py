@@ -60,7 +60,7 @@ def server(smollm):
             process.kill()
 
 
-def _wait_for(address, process, seconds=120):
+def _wait_for(address, process, seconds=600):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended"
@@ -82,7 +82,7 @@ def ask_directly(url, model, prompt):
     request = urllib.request.Request(
         f"{url}/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=60) as reply:
+    with urllib.request.urlopen(request, timeout=600) as reply:
         return json.load(reply)["choices"][0]["message"]["content"]
 
 
@@ -90,8 +90,8 @@ def ask_directly(url, model, prompt):
 def test_a_real_judge_through_a_faulty_line(server, tmp_path):
     url, model = server
     workspace = Workspace(tmp_path)
-    with FaultyProxy(url, FAULTS, stall=60) as proxy:
-        own = Judge(url=proxy.url, model=model, timeout=6.0, retries=6, concurrency=2)
+    with FaultyProxy(url, FAULTS, stall=3600) as proxy:
+        own = Judge(url=proxy.url, model=model, timeout=20.0, retries=6, concurrency=2)
         score = own.evaluate(Chat(), GOOD, 0, "smoke", workspace)
         assert proxy.met == FAULTS
         assert proxy.forwarded >= 2 * len(GOOD)

@@ -42,7 +42,6 @@ def left_behind(tmp_path):
     return "".join(path.read_text(errors="replace") for path in kept)
 
 
-@pytest.mark.slow
 def test_a_run_scores_fails_and_goes_on(run, tmp_path):
     with Server(lambda request: error(401, f"{KEY} is no key")) as server:
         done, (cell,) = run(server)

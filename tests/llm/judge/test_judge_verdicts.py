@@ -105,7 +105,7 @@ from pathlib import Path
 url, tmp_path = sys.argv[1], Path(sys.argv[2])
 from judge_samples import FixedAnswers, answers, judge
 from mpobench import Workspace
-judge(url, tmp_path, concurrency=2).evaluate(
+judge(url, tmp_path, concurrency=2, timeout=600).evaluate(
     FixedAnswers(), answers(seed_quality=1.0), 0, "smoke", Workspace(tmp_path / "cache")
 )
 """
@@ -117,15 +117,15 @@ def test_a_killed_process_loses_no_verdict_that_has_arrived(tmp_path, workspace)
     def until_killed(request):
         if len(server.requests) > 6:
             enough.set()
-            return Response(b"", after=60)
+            return Response(b"", after=3600)
         return by_formula(request)
 
     with Server(until_killed) as server:
         here = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, server.url, str(tmp_path)], env=here)
         try:
-            assert enough.wait(60)
-            deadline = time.monotonic() + 10
+            assert enough.wait(300)
+            deadline = time.monotonic() + 300
             while len(lines(workspace)[1]) < 6 and time.monotonic() < deadline:
                 time.sleep(0.02)
         finally:

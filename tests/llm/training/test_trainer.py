@@ -13,12 +13,12 @@ from llm_samples import all_plain_logps, random_rows, tiny_base
 from torch.nn.functional import logsigmoid
 
 import mpobench
-from mpobench import DivergedError, Objective, PreferenceBatch
-from mpobench.registry.registry import Registry, get_registry
+from mpobench import DivergedError, Objective, PreferenceBatch, SequenceLogps
+from mpobench.registry.registry import Registry
 from mpobench_llm.models.adapters import adapted
 from mpobench_llm.models.base_model import ModelSource
-from mpobench_llm.models.logps import all_logps, headless
-from mpobench_llm.models.tokens import Row
+from mpobench_llm.models.logps import all_logps, headless, sequence_logps
+from mpobench_llm.models.tokens import Row, collate
 from mpobench_llm.settings import TrainingSettings
 from mpobench_llm.training.cloning import Cloning
 from mpobench_llm.training.curves import QUANTITIES
@@ -223,17 +223,60 @@ def test_a_last_update_of_fewer_pairs_counts_them_fully(tiny, tmp_path, seen):
 # Every objective
 
 
-@pytest.mark.parametrize("name", [each.card.name for each in get_registry().cards("objective")])
-def test_every_objective_moves_the_adapter(tiny, tmp_path, registry: Registry, name):
+REPRESENTATIVES = {
+    "orpo": "one stage",
+    "simpo": "two stages without a reference",
+    "dpo": "two stages with a reference",
+    "aot": "a batch at once, against a reference",
+    "1s-mpo-noisy-0.1": "networks",
+    "tampo": "another loss in the course of training",
+}
+
+
+@pytest.fixture
+def like_an_sft_stage(tiny) -> tuple[list[Row], torch.Tensor]:
+    """Rows of one update, and a reference as after an SFT stage: the policy's own."""
     rows = random_rows(UPDATE, seed=6)
-    with adapter(tiny) as (wrapped, head):  # a reference as after an SFT stage: the policy's own
-        reference = all_logps(wrapped, head, rows, 2)
+    with adapter(tiny) as (wrapped, head):
+        return rows, all_logps(wrapped, head, rows, 2)
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_objectives_of_every_kind_move_the_adapter(
+    tiny, tmp_path, registry: Registry, like_an_sft_stage, name
+):
+    rows, reference = like_an_sft_stage
     objective = registry.build("objective", name).component
     before, after, curves = run(tiny, tmp_path / "run", objective, rows, reference=reference)
     assert all(len(values) == 1 and torch.tensor(values).isfinite().all() for values in curves.values())
     for each, weight in after.items():
         assert weight.isfinite().all()
         assert not torch.equal(weight, before[each]), each
+
+
+def test_every_objective_has_a_slope_in_every_weight_of_the_adapter(
+    tiny, registry: Registry, like_an_sft_stage
+):
+    """By which any optimizer moves it; one forward pass serves all objectives."""
+    rows, reference = like_an_sft_stage
+    with adapter(tiny) as (wrapped, head):
+        batch = collate(rows, torch.float32)
+        totals, lengths = sequence_logps(wrapped, head, batch), batch.lengths.float()
+        sides = [
+            SequenceLogps(logps[:, side], lengths[:, side])
+            for logps in (totals, reference)
+            for side in (0, 1)
+        ]
+        pairs = PreferenceBatch(*sides, progress=totals.new_tensor(0.0))
+        names, trained = zip(
+            *((n, each) for n, each in wrapped.named_parameters() if each.requires_grad), strict=True
+        )
+        for card in (each.card for each in registry.cards("objective")):
+            losses = registry.build("objective", card.name).component.loss(pairs)
+            slopes = torch.autograd.grad(losses.mean(), trained, retain_graph=True)
+            for name, slope in zip(names, slopes, strict=True):
+                assert slope.isfinite().all(), (card.name, name)
+                assert slope.any(), (card.name, name)
 
 
 # What an objective sees
@@ -279,7 +322,7 @@ def test_curves_are_means_over_pairs(tiny, tmp_path):
     means = totals / torch.tensor([[len(side) for side in row.completions] for row in rows])
     _, _, curves = run(tiny, tmp_path / "run", objective, rows, epochs=2, learning_rate=1e-30)
     margin = means[:, 0] - means[:, 1]
-    sides = [mpobench.SequenceLogps(totals[:, side], totals[:, side] / means[:, side]) for side in (0, 1)]
+    sides = [SequenceLogps(totals[:, side], totals[:, side] / means[:, side]) for side in (0, 1)]
     expected = {
         "loss": objective.loss(PreferenceBatch(*sides)).mean(),
         "margin": margin.mean(),
@@ -350,35 +393,36 @@ class StopError(Exception):
     """A power cut."""
 
 
-@pytest.mark.parametrize(("checkpoint_updates", "stop"), [(None, 4), (None, 5), (1, 2), (2, 5)])
-def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tiny, tmp_path, seen, checkpoint_updates, stop):
+def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tiny, tmp_path):
     """Between epochs and within one, to the bit: weights, moments, order, dropout, learning rate and curves."""
     rows = random_rows(10, seed=9)  # three updates an epoch
-    changes = {"lora_dropout": 0.3, "schedule": "cosine", "checkpoint_updates": checkpoint_updates}
-    settings = SETTINGS.model_copy(update=changes)
-    objective, options = mpobench.objective("simpo"), {"settings": settings, "epochs": 3, "seed": 1}
-    before, expected, curves = run(tiny, tmp_path / "whole", objective, rows, **options)
-    updates = []
+    settings = SETTINGS.model_copy(update={"lora_dropout": 0.3, "schedule": "cosine"})
+    objective, options = mpobench.objective("simpo"), {"epochs": 3, "seed": 1}
+    before, expected, curves = run(tiny, tmp_path / "whole", objective, rows, settings=settings, **options)
+    for checkpoint_updates, stop in ((None, 4), (None, 5), (1, 2), (2, 5)):
+        case = f"checkpoints every {checkpoint_updates or 3} updates, stopped at {stop}"
+        options["settings"] = settings.model_copy(update={"checkpoint_updates": checkpoint_updates})
+        updates = []
 
-    def stopping(fraction: float) -> None:
-        updates.append(round(fraction * 9))
-        if updates[-1] == stop:
-            raise StopError
+        def report(fraction: float, updates: list[int] = updates, stop: int = stop) -> None:
+            updates.append(round(fraction * 9))
+            if updates == list(range(1, stop + 1)):
+                raise StopError
 
-    folder = tmp_path / "stopped"
-    with pytest.raises(StopError):
-        run(tiny, folder, objective, rows, report=stopping, **options)
-    updates.clear()
-    _, found, again = run(
-        tiny, folder, objective, rows, start=5, report=lambda f: updates.append(round(f * 9)), **options
-    )
-    last = (stop - 1) // (checkpoint_updates or 3) * (checkpoint_updates or 3)
-    assert updates == list(range(last + 1, 10)), "nothing is done twice but what came after the checkpoint"
-    for name, weight in expected.items():
-        assert not torch.equal(weight, before[name])
-        assert torch.equal(weight, found[name]), name
-    assert again == curves
-    assert len(list(folder.glob("checkpoint-*"))) == 1
+        folder = tmp_path / f"{checkpoint_updates} {stop}"
+        with pytest.raises(StopError):
+            run(tiny, folder, objective, rows, report=report, **options)
+        updates.clear()
+        _, found, again = run(tiny, folder, objective, rows, start=5, report=report, **options)
+        last = (stop - 1) // (checkpoint_updates or 3) * (checkpoint_updates or 3)
+        assert updates == list(range(last + 1, 10)), (
+            f"{case}: what came before the checkpoint is not done again"
+        )
+        for name, weight in expected.items():
+            assert not torch.equal(weight, before[name])
+            assert torch.equal(weight, found[name]), (case, name)
+        assert again == curves, case
+        assert len(list(folder.glob("checkpoint-*"))) == 1, case
 
 
 def test_a_checkpoint_that_was_cut_short_is_not_believed(tiny, tmp_path):
