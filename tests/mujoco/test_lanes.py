@@ -345,7 +345,7 @@ def test_spring_physics_is_whole_vectors_throughout(task, left_to_vmap):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("task", "backend"), [("tla", "spring"), ("hopper", "positional"), ("hopper", "generalized")]
+    ("task", "backend"), [("tla", "spring"), ("hopper", "positional"), ("inverted_pendulum", "generalized")]
 )
 def test_physics_is_the_same(task, backend, workspace):
     env = physics.make(task, backend, **PARAMETERS.get(task, {}))
