@@ -54,6 +54,6 @@ def installed(registry: Registry) -> Iterator[None]:
 
 
 def _remember(registry: Registry) -> None:
-    with mock.patch.object(Registry, "load", lambda: registry):
+    with mock.patch.object(Registry, "load", return_value=registry):
         get_registry.cache_clear()
         get_registry()
