@@ -50,7 +50,7 @@ def test_its_environment_is_as_short_as_promised() -> None:
 
 @pytest.mark.slow
 def test_its_own_tests_pass(site: Path) -> None:
-    done = own_tests(EXAMPLE, site)
+    done = own_tests(site, EXAMPLE)
     assert done.returncode == 0, done.stdout
 
 

@@ -120,6 +120,7 @@ def _run(search: Search, genome: Genome, output: Path, launcher: str, workers: i
         plan = plan_search(search, genome, folder)
         try:
             with place.open(workers, lambda *_: None) as opened:
+                opened.check_folders((output, cache))
                 generations = evolve(plan, folder, opened, cache)
                 numbers = averaged(generations, search.average)
                 comparison = compare(plan, numbers, folder, opened, cache)

@@ -5,6 +5,7 @@ evosax minimises, and its defaults (SGD, a spread of 1) are not the paper's.
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
@@ -34,12 +35,10 @@ class Strategy:
         self._search, self._genome = search, genome
         self._scale = jax.tree.map(lambda array: np.float32(1 if array.ndim else search.reach), start)
         self._begin = jax.tree.map(np.divide, start, self._scale)
-        self._es = Open_ES(
-            search.population,
-            self._begin,
-            use_antithetic_sampling=True,
-            optimizer=optax.adam(search.learning_rate),
-            std_schedule=optax.exponential_decay(search.sigma, 1, search.sigma_decay),
+        leaves, structure = jax.tree.flatten(self._begin)
+        shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
+        self._es = _open_es(
+            search.population, search.learning_rate, search.sigma, search.sigma_decay, structure, shapes
         )
 
     def _key(self, generation: int) -> jax.Array:
@@ -106,3 +105,31 @@ class Strategy:
                 )
             leaves.append(jax.numpy.asarray(array))
         return jax.tree.unflatten(structure, leaves)
+
+
+@functools.cache
+def _open_es(
+    population: int,
+    learning_rate: float,
+    sigma: float,
+    sigma_decay: float,
+    structure: Any,
+    shapes: tuple[jax.ShapeDtypeStruct, ...],
+) -> Open_ES:
+    """The algorithm, one object for the same arguments: jax compiles its methods for each object.
+
+    Args:
+        population: Members of a generation.
+        learning_rate: Learning rate of Adam.
+        sigma: Standard deviation at the start.
+        sigma_decay: Factor of the standard deviation from one generation to the next.
+        structure: Tree of the numbers.
+        shapes: Shapes and types of its leaves.
+    """
+    return Open_ES(
+        population,
+        jax.tree.unflatten(structure, [np.zeros(leaf.shape, leaf.dtype) for leaf in shapes]),
+        use_antithetic_sampling=True,
+        optimizer=optax.adam(learning_rate),
+        std_schedule=optax.exponential_decay(sigma, 1, sigma_decay),
+    )

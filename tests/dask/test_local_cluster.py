@@ -11,10 +11,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from bench import Bench, alive, descendants, wait_until
 from dask_processes import PATIENCE, kill, said, without_seconds, workers_of
-from processes import write_distribution
+from processes import Run, write_distribution
+from safetensors.numpy import load_file
 from test_run_command import BANDIT, CELLS, SLOW_BANDIT, resumes
 
 DASK = ("--launcher", "dask")
@@ -38,6 +40,23 @@ def test_a_run_equals_the_local_one(bench: Bench, tmp_path: Path, bandit_site: P
         assert line.startswith(("chat", "6 cells: ran 6 ok; 0 were there before")), "dask said something"
     log = [each.cache / "work.log" for each in (bench, Bench(other, bandit_site))]
     assert sorted(log[0].read_text().splitlines()) == sorted(log[1].read_text().splitlines())
+
+
+@pytest.mark.slow
+def test_a_search_equals_the_local_one(tmp_path: Path, bandit_site: Path, mpobench_cli: Run) -> None:
+    asked = ("--env", "bandit", "--corruption", "noisy:0.1", "--scale", "smoke", "--family", "1s-mpo")
+    for launcher in ("local", "dask"):
+        folder = ("--output", str(tmp_path / launcher), "--launcher", launcher)
+        done = mpobench_cli(
+            *("discover", *asked, "--learn", "phi", "--workers", "2", *folder),
+            path=(bandit_site,),
+            cache=tmp_path / f"cache-{launcher}",
+        )
+        assert done.returncode == 0, done.stderr
+    local, dask = (load_file(tmp_path / launcher / "objective.safetensors") for launcher in ("local", "dask"))
+    assert local.keys() == dask.keys()
+    for name, array in local.items():
+        np.testing.assert_array_equal(array, dask[name], err_msg=name)
 
 
 @pytest.mark.slow

@@ -20,7 +20,9 @@ def a_genome(family: str = "1s-mpo", *learn: str) -> Genome:
     return find_genome(family, learn, None)
 
 
+BANDIT = ("--env", "bandit", "--corruption", "noisy:0.1", "--scale", "smoke", "--workers", "2")
+
+
 def arguments(output: Path, *more: str) -> tuple[str, ...]:
-    """The command line of a search that takes seconds."""
-    asked = ("--env", "bandit", "--corruption", "noisy:0.1", "--scale", "smoke", "--workers", "2")
-    return ("discover", *asked, "--output", str(output), *more)
+    """The command line of a small search."""
+    return ("discover", *BANDIT, "--output", str(output), *more)

@@ -416,16 +416,14 @@ def _range(file: Path) -> str:
     return f"[{fields['low']:.4g}, {fields['high']:.4g}]".replace("-", "−")
 
 
-def test_the_program_distils_and_runs_what_it_wrote(
-    mpobench_cli: Run, bandit_site: Path, network: Path, tmp_path: Path
-) -> None:
+def test_the_program_distils_and_runs_what_it_wrote(invoke: Run, network: Path, tmp_path: Path) -> None:
     cubic = tmp_path / "cubic.json"
     args = ("discover", "distil", str(network), "--degree", "3", "--output", str(cubic), "--name", "cubic")
-    done = mpobench_cli(*args, path=(bandit_site,))
+    done = invoke(*args)
     assert done.returncode == 0, done.stderr
     assert "pairs of bandit, noisy:0.2, seed 0, smoke: found in" in done.stderr
     assert done.stdout.endswith(f",  d = log π_w − log π_l in {_range(cubic)}\n{cubic}\n")
     run = ("run", "--envs", "bandit", "--objectives", str(cubic), "--seeds", "1", "--scale", "smoke")
-    ran = mpobench_cli(*run, "--results", str(tmp_path / "results"), path=(bandit_site,))
+    ran = invoke(*run, "--launcher", "in-turn", "--results", str(tmp_path / "results"))
     assert ran.returncode == 0, ran.stderr
     assert "cubic" in ran.stdout

@@ -21,11 +21,11 @@ import mpobench
 
 
 @pytest.fixture
-def discover(bandit_site: Path, tmp_path: Path, mpobench_cli: Run) -> Run:
-    """Runs ``mpobench discover`` on the bandit."""
+def discover(invoke: Run) -> Run:
+    """Runs ``mpobench discover`` on the bandit, in this process."""
 
     def run(output: Path, *more: str) -> subprocess.CompletedProcess[str]:
-        return mpobench_cli(*arguments(output, *more), path=(bandit_site,), cache=tmp_path / "cache")
+        return invoke(*arguments(output, "--launcher", "in-turn", *more))
 
     return run
 
@@ -60,6 +60,16 @@ def test_it_improves_on_its_start_and_says_so(family: str, discover: Run, tmp_pa
     assert provenance["held_out_seeds"] == "0 to 1"
     assert provenance["fitness_after"][0] >= provenance["fitness_before"][0]
     mpobench.objective(str(folder / "objective.json"))
+
+
+def test_processes_of_their_own_find_the_same(
+    discover: Run, mpobench_cli: Run, bandit_site: Path, tmp_path: Path
+) -> None:
+    done = mpobench_cli(*arguments(tmp_path / "processes"), path=(bandit_site,), cache=tmp_path / "other")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "processes" / "objective.json")
+    assert discover(tmp_path / "here").returncode == 0
+    assert_same_search(tmp_path / "processes", tmp_path / "here")
 
 
 def test_the_same_command_again_computes_nothing(discover: Run, tmp_path: Path) -> None:
@@ -106,7 +116,8 @@ def assert_same_search(one: Path, other: Path) -> None:
 def test_stopped_anywhere_it_goes_on_as_if_nothing_had_happened(
     discover: Run, bandit_site: Path, tmp_path: Path
 ) -> None:
-    slow = ("--generations", "5", "--population", "6", "--training", "pause=0.05")
+    size = ("--generations", "5", "--population", "6")
+    slow = (*size, "--training", "pause=0.05")
     folder, stops = tmp_path / "stopped", 0
     stopped = ((2, signal.SIGKILL), (9, signal.SIGINT), (16, signal.SIGKILL))
     for scored, stop in stopped:  # members, over all generations
@@ -129,7 +140,7 @@ def test_stopped_anywhere_it_goes_on_as_if_nothing_had_happened(
             assert process.returncode == 0 or "the same command goes on from here" in said
     assert stops >= 2, "the machine was too slow to stop anything"
     assert discover(folder, *slow).returncode == 0
-    assert discover(tmp_path / "whole", *slow).returncode == 0
+    assert discover(tmp_path / "whole", *size).returncode == 0
     assert_same_search(folder, tmp_path / "whole")
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 
+import in_process
 import numpy as np
 import pytest
 
@@ -130,8 +131,8 @@ def test_agents_of_another_backend_are_the_users_own(shipped):
     assert card == agents.find("tla", "spring", "target")[1]
 
 
-def test_show_states_levels_and_how_they_were_made(tla, mpobench_cli):
-    run = mpobench_cli("agents", "show", "tla")
+def test_show_states_levels_and_how_they_were_made(tla):
+    run = in_process.invoke("agents", "show", "tla")
     assert (run.returncode, run.stderr) == (0, "")
     for role in agents.ROLES:
         file, card = agents.find(tla.name, tla.backend, role)
@@ -144,8 +145,8 @@ def test_show_states_levels_and_how_they_were_made(tla, mpobench_cli):
             )
 
 
-def test_show_of_a_backend_without_agents_says_how_to_train_them(mpobench_cli):
-    run = mpobench_cli("agents", "show", "tla", "--backend", "positional")
+def test_show_of_a_backend_without_agents_says_how_to_train_them():
+    run = in_process.invoke("agents", "show", "tla", "--backend", "positional")
     assert (run.returncode, run.stdout) == (2, "")
     assert len(run.stderr.strip().splitlines()) == 1
     assert "mpobench agents train tla original --backend positional" in run.stderr

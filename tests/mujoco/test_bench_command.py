@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import in_process
 import pytest
 
 from mpobench_mujoco.speed.turns import ROUNDS, by_turns
@@ -32,12 +33,12 @@ def test_runners_take_turns_and_the_first_round_does_not_count():
         (["--workers", "0"], "--workers"),
     ],
 )
-def test_bad_input_gets_one_line(mpobench_cli, arguments, said):
-    run = mpobench_cli("bench", *arguments)
+def test_bad_input_gets_one_line(arguments, said):
+    run = in_process.invoke("bench", *arguments)
     assert (run.returncode, run.stdout) == (2, "")
     assert said in run.stderr
     assert "Traceback" not in run.stderr
 
 
-def test_help_shows_an_example(mpobench_cli):
-    assert "mpobench bench --backends spring,positional" in mpobench_cli("bench", "--help").stdout
+def test_help_shows_an_example():
+    assert "mpobench bench --backends spring,positional" in in_process.invoke("bench", "--help").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import in_process
 import pytest
 from mujoco_samples import request
 
@@ -144,8 +145,8 @@ def test_an_unknown_backend_is_refused(registry):
         registry.build("env", "tla:backend=havok")
 
 
-def test_a_run_on_a_backend_without_agents_ends_with_one_line(mpobench_cli):
-    run = mpobench_cli("run", "--objectives", "dpo", "--dry-run", "--envs", "tla:backend=positional")
+def test_a_run_on_a_backend_without_agents_ends_with_one_line():
+    run = in_process.invoke("run", "--objectives", "dpo", "--dry-run", "--envs", "tla:backend=positional")
     assert run.returncode == 2
     assert len(run.stderr.strip().splitlines()) == 1
     assert "agents train tla original --backend positional" in run.stderr

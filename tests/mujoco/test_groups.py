@@ -50,7 +50,6 @@ def assert_as_alone(
             )
 
 
-@pytest.mark.slow
 def test_a_group_may_differ_in_seeds_labels_numbers_and_objectives(tla, invented):
     asked = [
         ("sft", "base", 0),
@@ -63,7 +62,6 @@ def test_a_group_may_differ_in_seeds_labels_numbers_and_objectives(tla, invented
     assert_as_alone(tla, all_requests(tla, invented, *asked), invented, before)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("keep_optimizer_state", [True, False])
 def test_objectives_with_a_reference_form_groups(tla, invented, fresh, keep_optimizer_state):
     requests = all_requests(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +18,7 @@ from plain_training import Learner
 
 from mpobench import Objective
 from mpobench.registry.registry import get_registry
-from mpobench_mujoco import learner
+from mpobench_mujoco import learner, xla
 
 OBJECTIVES = [registered.card.name for registered in get_registry().cards("objective")]
 N, OBS, ACTIONS, STEPS, STD, CLIP, RATE = 12, 5, 3, 20, 0.4, 1.3, 1e-3
@@ -35,8 +39,18 @@ REFERENCE = -np.random.default_rng(2).uniform(20, 60, N).astype(np.float32)
 """Log-probabilities under a policy that is not the one being trained."""
 
 
+run_epoch_once = functools.partial(jax.jit, static_argnums=0, compiler_options=xla.ONCE)(
+    learner.run_epoch.__wrapped__
+)
+"""The same epoch, compiled for a single call: each objective is another program."""
+
+
 def train(
-    objective: Objective, dtype: str, orders: list[np.ndarray], progress: list[np.ndarray]
+    objective: Objective,
+    dtype: str,
+    orders: list[np.ndarray],
+    progress: list[np.ndarray],
+    run_epoch: Callable[..., Any] = learner.run_epoch,
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
     """Some epochs by the compiled program: new weights and curves."""
     data = trajectories(dtype)
@@ -46,7 +60,7 @@ def train(
     pairs = learner.Pairs(jnp.asarray(CHOSEN), jnp.asarray(REJECTED), jnp.asarray(REFERENCE, dtype))
     state, curves = program.optimizer.init(weights), {name: [] for name in learner.EpochCurves._fields}
     for order, now in zip(orders, progress, strict=True):
-        weights, state, means = learner.run_epoch(
+        weights, state, means = run_epoch(
             program,
             params,
             weights,
@@ -86,7 +100,7 @@ def test_epochs_equal_the_plain_loop(name, tla):
     objective = get_registry().build("objective", name, tla.objective_defaults).component
     expected, curves = train_plainly(objective, *TWO_EPOCHS)
     with jax.enable_x64(True):
-        exact, exact_curves = train(objective, "float64", *TWO_EPOCHS)
+        exact, exact_curves = train(objective, "float64", *TWO_EPOCHS, run_epoch_once)
     for part, weight in expected.items():
         assert np.abs(weight - WEIGHTS[part]).max() > 0.1 * RATE  # six updates have moved it
         np.testing.assert_allclose(exact[part], weight, rtol=0, atol=1e-6 * RATE)

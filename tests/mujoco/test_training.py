@@ -61,7 +61,6 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
     return plain, reference
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("objective", "overrides"),
     [

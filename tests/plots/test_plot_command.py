@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import in_process
 import pytest
 from PIL import Image
+from processes import Run
 from typer.testing import CliRunner
 
 import mpobench
 from mpobench import save_objective
+from mpobench.registry.registry import Registry
 from mpobench_plots.commands import app
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -40,10 +44,24 @@ def test_objective_files_are_drawn_as_names_are(tmp_path: Path) -> None:
     assert "<svg" in picture.read_text()
 
 
-def test_pairs_of_any_environment_lie_on_top(mpobench_cli: Any, bandit_site: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def invoke_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs the program in this process, with plugins of some folders among those that are installed."""
+
+    def run(*args: str, path: tuple[Path, ...]) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setenv("MPOBENCH_CACHE", str(tmp_path / "cache"))
+        for folder in path:
+            monkeypatch.syspath_prepend(folder)
+        with in_process.installed(Registry.load()):
+            return in_process.invoke(*args)
+
+    return run
+
+
+def test_pairs_of_any_environment_lie_on_top(invoke_with: Run, bandit_site: Path, tmp_path: Path) -> None:
     picture = tmp_path / "bandit.png"
     args = ("--env", "bandit", "--corruption", "noisy:0.2", "--seed", "3", "--output", str(picture))
-    done = mpobench_cli("plot", "gradient", "dpo", "simpo", *args, path=(bandit_site,))
+    done = invoke_with("plot", "gradient", "dpo", "simpo", *args, path=(bandit_site,))
     assert (done.returncode, done.stdout) == (0, f"{picture}\n"), done.stderr
     assert "bandit, noisy:0.2, seed 3" in done.stderr
     with Image.open(picture) as image:
@@ -81,7 +99,7 @@ def test_bad_requests_are_one_line(
 
 
 def test_an_environment_without_such_pairs_says_how_to_do_without(
-    mpobench_cli: Any, install: Any, bandit_site: Path, tmp_path: Path
+    invoke_with: Run, install: Any, bandit_site: Path, tmp_path: Path
 ) -> None:
     site = install(
         "shy",
@@ -96,7 +114,7 @@ def test_an_environment_without_such_pairs_says_how_to_do_without(
         "    yield EnvCard(name='shy', summary='Shy', target='shy:Shy')\n",
     )
     args = ("plot", "gradient", "dpo", "--env", "shy", "--output", str(tmp_path / "shy.png"))
-    done = mpobench_cli(*args, path=(site, bandit_site))
+    done = invoke_with(*args, path=(site, bandit_site))
     assert (done.returncode, done.stdout) == (2, "")
     assert "shy cannot tell log-probabilities of its pairs: draw none, with --points 0" in done.stderr
     assert not (tmp_path / "shy.png").exists()
