@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import hypothesis
 import pytest
 import toy_plugin
 from bench import Bench
+from command_line import Cli, run_here
 from lab import Lab
 from objective_file_samples import one_step
 from processes import Install, Run, environment, program, write_distribution
@@ -112,6 +114,12 @@ def mpobench_cli(shared_cache: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def cli(shared_cache: Path) -> Cli:
+    """Runs the program in this process, with folders in front of the import path."""
+    return functools.partial(run_here, cache=shared_cache)
 
 
 @pytest.fixture

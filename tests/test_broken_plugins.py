@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Cli
 
 from mpobench.results.store import ResultStore
 
@@ -57,11 +58,11 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_plugin_is_listed_and_harms_nobody(case: str, install: Any, mpobench_cli: Any) -> None:
+def test_a_broken_plugin_is_listed_and_harms_nobody(case: str, install: Any, cli: Cli) -> None:
     source, line = BROKEN[case]
     site = install("broken-plugin", source, version="0.3")
     install("good-plugin", OBJECTIVE.replace("NAME", "mine"), version="2.0")
-    listing = json.loads(mpobench_cli("plugins", "--json", path=(site,)).stdout)
+    listing = json.loads(cli("plugins", "--json", path=(site,)).stdout)
     (broken,) = (each for each in listing["broken"] if each["distribution"] == "broken-plugin")
     assert (broken["entry_point"], broken["version"]) == ("broken-plugin", "0.3")
     assert line in broken["error"]
@@ -70,43 +71,43 @@ def test_a_broken_plugin_is_listed_and_harms_nobody(case: str, install: Any, mpo
     assert (sources["mine"], sources["dpo"]) == ("good-plugin", "mpobench")
 
 
-def test_what_is_broken_is_shown_and_hinted_at(install: Any, mpobench_cli: Any) -> None:
+def test_what_is_broken_is_shown_and_hinted_at(install: Any, cli: Cli) -> None:
     site = install("broken-plugin", "raise RuntimeError('no library')")
     install("good-plugin", OBJECTIVE.replace("NAME", "mine"))
     assert "\nBroken:\n  broken-plugin (broken-plugin 1.0): RuntimeError: no library\n" in (
-        mpobench_cli("plugins", path=(site,)).stdout
+        cli("plugins", path=(site,)).stdout
     )
-    missing = mpobench_cli("objectives", "show", "theirs", path=(site,))
+    missing = cli("objectives", "show", "theirs", path=(site,))
     assert missing.returncode == 2
     assert "plugin failed to load: see 'mpobench plugins')" in missing.stderr
-    assert mpobench_cli("objectives", "show", "mine", path=(site,)).returncode == 0
+    assert cli("objectives", "show", "mine", path=(site,)).returncode == 0
 
 
-def test_a_name_that_two_distributions_claim(install: Any, mpobench_cli: Any) -> None:
+def test_a_name_that_two_distributions_claim(install: Any, cli: Cli) -> None:
     site = install("rival-plugin", OBJECTIVE.replace("NAME", "dpo"), version="6.0")
     line = "objective 'dpo' is claimed by mpobench 0.1.0 and rival-plugin 6.0: uninstall one of them"
-    assert line in mpobench_cli("plugins", path=(site,)).stdout
-    assert json.loads(mpobench_cli("plugins", "--json", path=(site,)).stdout)["conflicts"] == [line]
-    refused = mpobench_cli("objectives", "show", "dpo", path=(site,))
+    assert line in cli("plugins", path=(site,)).stdout
+    assert json.loads(cli("plugins", "--json", path=(site,)).stdout)["conflicts"] == [line]
+    refused = cli("objectives", "show", "dpo", path=(site,))
     assert (refused.returncode, refused.stderr) == (2, f"mpobench: error: {line}\n")
-    assert mpobench_cli("objectives", "show", "orpo", path=(site,)).returncode == 0
+    assert cli("objectives", "show", "orpo", path=(site,)).returncode == 0
 
 
-def test_two_entry_points_of_one_name_are_both_loaded(install: Any, mpobench_cli: Any) -> None:
+def test_two_entry_points_of_one_name_are_both_loaded(install: Any, cli: Cli) -> None:
     site = install("plugin-a", OBJECTIVE.replace("NAME", "loss-a"))
     install("plugin-b", OBJECTIVE.replace("NAME", "loss-b"))
     for distribution in ("a", "b"):
         (site / f"plugin_{distribution}-1.0.dist-info" / "entry_points.txt").write_text(
             f"[mpobench]\nobjectives = plugin_{distribution}\n"
         )
-    names = {each["name"] for each in json.loads(mpobench_cli("objectives", "--json", path=(site,)).stdout)}
+    names = {each["name"] for each in json.loads(cli("objectives", "--json", path=(site,)).stdout)}
     assert names >= {"loss-a", "loss-b", "dpo"}
 
 
-def test_a_component_that_cannot_be_imported_fails_alone(install: Any, mpobench_cli: Any) -> None:
+def test_a_component_that_cannot_be_imported_fails_alone(install: Any, cli: Cli) -> None:
     source = OBJECTIVE.replace("NAME", "mine").replace("{__name__}:Mine", "no_such_package:Mine")
     site = install("broken-plugin", source, version="0.3")
-    done = mpobench_cli("objectives", "show", "mine", path=(site,))
+    done = cli("objectives", "show", "mine", path=(site,))
     assert done.returncode == 2
     assert done.stderr == (
         "mpobench: error: objective 'mine' of broken-plugin 0.3 (no_such_package:Mine) cannot be imported: "
@@ -114,7 +115,7 @@ def test_a_component_that_cannot_be_imported_fails_alone(install: Any, mpobench_
     )
 
 
-def test_a_plugin_cannot_take_the_name_of_a_built_in_command(install: Any, mpobench_cli: Any) -> None:
+def test_a_plugin_cannot_take_the_name_of_a_built_in_command(install: Any, cli: Cli) -> None:
     site = install(
         "greedy-plugin",
         "from mpobench import CommandCard, hookimpl\n"
@@ -122,7 +123,7 @@ def test_a_plugin_cannot_take_the_name_of_a_built_in_command(install: Any, mpobe
         "def mpobench_commands():\n"
         "    yield CommandCard(name='plugins', summary='Mine', target='greedy_plugin:app')\n",
     )
-    text = mpobench_cli("plugins", path=(site,)).stdout
+    text = cli("plugins", path=(site,)).stdout
     assert "command 'plugins' of greedy-plugin 1.0 is hidden by the built-in one" in text
 
 

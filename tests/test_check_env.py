@@ -14,7 +14,7 @@ from mpobench import DivergedError, GroupTraining, Metric, Prerequisite, Trained
 from mpobench.files.atomic import file_atomically
 from mpobench.files.keys import content_key
 from mpobench.registry.registry import Registry
-from mpobench.testing import check_env, check_evaluator
+from mpobench.testing import check_env, check_evaluator, planning
 
 sys.path.insert(0, str(REPOSITORY / "plugins" / "example"))
 
@@ -235,7 +235,11 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("env", "sentence"), BROKEN, ids=lambda value: type(value).__name__)
-def test_a_broken_promise_of_an_environment_is_one_sentence(env: Any, sentence: str) -> None:
+def test_a_broken_promise_of_an_environment_is_one_sentence(
+    env: Any, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(env, Importing):  # the only one that another process has to look at
+        monkeypatch.setattr(planning, "_check_imports", lambda *checked: None)
     with pytest.raises(AssertionError, match=sentence) as caught:
         check_env(env, registry=REGISTRY)
     assert "\n" not in str(caught.value)

@@ -72,6 +72,16 @@ def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.Monk
         exec(compile(example, page, "exec"), {"__name__": "example"})
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_a_page_names_are_there(page: str) -> None:
+    text = (ROOT / page).read_text()
+    places = set(re.findall(r"`((?:mpobench|plugins|tests|leaderboards)/[\w./-]+)`", text))
+    places |= {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
+    assert places
+    missing = {place for place in places if not (ROOT / place).exists()}
+    assert not missing
+
+
 def test_ci_runs_the_lines_of_the_readme() -> None:
     text = (ROOT / "README.md").read_text()
     for marker in ("run", "test"):

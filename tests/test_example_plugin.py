@@ -6,10 +6,10 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from clean_environment import REPOSITORY, in_environment, lay_out, make_environment, own_tests
+from command_line import Cli
 
 from mpobench.results.store import ResultStore
 
@@ -31,16 +31,16 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_its_components_are_listed_and_resolve(site: Path, mpobench_cli: Any) -> None:
-    listing = json.loads(mpobench_cli("plugins", "--json", path=(site,)).stdout)
+def test_its_components_are_listed_and_resolve(site: Path, cli: Cli) -> None:
+    listing = json.loads(cli("plugins", "--json", path=(site,)).stdout)
     found = {
         each["name"]: (each["kind"], each["version"])
         for each in listing["components"]
         if each["distribution"] == "mpobench-example"
     }
     assert found == {name: (kind, "0.1.0") for kind, name in COMPONENTS.items()}
-    assert "slope" in mpobench_cli("objectives", "show", "logistic", path=(site,)).stdout
-    assert "lazy-judge:VALUE" in mpobench_cli("corruptions", "show", "lazy-judge", path=(site,)).stdout
+    assert "slope" in cli("objectives", "show", "logistic", path=(site,)).stdout
+    assert "lazy-judge:VALUE" in cli("corruptions", "show", "lazy-judge", path=(site,)).stdout
 
 
 def test_its_environment_is_as_short_as_promised() -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import bandit_plugin
 import pytest
+from command_line import Cli
 from objective_file_samples import one_step, weights
-from processes import Install, Run, environment
+from processes import Install, environment
 
 import mpobench
 import mpobench_corruptions.hooks as corruption_hooks
@@ -240,10 +241,8 @@ print(json.dumps(sorted({"numpy", "jax", "torch"} & set(sys.modules))), file=sys
 """
 
 
-def test_show_tells_where_the_numbers_come_from(
-    mpobench_cli: Run, site: tuple[Path, ...], found: Path
-) -> None:
-    text = mpobench_cli("objectives", "show", "found", path=site).stdout
+def test_show_tells_where_the_numbers_come_from(cli: Cli, site: tuple[Path, ...], found: Path) -> None:
+    text = cli("objectives", "show", "found", path=site).stdout
     for words in (
         "found: Found and shipped (finder 3.1)",
         "Origin: discovered. Stages: one. Reference policy: no.",
@@ -252,23 +251,21 @@ def test_show_tells_where_the_numbers_come_from(
         "−ψ(π(τ_w))",
     ):
         assert words in text
-    shown = json.loads(mpobench_cli("objectives", "show", "found", "--json", path=site).stdout)
+    shown = json.loads(cli("objectives", "show", "found", "--json", path=site).stdout)
     assert (shown["distribution"], shown["version"], shown["behaviour_version"]) == ("finder", "3.1", "3")
     assert (shown["objective"], shown["provenance"]) == ("1s-mpo", {"generations": 256, "env": "tla"})
     defaults = {field["name"]: field["default"] for field in shown["fields"]}
     assert (defaults["lam"], defaults["phi"]) == ("2", "log")
     assert defaults["g_network"].startswith("tensors ")
-    by_path = mpobench_cli("objectives", "show", f"{found}:lam=3", path=site).stdout
+    by_path = cli("objectives", "show", f"{found}:lam=3", path=site).stdout
     assert by_path.startswith(f"found:lam=3: Found on noisy labels ({found})\n")
     assert "A '1s-mpo' of mpobench" in by_path
 
 
-def test_it_runs_like_its_file(
-    mpobench_cli: Run, site: tuple[Path, ...], found: Path, tmp_path: Path
-) -> None:
+def test_it_runs_like_its_file(cli: Cli, site: tuple[Path, ...], found: Path, tmp_path: Path) -> None:
     def results(objectives: str, folder: str, path: tuple[Path, ...]) -> dict[str, CellResult]:
         options = ("--envs", "bandit", "--scale", "smoke", "--results", str(tmp_path / folder))
-        done = mpobench_cli("run", "--objectives", objectives, *options, path=path)
+        done = cli("run", "--objectives", objectives, *options, path=path)
         assert done.returncode == 0, done.stderr
         return {result.objective: result for result in ResultStore(tmp_path / folder).load_all()}
 
@@ -285,17 +282,17 @@ def test_it_runs_like_its_file(
     assert ours.key != theirs.key
     assert results(str(found), "by name", site) == by_name, "the same file, and nothing to run again"
     (site[0] / "objective.json").unlink()
-    broken = mpobench_cli("run", "--objectives", "found", "--envs", "bandit", "--dry-run", path=site)
+    broken = cli("run", "--objectives", "found", "--envs", "bandit", "--dry-run", path=site)
     assert broken.returncode == 2
     assert broken.stderr == (
         f"mpobench: error: objective 'found' of finder 3.1 ({site[0] / 'objective.json'}) cannot be used: "
         f"cannot read objective file {site[0] / 'objective.json'}: no such file or directory\n"
     )
-    listed = mpobench_cli("objectives", path=site).stdout
+    listed = cli("objectives", path=site).stdout
     assert ["found", "discovered", "?", "?"] in [line.split()[:4] for line in listed.splitlines()]
 
 
-def test_it_can_be_drawn(mpobench_cli: Run, site: tuple[Path, ...], tmp_path: Path) -> None:
+def test_it_can_be_drawn(cli: Cli, site: tuple[Path, ...], tmp_path: Path) -> None:
     picture = tmp_path / "found.svg"
-    done = mpobench_cli("plot", "loss", "found:lam=0.5", "dpo", "--output", str(picture), path=site)
+    done = cli("plot", "loss", "found:lam=0.5", "dpo", "--output", str(picture), path=site)
     assert (done.returncode, done.stdout) == (0, f"{picture}\n"), done.stderr

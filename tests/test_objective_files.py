@@ -11,6 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import pytest
 import torch
+from command_line import Cli
 from hypothesis import given
 from hypothesis import strategies as st
 from objective_file_samples import NETWORKS, one_step, weights
@@ -257,16 +258,19 @@ def _training(result: CellResult) -> Any:
     return result.curves["loss"]
 
 
-def test_show_tells_card_provenance_and_values(tmp_path: Path, bandit_site: Path, found: Path) -> None:
-    shown = run(tmp_path, bandit_site, "objectives", "show", "./found/objective.json:beta=3")
+def test_show_tells_card_provenance_and_values(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, found: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = cli("objectives", "show", "./found/objective.json:beta=3")
     assert shown.returncode == 0, shown.stderr
     for words in ("found:beta=3: Found on noisy labels", "A run of ours", "'1s-mpo'", "generations", "256"):
         assert words in shown.stdout
-    as_json = run(tmp_path, bandit_site, "objectives", "show", "found/objective.json", "--json")
+    as_json = cli("objectives", "show", "found/objective.json", "--json")
     content = json.loads(as_json.stdout)
     assert content["fields"]["lam"] == 2.0
     assert content["provenance"] == {"generations": 256, "env": "tla"}
-    missing = run(tmp_path, bandit_site, "objectives", "show", "nowhere.json")
+    missing = cli("objectives", "show", "nowhere.json")
     assert missing.returncode == 2
     assert missing.stderr == (
         "mpobench: error: cannot read objective file nowhere.json: no such file or directory\n"

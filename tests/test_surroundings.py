@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import program
+from command_line import run_here
 
 from mpobench.errors import RequestError
 from mpobench.files.cache import cache_folder
@@ -46,23 +48,15 @@ def test_without_a_home_the_cache_has_to_be_named(monkeypatch: pytest.MonkeyPatc
         expanded("~/mine.txt")
 
 
+@pytest.mark.usefixtures("no_home")
 @pytest.mark.parametrize(
     "command", [["run", "--objectives", "dpo", "--scale", "smoke"], ["discover"], ["bench"]]
 )
-def test_without_a_home_a_command_says_what_to_set(command: list[str], tmp_path: Path) -> None:
-    preamble = "import pwd\ndef no_entry(_): raise KeyError\npwd.getpwuid = no_entry\n"
-    interpreter, option, code, *args = program(*command)
-    variables = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
-    variables.pop("MPOBENCH_CACHE", None)
-    done = subprocess.run(
-        [interpreter, option, preamble + code, *args],
-        env=variables,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def test_without_a_home_a_command_says_what_to_set(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_here(*command)
     line = "mpobench: error: there is no home folder for ~/.cache: set MPOBENCH_CACHE to a folder that can be written\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
 
@@ -75,35 +69,46 @@ ENCODINGS: dict[str, dict[str, str]] = {
 }
 
 
-def printed(encoding: str, *args: str) -> bytes:
+COMMANDS = """
+import json, sys
+from mpobench.cli import main
+for args in json.loads(sys.argv[1]):
+    try:
+        main(args)
+    except SystemExit as end:
+        assert not end.code, args
+    print("=====")
+"""
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_terminal_that_lacks_a_character_gets_a_stand_in_and_files_are_utf_8(
+    encoding: str, tmp_path: Path
+) -> None:
+    page = tmp_path / "tla.md"
+    leaderboard = ["leaderboard", "--results", str(LEADERBOARD)]
+    commands = [
+        leaderboard,
+        [*leaderboard, "--output", str(page)],
+        ["objectives", "show", "simpo"],
+        ["plugins"],
+        ["discover", "--help"],
+    ]
     done = subprocess.run(
-        program(*args),
+        [sys.executable, "-c", COMMANDS, json.dumps(commands)],
         env={**os.environ, **ENCODINGS[encoding]},
         capture_output=True,
         check=False,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == b""
-    return done.stdout
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_terminal_that_lacks_a_character_gets_a_stand_in(encoding: str) -> None:
-    page = printed(encoding, "leaderboard", "--results", str(LEADERBOARD))
-    assert b"2707 +- 43" in page or "2707 ± 43".encode("latin-1") in page
-    assert b"target margin gamma" in printed(encoding, "objectives", "show", "simpo").replace(
-        "γ".encode(), b"gamma"
-    )
-    assert b"tampo" in printed(encoding, "plugins")
-    assert b"Evolve an objective" in printed(encoding, "discover", "--help")
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_files_are_utf_8_whatever_the_terminal_shows(encoding: str, tmp_path: Path) -> None:
-    page = tmp_path / "tla.md"
-    assert printed(encoding, "leaderboard", "--results", str(LEADERBOARD), "--output", str(page)) == b""
+    assert (done.returncode, done.stderr) == (0, b"")
+    printed, nothing, simpo, plugins, help_, end = done.stdout.split(b"=====\n")
+    assert b"2707 +- 43" in printed or "2707 ± 43".encode("latin-1") in printed
+    assert (nothing, end) == (b"", b"")
     assert "2707 ± 43" in page.read_text(encoding="utf-8")
+    assert b"target margin gamma" in simpo.replace("γ".encode(), b"gamma")
+    assert b"tampo" in plugins
+    assert b"Evolve an objective" in help_
 
 
 def test_an_error_line_with_any_character_is_printed(
