@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 from mpobench import Workspace
 from mpobench.registry.registry import Registry, get_registry
@@ -35,7 +34,6 @@ def every_env(request, registry: Registry) -> MujocoEnv:
 def workspace(shared_cache: Path) -> Workspace:
     """A cache of real rollouts and compiled programs."""
     xla.configure(shared_cache)
-    compilation_cache.reset_cache()  # jax asks once whether there is one, and other tests have compiled before
     return Workspace(shared_cache)
 
 
