@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import brax
@@ -11,7 +12,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from mpobench_mujoco import physics
+from mpobench_mujoco import physics, xla
 
 PENALTY = 3.5
 
@@ -32,7 +33,7 @@ def test_what_the_penalty_costs_and_which_joints_it_is_on(joints, workspace):
     ant, tla = physics.make("ant", "spring"), physics.make("tla", "spring", leg_penalty=PENALTY)
     hinges = ["hip_1", "ankle_1", "hip_2", "ankle_2", "hip_3", "ankle_3", "hip_4", "ankle_4"]
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=xla.ONCE)
     def try_out(actions: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         def both(action: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
             start = ant.reset(jax.random.PRNGKey(0))

@@ -29,9 +29,10 @@ def params(networks) -> ppo.Params:
     statistics = running_statistics.update(
         running_statistics.init_state(specs.Array((OBS,), jnp.float32)), observations
     )
-    keys = jax.random.split(jax.random.PRNGKey(1), 4)
+    keys, random = jax.random.split(jax.random.PRNGKey(1)), np.random.default_rng(1)
     trained = networks.policy_network.init(keys[0]), networks.value_network.init(keys[1])
-    shaken = jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(keys[2], leaf.shape), trained)
+    shaken = jax.tree.map(lambda leaf: leaf + np.float32(0.1) * random.normal(size=leaf.shape), trained)
+    shaken = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), shaken)
     return statistics, *shaken
 
 
