@@ -75,11 +75,11 @@ def place(
     return Place(env, shared_cache)
 
 
-@pytest.mark.parametrize("name", map(marked, sorted(CARDS.keys() - NEEDS_AN_ACCELERATOR)))
+@pytest.mark.parametrize("name", [*map(marked, sorted(CARDS.keys() - NEEDS_AN_ACCELERATOR))])
 def test_training_keeps_what_the_protocol_promises(name: str, place: Place) -> None:
     check_env(place.env, cache=place.cache)
 
 
-@pytest.mark.parametrize("name", map(marked, EVALUATED_ON))
+@pytest.mark.parametrize("name", [*map(marked, EVALUATED_ON)])
 def test_scores_keep_what_the_protocol_promises(name: str, place: Place) -> None:
     check_evaluator(name, place.env, cache=place.cache)
