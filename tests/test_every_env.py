@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,6 +14,7 @@ from hub_samples import dpo_mix, tiny_model
 
 from mpobench.registry.registry import get_registry
 from mpobench.testing import check_env, check_evaluator
+from mpobench_llm.envs.smollm_style import model as smollm
 
 CARDS = {registered.card.name: registered.card for registered in get_registry().cards("env")}
 NEEDS_AN_ACCELERATOR = {"gemma-7b-dpo-mix", "gemma-7b-capybara", "mistral-7b-dpo-mix"}
@@ -27,6 +28,19 @@ EVALUATED_ON = {
     "preference-accuracy": ANY_MODEL,
 }
 ELSEWHERE = {"judge": "tests/llm/judge, which has servers of its own"}
+
+
+def marked(name: str) -> Any:
+    """A case of a test, slow where physics is compiled."""
+    model = EVALUATED_ON.get(name, name) in ("smollm-style", ANY_MODEL)
+    return pytest.param(name, marks=() if model else pytest.mark.slow)
+
+
+class Place(NamedTuple):
+    """An environment and the folder of its shared files."""
+
+    env: str
+    cache: Path
 
 
 @pytest.fixture(scope="session")
@@ -47,17 +61,25 @@ def test_planning_keeps_what_the_protocol_promises(name: str) -> None:
     check_env(name, train=False)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(CARDS.keys() - NEEDS_AN_ACCELERATOR))
-def test_training_keeps_what_the_protocol_promises(name: str, shared_cache: Path, request: Any) -> None:
-    spec = request.getfixturevalue("tiny_llm") if name == ANY_MODEL else name
-    check_env(spec, cache=shared_cache)
+@pytest.fixture
+def place(
+    name: str, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: Any
+) -> Place:
+    """Where a component is checked: with tiny models in place of real ones, which tests/llm trains by the program."""
+    env = EVALUATED_ON.get(name, name)
+    if env == ANY_MODEL:
+        return Place(request.getfixturevalue("tiny_llm"), shared_cache)
+    if env == "smollm-style":
+        monkeypatch.setattr(smollm, "_write", lambda gguf, folder: tiny_model(folder))
+        return Place(env, tmp_path)
+    return Place(env, shared_cache)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", EVALUATED_ON)
-def test_scores_keep_what_the_protocol_promises(name: str, shared_cache: Path, request: Any) -> None:
-    env = EVALUATED_ON[name]
-    check_evaluator(
-        name, request.getfixturevalue("tiny_llm") if env == ANY_MODEL else env, cache=shared_cache
-    )
+@pytest.mark.parametrize("name", [*map(marked, sorted(CARDS.keys() - NEEDS_AN_ACCELERATOR))])
+def test_training_keeps_what_the_protocol_promises(name: str, place: Place) -> None:
+    check_env(place.env, cache=place.cache)
+
+
+@pytest.mark.parametrize("name", [*map(marked, EVALUATED_ON)])
+def test_scores_keep_what_the_protocol_promises(name: str, place: Place) -> None:
+    check_evaluator(name, place.env, cache=place.cache)

@@ -10,7 +10,6 @@ from mpobench.testing import check_launcher
 NAMES = [registered.card.name for registered in get_registry().cards("launcher")]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_keeps_what_the_protocol_promises(name: str) -> None:
     check_launcher(name)

@@ -73,19 +73,19 @@ def test_pip_install_makes_it_available(clean_environment: Path) -> None:
 def test_its_row_is_in_a_leaderboard(clean_environment: Path, shared_cache: Path, tmp_path: Path) -> None:
     done = in_environment(
         clean_environment,
-        *("mpobench", "run", "--objectives", "logistic,dpo", "--corruptions", "lazy-judge:0.5"),
+        *("mpobench", "run", "--objectives", "logistic,sft", "--corruptions", "lazy-judge:0.5"),
         *("--scale", "smoke", "--results", str(tmp_path / "results")),
         MPOBENCH_CACHE=str(shared_cache),
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"^objective +lazy-judge:0\.5$", done.stdout, re.M)
     rows = dict(re.findall(r"^(\w+) +\D*(-?[\d.]+)\D*$", done.stdout, re.M))
-    assert rows.keys() >= {"logistic", "dpo"}
+    assert rows.keys() >= {"logistic", "sft"}
     assert "mpobench-example 0.1.0" in done.stdout
     results = {result.objective: result for result in ResultStore(tmp_path / "results").load_all()}
     assert {name: result.plugin for name, result in results.items()} == {
         "logistic": "mpobench-example 0.1.0",
-        "dpo": "mpobench 0.1.0",
+        "sft": "mpobench 0.1.0",
     }
     for result in results.values():
         assert result.status == "ok"

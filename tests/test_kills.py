@@ -53,7 +53,7 @@ def test_34_kills_lose_nothing(bench: Bench, bandit_site: Path, tmp_path: Path) 
             running.send_signal(number)
             running.wait(timeout=30)
             lost_in_hand += 2
-            wait_until(lambda workers=workers: not any(map(alive, workers)), seconds=10)
+            wait_until(lambda workers=workers: not any(map(alive, workers)), seconds=30)
         after = contents(bench)
         assert {file: after[file] for file in before} == before, "a finished cell was lost or written again"
     if running is not None and running.poll() is None:

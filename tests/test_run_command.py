@@ -62,7 +62,7 @@ def test_a_run_that_is_killed_leaves_no_worker_and_goes_on(bench: Bench, cells: 
     running.send_signal(signal.SIGKILL)  # to the parent alone
     running.wait()
     try:
-        wait_until(lambda: not any(map(alive, workers)), seconds=5)
+        wait_until(lambda: not any(map(alive, workers)), seconds=30)
     finally:
         for worker in filter(alive, workers):
             os.kill(worker, signal.SIGKILL)
@@ -76,11 +76,11 @@ def test_an_interrupted_run_says_so_in_one_line_and_goes_on(bench: Bench, whom: 
     wait_until(lambda: len(bench.whole()) >= 2)
     workers = descendants(running.pid)
     (os.killpg if whom == "group" else os.kill)(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=10)
+    out, err = running.communicate(timeout=60)
     assert (running.returncode, out) == (130, "")
     said = [line for line in err.splitlines() if not line.startswith("[")]
     assert said == ["mpobench: interrupted: finished cells are kept, the same command goes on from here"]
-    wait_until(lambda: not any(map(alive, workers)), seconds=5)
+    wait_until(lambda: not any(map(alive, workers)), seconds=30)
     assert 2 <= len(bench.whole()) < CELLS
     resumes(bench)
 
