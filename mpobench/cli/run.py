@@ -48,7 +48,10 @@ def run(
         typer.Option(help="Override the training configuration: po_learning_rate=3e-5. Repeatable."),
     ] = None,
     results: Annotated[Path | None, typer.Option(help="Folder of the results. Default: results.")] = None,
-    launcher: Annotated[str | None, typer.Option(help="Where cells run. Default: local.")] = None,
+    launcher: Annotated[
+        str | None,
+        typer.Option(help="Where cells run: local, dask, dask:address=tcp://HOST:8786. Default: local."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Tasks at once. Default: what the launcher offers.")
     ] = None,
