@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from mpobench.errors import DiskFullError
 from mpobench_mujoco import pool
 from mpobench_mujoco.rollouts import Rollouts
 
@@ -39,12 +41,12 @@ def test_a_block_is_whole_or_absent(tmp_path, monkeypatch, fails_at):
     def full_disk(file, array, **options):
         assert not folder.exists()
         if len(saved) == fails_at:
-            raise OSError("no space left on device")
+            raise OSError(errno.ENOSPC, "no space left on device")
         saved.append(file)
         save(file, array, **options)
 
     monkeypatch.setattr(np, "save", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(DiskFullError, match="the disk is full"):
         pool.write_block(folder, BLOCK)
     assert list(folder.parent.iterdir()) == []
 
