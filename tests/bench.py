@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import time
 from collections import Counter
@@ -13,6 +12,9 @@ from typing import Any
 from processes import environment, program
 
 from mpobench.results.store import ResultStore
+
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""Whoever runs the tests in the background has Ctrl-C ignored, and processes inherit that."""
 
 
 class Bench:
@@ -26,12 +28,10 @@ class Bench:
         """Starts a run in a process group of its own, as a shell does."""
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         return subprocess.Popen(
-            program("run", "--results", str(self.results), *args),
+            program("run", "--results", str(self.results), *args, before=INTERRUPTIBLE),
             env=self._environment,
             text=True,
             start_new_session=True,
-            # Whoever runs the tests in the background has Ctrl-C ignored, and processes inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads here
             **options,
         )
 

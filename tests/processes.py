@@ -24,9 +24,9 @@ def write_distribution(
     (info / "entry_points.txt").write_text(f"[mpobench]\n{distribution} = {module}\n")
 
 
-def program(*args: str) -> list[str]:
-    """The command line of the program, in a process of its own."""
-    return [sys.executable, "-c", "from mpobench.cli import main; main()", *args]
+def program(*args: str, before: str = "") -> list[str]:
+    """The command line of the program, in a process of its own, which executes a line of Python ``before``."""
+    return [sys.executable, "-c", f"{before}\nfrom mpobench.cli import main; main()", *args]
 
 
 def environment(path: tuple[Path, ...], cache: Path) -> dict[str, str]:

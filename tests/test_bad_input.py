@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import subprocess
 from pathlib import Path
 
@@ -153,9 +152,11 @@ def test_a_folder_where_the_leaderboard_should_be(tmp_path: Path, bandit_site: P
 def limited(tmp_path: Path, site: Path, limit: int, *options: str) -> subprocess.CompletedProcess[str]:
     """A run in which no file can grow beyond ``limit`` bytes: a full disk, for root as well."""
     return subprocess.run(
-        program(*asked(tmp_path, ["--envs", "bandit", *options])),
+        program(
+            *asked(tmp_path, ["--envs", "bandit", *options]),
+            before=f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))",
+        ),
         env=environment((site,), tmp_path / "cache") | {"PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         capture_output=True,
         text=True,
         check=False,
