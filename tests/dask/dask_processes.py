@@ -30,7 +30,8 @@ class DaskScheduler:
     """
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self._environment = folder, environment
+        # A launcher in this process may have set what its own workers log.
+        self.folder, self._environment = folder, environment | {"DASK_LOGGING__DISTRIBUTED": "info"}
         folder.mkdir()
         file = folder / "scheduler.json"
         self._started: list[subprocess.Popen[bytes]] = []
