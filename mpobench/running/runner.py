@@ -71,7 +71,7 @@ def _pending(plan: Plan, store: ResultStore, rerun: Rerun, outcome: Outcome) -> 
     for cell in plan.cells:
         result = _known(store, cell.key, outcome) if cell.key in there else None
         same_skip = result is not None and result.status == "skipped" and result.reason == cell.skip
-        if same_skip or not _wanted(result, rerun):
+        if same_skip or not worker.wanted(result, rerun):
             outcome.reused += 1
             if result is not None:
                 outcome.known[cell.key] = result
@@ -94,15 +94,6 @@ def _known(store: ResultStore, key: str, outcome: Outcome) -> CellResult | None:
         kept = store.set_aside(key)
         outcome.replaced.append(f"{error.problem}: kept as {kept.name}, its cell runs again")
         return None
-
-
-def _wanted(result: CellResult | None, rerun: Rerun) -> bool:
-    return (
-        result is None
-        or rerun == "all"
-        or (rerun == "errors" and result.status in ("diverged", "error"))
-        or result.status == "skipped"
-    )
 
 
 class _Run:

@@ -23,7 +23,7 @@ from mpobench.files.atomic import folder_atomically
 from mpobench.planning.cells import Cell, PlannedEvaluator, Training
 from mpobench.planning.suite import Rerun
 from mpobench.protocols import Env, GroupTraining, JsonObject, Prerequisite, Sample, Trained, Workspace
-from mpobench.results.cell_result import Status
+from mpobench.results.cell_result import CellResult, Status
 from mpobench.results.policy_files import record_file
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running import reports
@@ -218,13 +218,23 @@ def run_training(training: Training, results: Path, cache: Path, rerun: Rerun) -
         return [made[cell.key] or ends[cell.key] for cell in training.cells]
 
 
+def wanted(result: CellResult | None, rerun: Rerun) -> bool:
+    """Whether a cell with this result, or with none, is to be computed."""
+    return (
+        result is None
+        or rerun == "all"
+        or (rerun == "errors" and result.status in ("diverged", "error"))
+        or result.status == "skipped"
+    )
+
+
 def _made_meanwhile(store: ResultStore, cell: Cell, rerun: Rerun) -> CellOutcome | None:
     """The end of a cell in another run on the same folder, if it need not be computed again."""
     try:
         result = None if rerun == "all" else store.load(cell.key)
     except ResultFileError:
         return None
-    if result is None or result.status == "skipped" or (rerun == "errors" and result.status != "ok"):
+    if result is None or wanted(result, rerun):
         return None
     failure = None if result.status == "ok" else Failure(result.status, result.reason)
     return CellOutcome(result.status, failure, reused=True)
