@@ -58,8 +58,11 @@ class Trained:
         curves: One list per quantity, one entry per epoch: ``loss``, ``margin``, ``accuracy``, ``logp_chosen``,
             ``logp_rejected``, and ``stage`` (``sft`` or ``po``).
         seconds: Wall time per part of the work.
+        dataset: Measured properties of the dataset, by name with unit (``wrong labels, %``): what a reader of the score
+            must know about the data. Pages show their means over the seeds.
     """
 
     policy: Any
     curves: dict[str, list[Any]]
     seconds: dict[str, float] = field(default_factory=dict)
+    dataset: dict[str, float] = field(default_factory=dict)

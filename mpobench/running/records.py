@@ -7,7 +7,7 @@ from typing import Any
 
 from mpobench.env_kit.versions import library_versions
 from mpobench.planning.cells import Cell, ObjectiveSource, PlannedEvaluator, Training
-from mpobench.protocols import Sample
+from mpobench.protocols import Sample, Trained
 from mpobench.results.cell_result import CellResult, Status
 
 
@@ -16,8 +16,7 @@ def measured(
     cell: Cell,
     planned: PlannedEvaluator,
     metrics: dict[str, float],
-    curves: dict[str, list[Any]],
-    seconds: dict[str, float],
+    trained: Trained,
     samples: Iterable[Sample] = (),
 ) -> CellResult:
     """The record of a cell that has its score."""
@@ -30,8 +29,9 @@ def measured(
         primary=primary.name,
         unit=primary.unit,
         higher_is_better=primary.higher_is_better,
-        curves=curves,
-        seconds=seconds,
+        curves=trained.curves,
+        seconds=trained.seconds,
+        dataset=trained.dataset,
         samples=tuple(samples),
     )
 

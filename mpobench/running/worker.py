@@ -275,7 +275,7 @@ def _keep(training: Training, trained: Trained, store: ResultStore) -> None:
     """Keeps a policy with the record of its training: both, or neither."""
     with folder_atomically(store.policy_folder(training.key)) as folder:
         training.env.save_policy(trained.policy, folder)
-        record = json.dumps({"curves": trained.curves, "seconds": trained.seconds})
+        record = json.dumps({name: getattr(trained, name) for name in ("curves", "seconds", "dataset")})
         record_file(folder).write_text(record, encoding="utf-8")
 
 
@@ -311,7 +311,7 @@ def _evaluate(
         if wild:
             raise DivergedError(f"the policy's {wild[0]} is not finite")
         seconds = trained.seconds | {"evaluate": time.perf_counter() - began}
-        result = measured(training, cell, planned, metrics, trained.curves, seconds, samples)
+        result = measured(training, cell, planned, metrics, replace(trained, seconds=seconds), samples)
         outcome = CellOutcome("ok")
     except (Exception, SystemExit) as error:  # noqa: BLE001  # as above
         failure = Failure.of(error)

@@ -22,6 +22,11 @@ ROLES: tuple[Role, Role] = ("original", "target")
 """In the order of :data:`mpobench.ORIGINAL` and :data:`mpobench.TARGET`."""
 
 
+def other(role: Role) -> Role:
+    """The other agent."""
+    return ROLES[1 - ROLES.index(role)]
+
+
 class Level(Settings):
     """A measured mean return.
 

@@ -106,6 +106,7 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
                 "task": self.settings.task.model_dump(),
                 "backend": self.backend,
                 "agent": agents.find(self.name, self.backend, block.role)[1].sha256,
+                "other": agents.find(self.name, self.backend, agents.other(block.role))[1].sha256,
                 **asdict(block),
             }
         )

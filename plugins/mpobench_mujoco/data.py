@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +36,7 @@ class PreferenceData:
         returns: ``(pairs, 2)``, true returns.
         chosen: ``(pairs,)``, index of the preferred trajectory.
         rejected: ``(pairs,)``, index of the other trajectory.
+        facts: Measured properties of the dataset, see :class:`mpobench.Trained`.
     """
 
     trajectories: Trajectories
@@ -43,6 +44,7 @@ class PreferenceData:
     returns: NDArray[np.float64]
     chosen: NDArray[np.int32]
     rejected: NDArray[np.int32]
+    facts: dict[str, float]
 
 
 def brax_env(env: MujocoConfiguration) -> PipelineEnv:
@@ -56,7 +58,7 @@ def agent_policy(env: MujocoConfiguration, role: agents.Role) -> policy.Policy:
     return policy.load(agents.find(env.name, env.backend, role)[0])
 
 
-def make_block(env: MujocoConfiguration, block: Block, workspace: Workspace) -> rollouts.Rollouts:
+def make_block(env: MujocoConfiguration, block: Block, workspace: Workspace) -> pool.AgentRollouts:
     """A block of the pool: read from the cache, or rolled out and kept there."""
     folder = workspace.cache / env.block_path(block)
 
@@ -65,16 +67,36 @@ def make_block(env: MujocoConfiguration, block: Block, workspace: Workspace) -> 
         task = env.settings.task
         stream = 2 * agents.ROLES.index(block.role) + block.draw
         keys = rollouts.episode_keys(DATA, block.first, block.episodes, stream)
-        made = rollouts.roll_out(
-            brax_env(env), agent_policy(env, block.role), task.action_std, task.steps, *keys
+        acting = agent_policy(env, block.role)
+        made = rollouts.roll_out(brax_env(env), acting, task.action_std, task.steps, *keys)
+        own, other = (
+            rollouts.mean_logps(made, agent, task.action_std)
+            for agent in (acting, agent_policy(env, agents.other(block.role)))
         )
-        pool.write_block(folder, made)
+        pool.write_block(folder, pool.AgentRollouts(**vars(made), own_logps=own, other_logps=other))
 
     locks.once(folder, make)
     return pool.read_block(folder)
 
 
-_last: dict[tuple[str, int, Path], tuple[Trajectories, NDArray[np.float64]]] = {}
+@dataclass(frozen=True)
+class _Picked:
+    """The episodes of a dataset, whatever their labels.
+
+    Attributes:
+        trajectories: Trajectories, see :class:`PreferenceData`.
+        returns: ``(pairs, 2)``, true returns.
+        ended_early: ``(pairs, 2)``, whether the episode ended before its last step.
+        distance: ``(pairs, 2)``, mean of log π(a|s) under the acting agent minus that under the other, nats a step.
+    """
+
+    trajectories: Trajectories
+    returns: NDArray[np.float64]
+    ended_early: NDArray[np.bool_]
+    distance: NDArray[np.float32]
+
+
+_last: dict[tuple[str, int, Path], _Picked] = {}
 
 
 def load_dataset(
@@ -97,17 +119,34 @@ def load_dataset(
     if key not in _last:
         _last.clear()  # first, so that there is never more than one
         _last[key] = _pick(env, request, sources, workspace, stride)
-    trajectories, returns = _last[key]
-    labels = label(request.corruption, sources, returns, request.seed)
+    picked = _last[key]
+    labels = label(request.corruption, sources, picked.returns, request.seed)
     pair = np.arange(pairs, dtype=np.int32)
     first_chosen = labels.chosen == 0
     return PreferenceData(
-        trajectories,
+        picked.trajectories,
         labels,
-        returns,
+        picked.returns,
         np.where(first_chosen, pair, pairs + pair),
         np.where(first_chosen, pairs + pair, pair),
+        _facts(picked, labels),
     )
+
+
+def _facts(picked: _Picked, labels: Labels) -> dict[str, float]:
+    facts = {
+        "wrong labels, %": 100 * (1 - labels.correct),
+        "episodes that ended early, %": 100 * float(picked.ended_early.mean()),
+        "log π of a step under its own agent less the other's, nats": float(picked.distance.mean()),
+    }
+    between = labels.sources[:, 0] != labels.sources[:, 1]
+    if between.any():
+        rows = np.flatnonzero(between)
+        target = labels.sources[rows].argmax(axis=1)  # the side of the target agent
+        returns = picked.returns
+        reversed_pairs = returns[rows, target] < returns[rows, 1 - target]
+        facts = {"reversed pairs (the original agent earns more), %": 100 * float(reversed_pairs.mean()), **facts}
+    return facts
 
 
 def _pick(
@@ -116,8 +155,8 @@ def _pick(
     sources: NDArray[np.int8],
     workspace: Workspace,
     stride: int,
-) -> tuple[Trajectories, NDArray[np.float64]]:
-    """Trajectories from the pool, and their returns by pair, ``(pairs, 2)``."""
+) -> _Picked:
+    """Episodes from the pool."""
     xla.configure(workspace.cache)
     pairs = len(sources)
     original = agent_policy(env, "original")
@@ -125,7 +164,7 @@ def _pick(
     n = 2 * pairs
     observations = np.empty((n, original["obs_mean"].size, steps), np.float32)
     actions = np.empty((n, original["b3"].size, steps), np.float32)
-    returns, lengths = np.empty(n), np.empty(n, np.int32)
+    returns, lengths, distance = np.empty(n), np.empty(n, np.int32), np.empty(n, np.float32)
     for block in env.blocks(request):
         made = make_block(env, block, workspace)
         last = block.first + block.episodes
@@ -133,30 +172,55 @@ def _pick(
         rows = block.draw * pairs + block.first + np.flatnonzero(wanted)
         observations[rows] = made.observations[wanted, :, ::stride]
         actions[rows] = made.actions[wanted, :, ::stride]
-        returns[rows] = made.returns[wanted]
-        lengths[rows] = -(-made.lengths[wanted] // stride)
+        returns[rows], lengths[rows] = made.returns[wanted], made.lengths[wanted]
+        distance[rows] = made.own_logps[wanted] - made.other_logps[wanted]
     observations -= original["obs_mean"][:, None]
     observations /= original["obs_std"][:, None]
-    trajectories = Trajectories(jnp.asarray(observations), jnp.asarray(actions), jnp.asarray(lengths))
-    return trajectories, returns.reshape(2, pairs).T
+    read = jnp.asarray(-(-lengths // stride))
+    trajectories = Trajectories(jnp.asarray(observations), jnp.asarray(actions), read)
+
+    def by_pair(values: NDArray[Any]) -> NDArray[Any]:
+        return values.reshape(2, pairs).T
+
+    return _Picked(
+        trajectories, by_pair(returns), by_pair(lengths < env.settings.task.steps), by_pair(distance)
+    )
 
 
-def evaluation_returns(
+@dataclass(frozen=True)
+class EpisodeScores:
+    """True returns of a policy's evaluation episodes.
+
+    Attributes:
+        returns: ``(episodes,)``, return until the episode ended.
+        returns_with_resets: ``(episodes,)``, return over all steps: a fallen policy starts again.
+        lengths: ``(episodes,)``, steps until the episode ended.
+    """
+
+    returns: NDArray[np.float64]
+    returns_with_resets: NDArray[np.float64]
+    lengths: NDArray[np.int32]
+
+
+def evaluation_scores(
     env: MujocoConfiguration,
     acting: policy.Policy,
     seed: int,
     settings: EvaluationSettings,
     workspace: Workspace,
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Returns and lengths of a policy's evaluation episodes, ``(episodes,)`` each."""
+) -> EpisodeScores:
+    """Rolls a policy out for its score."""
     xla.configure(workspace.cache)
     task = env.settings.task
-    returns, lengths = [], []
+    blocks = []
     for first in range(0, settings.episodes, settings.batch):
         episodes = min(settings.batch, settings.episodes - first)
         keys = rollouts.episode_keys(EVALUATION, seed * settings.episodes + first, episodes, stream=0)
-        block = rollouts.roll_out(brax_env(env), acting, task.action_std, task.steps, *keys)
-        returns.append(block.returns)
-        lengths.append(block.lengths)
+        blocks.append(rollouts.roll_out(brax_env(env), acting, task.action_std, task.steps, *keys))
         workspace.report("evaluation", (first + episodes) / settings.episodes)
-    return np.concatenate(returns), np.concatenate(lengths)
+    return EpisodeScores(
+        *(
+            np.concatenate([getattr(block, field.name) for block in blocks])
+            for field in fields(EpisodeScores)
+        )
+    )

@@ -23,9 +23,7 @@ from mpobench_mujoco.configuration import Block, MujocoConfiguration
 from mpobench_mujoco.settings import EvaluationSettings
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from mpobench_mujoco.data import EpisodeScores
     from mpobench_mujoco.policy import Policy
 
 
@@ -102,16 +100,16 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
 
         return training.pair_logps(self, request, workspace)
 
-    def returns(
+    def scores(
         self, policy: Policy, seed: int, settings: EvaluationSettings, workspace: Workspace
-    ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-        """True returns and lengths of a policy's episodes, ``(episodes,)`` each, at the environment's noise.
+    ) -> EpisodeScores:
+        """True returns and lengths of a policy's episodes.
 
         Episodes of one seed start from the same states whatever the policy.
         """
         from mpobench_mujoco import data
 
-        return data.evaluation_returns(self, policy, seed, settings, workspace)
+        return data.evaluation_scores(self, policy, seed, settings, workspace)
 
     def save_policy(self, policy: Policy, folder: Path) -> None:
         """Writes ``policy.safetensors``."""

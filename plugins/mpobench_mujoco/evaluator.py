@@ -21,6 +21,7 @@ class Return(Evaluator):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("return", "return", summary="mean undiscounted return at the environment's own action noise"),
         Metric(NORMALISED_SCORE, "%", summary="100·(J − J_original)/(J_target − J_original)"),
+        Metric("return-1000", "return", summary="return over all 1000 steps: a fallen policy starts again"),
         Metric("length", "steps", summary="mean episode length"),
     )
 
@@ -34,13 +35,14 @@ class Return(Evaluator):
         self, env: MujocoEnv, policy: Any, seed: int, scale: Scale, workspace: Workspace
     ) -> dict[str, float]:
         """Rolls the policy out."""
-        returns, lengths = env.returns(policy, seed, self._settings(env, scale), workspace)
+        scores = env.scores(policy, seed, self._settings(env, scale), workspace)
         original, target = self._levels(env)
-        mean = float(returns.mean())
+        mean = float(scores.returns.mean())
         return {
             "return": mean,
             NORMALISED_SCORE: 100 * (mean - original) / (target - original),
-            "length": float(lengths.mean()),
+            "return-1000": float(scores.returns_with_resets.mean()),
+            "length": float(scores.lengths.mean()),
         }
 
     def _settings(self, env: MujocoEnv, scale: Scale) -> EvaluationSettings:

@@ -32,10 +32,11 @@ class ThreeLeggedAnt(Ant):
     Args:
         leg_penalty: Coefficient of the penalty, in reward per squared action.
         backend: Physics backend of brax.
+        parameters: Parameters of brax's Ant, such as ``healthy_reward``.
     """
 
-    def __init__(self, leg_penalty: float, backend: str) -> None:
-        super().__init__(backend=backend)
+    def __init__(self, leg_penalty: float, backend: str, **parameters: float) -> None:
+        super().__init__(backend=backend, **parameters)
         self._leg_penalty = leg_penalty
 
     def step(self, state: State, action: jax.Array) -> State:

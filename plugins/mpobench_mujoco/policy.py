@@ -1,7 +1,8 @@
 """The Gaussian policy that every agent and every trained policy shares.
 
-A 64×64 tanh network gives the mean action, squashed into (−1, 1); the standard deviation belongs to the
-environment, not to the policy: a learner that may shrink its own noise raises its return without learning.
+A 64×64 tanh network gives the mean action, squashed into (−1, 1). The standard deviation belongs to the environment: a
+learner that may shrink its own noise raises its return without learning. A policy that learns it all the same
+(``std=learned``) has one number for each action, whatever the state, and a floor.
 Actions are clipped to [−1, 1] when executed, the likelihood is of the unclipped sample.
 
 Arrays are laid out features first, ``(features, steps)``: the weight gradients, which contract over thousands of
@@ -25,8 +26,12 @@ CELL_WIDTH = 1 / math.e
 """π(a|s) is the probability of an action cell this wide in each dimension: a constant that cancels in every
 margin, and keeps π below 1 so that odds exist."""
 
+LEAST_STD = 0.05
+"""Floor of a learned standard deviation. Without one, the density of a cloned action has no upper bound."""
+
 Weights: TypeAlias = dict[str, jax.Array]
-"""Trainable arrays: ``w1 (64, obs)``, ``b1 (64, 1)``, ``w2``, ``b2``, ``w3 (actions, 64)``, ``b3``."""
+"""Trainable arrays: ``w1 (64, obs)``, ``b1 (64, 1)``, ``w2``, ``b2``, ``w3 (actions, 64)``, ``b3``, and ``log_std
+(actions, 1)`` where the standard deviation is learned."""
 
 Policy: TypeAlias = dict[str, np.ndarray]
 """Weights plus the frozen observation statistics ``obs_mean`` and ``obs_std``, each ``(obs,)``."""
@@ -39,9 +44,14 @@ def weights_of(policy: Policy) -> Weights:
     return {name: jnp.asarray(value) for name, value in policy.items() if name not in STATISTICS}
 
 
+def statistics_of(policy: Policy) -> Policy:
+    """The frozen observation statistics of a policy."""
+    return {name: policy[name] for name in STATISTICS}
+
+
 def with_weights(policy: Policy, weights: Weights) -> Policy:
     """The policy with new weights; its observation statistics stay."""
-    return {name: policy[name] for name in STATISTICS} | {
+    return statistics_of(policy) | {
         name: np.asarray(value) for name, value in weights.items()
     }
 
@@ -55,11 +65,13 @@ def random_weights(like: Policy, seed: int) -> Policy:
     drawn = {
         name: rng.standard_normal(value.shape, np.float32) / np.sqrt(np.float32(value.shape[1]))
         if name.startswith("w")
+        else value
+        if name == "log_std"
         else np.zeros_like(value)
         for name, value in sorted(like.items())
         if name not in STATISTICS
     }
-    return {name: like[name] for name in STATISTICS} | drawn
+    return statistics_of(like) | drawn
 
 
 def mean_action(weights: Weights, observations: jax.Array) -> jax.Array:
@@ -77,6 +89,13 @@ def mean_action(weights: Weights, observations: jax.Array) -> jax.Array:
     return jnp.tanh(weights["w3"] @ hidden + weights["b3"])
 
 
+def action_std(weights: Weights, std: float) -> jax.Array:
+    """The standard deviation of each action, ``(actions, 1)``: the policy's own, or else the environment's."""
+    if "log_std" in weights:
+        return jnp.maximum(jnp.exp(weights["log_std"]), LEAST_STD)
+    return jnp.full_like(weights["b3"], std)
+
+
 def step_logps(weights: Weights, observations: jax.Array, actions: jax.Array, std: float) -> jax.Array:
     """Log π(a|s) of single steps, in nats.
 
@@ -84,14 +103,15 @@ def step_logps(weights: Weights, observations: jax.Array, actions: jax.Array, st
         weights: Weights of the policy.
         observations: ``(obs, steps)``, normalised.
         actions: ``(actions, steps)``, as sampled (not clipped).
-        std: The environment's action noise.
+        std: The environment's action noise, for a policy without its own.
 
     Returns:
         ``(steps,)``.
     """
-    distance = (actions - mean_action(weights, observations)) / std
-    constant = math.log(CELL_WIDTH) - math.log(std) - 0.5 * math.log(2 * math.pi)
-    return -0.5 * jnp.sum(jnp.square(distance), axis=0) + constant * actions.shape[0]
+    stds = action_std(weights, std)
+    distance = (actions - mean_action(weights, observations)) / stds
+    constant = math.log(CELL_WIDTH) - 0.5 * math.log(2 * math.pi)
+    return -0.5 * jnp.sum(jnp.square(distance), axis=0) + jnp.sum(constant - jnp.log(stds))
 
 
 def normalise(policy: Policy, observations: jax.Array) -> jax.Array:

@@ -120,7 +120,7 @@ def train(
 
     Args:
         make_env: Function that makes the brax environment with a phase's parameters of the task.
-        std: Standard deviation of the action noise.
+        std: Standard deviation of the action noise in phases that do not state their own.
         episode_steps: Episode length.
         recipe: Settings of PPO.
         resume: (Environment steps, parameters) of the last checkpoint of an earlier call. The steps that are left
@@ -159,7 +159,7 @@ def train(
             clipping_epsilon=recipe.clip,
             max_grad_norm=recipe.max_grad_norm,
             normalize_observations=True,
-            network_factory=functools.partial(_networks, std),
+            network_factory=functools.partial(_networks, phase.action_std or std),
             seed=recipe.seed + 10 * number + (start - (before - phase.steps)),
             num_evals=max(2, left // recipe.checkpoint_steps + 1),
             run_evals=False,

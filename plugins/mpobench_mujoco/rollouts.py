@@ -1,8 +1,8 @@
 """Rolling a policy out in a brax environment: one compiled program for data and for evaluation.
 
 Environments lie side by side in the last axis where that is faster (:mod:`mpobench_mujoco.lanes`), as steps do for the
-policy. Episodes end at the first unhealthy state; what physics does afterwards is masked out (brax's AutoResetWrapper
-would splice a new episode into the old one).
+policy. An episode ends at its first unhealthy state, and what follows does not count: it begins again from its start state,
+as brax's AutoResetWrapper does it, for the return over all steps alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpobench_mujoco import physics, xla
-from mpobench_mujoco.policy import Policy, Weights, mean_action, normalise, weights_of
+from mpobench_mujoco.policy import (
+    Policy,
+    Weights,
+    action_std,
+    mean_action,
+    normalise,
+    statistics_of,
+    step_logps,
+    weights_of,
+)
 
 if TYPE_CHECKING:
     from brax.envs.base import PipelineEnv, State
@@ -31,13 +40,15 @@ class Rollouts:
     Attributes:
         observations: ``(episodes, obs, steps)`` float32, as the environment gives them.
         actions: ``(episodes, actions, steps)`` float32, as sampled.
-        returns: ``(episodes,)`` float64, undiscounted true return.
+        returns: ``(episodes,)`` float64, undiscounted true return until the episode ended.
+        returns_with_resets: ``(episodes,)`` float64, the same over all steps: a fallen agent starts again.
         lengths: ``(episodes,)`` int32, steps until the episode ended.
     """
 
     observations: NDArray[np.float32]
     actions: NDArray[np.float32]
     returns: NDArray[np.float64]
+    returns_with_resets: NDArray[np.float64]
     lengths: NDArray[np.int32]
 
 
@@ -54,25 +65,39 @@ def _roll_out(
     statistics: Policy,
     start: State,
     noise_keys: jax.Array,
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+) -> tuple[jax.Array, ...]:
     noise = jax.vmap(lambda key: jax.random.normal(key, (steps, env.action_size)), out_axes=-1)(noise_keys)
     step_all, axis = physics.step_all(env), physics.batch_axis(env)
+    stds = action_std(weights, std)
+
+    def restarted(done: jax.Array, fresh: jax.Array, following: jax.Array) -> jax.Array:
+        if axis == 0:
+            done = done.reshape(-1, *(1 for _ in following.shape[1:]))
+        return jnp.where(done, fresh, following)
 
     def step(
         carry: tuple[State, jax.Array], noise: jax.Array
     ) -> tuple[tuple[State, jax.Array], tuple[jax.Array, jax.Array, jax.Array, jax.Array]]:
         state, alive = carry
         observation = jnp.moveaxis(state.obs, axis, -1)
-        action = mean_action(weights, normalise(statistics, observation)) + std * noise
+        action = mean_action(weights, normalise(statistics, observation)) + stds * noise
         following = step_all(state, jnp.moveaxis(jnp.clip(action, -1.0, 1.0), -1, axis))
-        recorded = (observation, action, following.reward * alive, alive)
-        return (following, alive * (1.0 - following.done)), recorded
+        recorded = (observation, action, following.reward, alive)
+        done = following.done
+        begun = jax.tree.map(
+            functools.partial(restarted, done.astype(bool)),
+            (start.pipeline_state, start.obs),
+            (following.pipeline_state, following.obs),
+        )
+        following = following.replace(pipeline_state=begun[0], obs=begun[1])
+        return (following, alive * (1.0 - done)), recorded
 
     alive = jnp.ones(len(noise_keys))
     _, (observations, actions, rewards, alive) = jax.lax.scan(step, (start, alive), noise)
     return (
         observations.transpose(2, 1, 0),
         actions.transpose(2, 1, 0),
+        jnp.sum(rewards * alive, axis=0),
         jnp.sum(rewards, axis=0),
         jnp.sum(alive, axis=0).astype(jnp.int32),
     )
@@ -93,19 +118,43 @@ def roll_out(
     Args:
         env: Brax environment, not wrapped.
         policy: Policy, which acts with Gaussian noise around its mean.
-        std: Standard deviation of that noise.
+        std: Standard deviation of that noise, for a policy without its own.
         steps: Episode length.
         start_keys: ``(episodes, 2)`` legacy PRNG keys, one start state each.
         noise_keys: ``(episodes, 2)``, keys of the action noise.
     """
-    statistics = {name: policy[name] for name in ("obs_mean", "obs_std")}
     with xla.first_call(f"{type(env).__name__}-{env.backend}-{std}-{len(start_keys)}x{steps}"):
-        observations, actions, returns, lengths = _program(physics.batch_axis(env) == -1)(
-            env, steps, std, weights_of(policy), statistics, _reset(env, start_keys), noise_keys
+        observations, actions, returns, with_resets, lengths = _program(physics.batch_axis(env) == -1)(
+            env, steps, std, weights_of(policy), statistics_of(policy), _reset(env, start_keys), noise_keys
         )
     return Rollouts(
-        np.asarray(observations), np.asarray(actions), np.asarray(returns, np.float64), np.asarray(lengths)
+        np.asarray(observations),
+        np.asarray(actions),
+        np.asarray(returns, np.float64),
+        np.asarray(with_resets, np.float64),
+        np.asarray(lengths),
     )
+
+
+@functools.partial(jax.jit, static_argnames="std")
+def _mean_logp(
+    weights: Weights, statistics: Policy, observations: jax.Array, actions: jax.Array, length: jax.Array, std: float
+) -> jax.Array:
+    logps = step_logps(weights, normalise(statistics, observations), actions, std)
+    return jnp.sum(logps * (jnp.arange(logps.size) < length)) / length
+
+
+def mean_logps(episodes: Rollouts, policy: Policy, std: float) -> NDArray[np.float32]:
+    """Mean log π(a|s) of each episode's steps under a policy, ``(episodes,)`` nats a step.
+
+    Args:
+        episodes: Episodes, of any policy.
+        policy: Policy that judges the steps.
+        std: Its action noise, for a policy without its own.
+    """
+    weights, statistics = weights_of(policy), statistics_of(policy)
+    steps = zip(episodes.observations, episodes.actions, episodes.lengths, strict=True)
+    return np.array([_mean_logp(weights, statistics, *episode, std) for episode in steps], np.float32)
 
 
 def episode_keys(purpose: int, first: int, episodes: int, stream: int) -> tuple[jax.Array, jax.Array]:

@@ -102,6 +102,8 @@ class Phase(Settings):
         discounting: Discount factor γ.
         reward_scale: Factor on rewards before PPO sees them.
         unroll: Steps of each episode that are collected before an update.
+        action_std: Standard deviation of the action noise in this phase; None for the environment's. An agent that has
+            learned to stay on its feet in more noise than it acts with does not fall.
         parameters: Parameters of the task in this phase.
     """
 
@@ -110,6 +112,7 @@ class Phase(Settings):
     discounting: float = Field(gt=0, le=1)
     reward_scale: float = Field(1.0, gt=0)
     unroll: int = Field(20, ge=1)
+    action_std: float | None = Field(None, gt=0)
     parameters: Mapping[str, float] = {}
 
 

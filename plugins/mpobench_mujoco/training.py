@@ -183,7 +183,8 @@ def _begin(
 
 def _trained(env: MujocoConfiguration, trainee: Trainee, seconds: dict[str, float]) -> Trained:
     original = data.agent_policy(env, "original")
-    return Trained(policy.with_weights(original, trainee.weights), trainee.curves, seconds)
+    trained = policy.with_weights(original, trainee.weights)
+    return Trained(trained, trainee.curves, seconds, trainee.dataset.facts)
 
 
 def pair_logps(

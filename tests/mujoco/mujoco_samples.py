@@ -17,7 +17,6 @@ from mpobench.files.keys import content_key
 from mpobench.registry.registry import get_registry
 from mpobench_mujoco import data, policy, pool
 from mpobench_mujoco.env import MujocoEnv
-from mpobench_mujoco.rollouts import Rollouts
 
 OBS, ACTIONS = 27, 8
 
@@ -45,7 +44,7 @@ def request(
     return TrainingRequest(dataset, loss.registered.card.name, loss.component, seed, overrides)
 
 
-def invent_pool(env: MujocoEnv, dataset: DatasetRequest, workspace: Workspace) -> dict[str, Rollouts]:
+def invent_pool(env: MujocoEnv, dataset: DatasetRequest, workspace: Workspace) -> dict[str, pool.AgentRollouts]:
     """Fills the rollout pool with random numbers where physics would take minutes; returns it by key.
 
     Target agents earn about 3000, original ones 2000, with enough spread for the judge to err.
@@ -60,11 +59,14 @@ def invent_pool(env: MujocoEnv, dataset: DatasetRequest, workspace: Workspace) -
             observations = rng.normal(size=(n, OBS, steps))
             observations = observations * original["obs_std"][:, None] + original["obs_mean"][:, None]
             level = 3000 if block.role == "target" else 2000
-            rollouts = Rollouts(
+            rollouts = pool.AgentRollouts(
                 observations.astype(np.float32),
                 rng.normal(scale=0.6, size=(n, ACTIONS, steps)).astype(np.float32),
                 rng.normal(level, 1000, n),
+                rng.normal(level, 1000, n),
                 rng.integers(1, steps + 1, n, dtype=np.int32),
+                rng.normal(-8, 1, n).astype(np.float32),
+                rng.normal(-30, 5, n).astype(np.float32),
             )
             pool.write_block(folder, rollouts)
         blocks[key] = pool.read_block(folder)

@@ -39,13 +39,33 @@ def test_an_episode_ends_at_its_first_unhealthy_state(block):
     living = np.arange(STEPS) < block.lengths[:, None]
     rewards = 1 + np.clip(block.actions, -1, 1).sum(axis=1)
     np.testing.assert_allclose(block.returns, (rewards * living).sum(axis=1), rtol=1e-5)
-    assert not np.allclose(block.returns, rewards.sum(axis=1)), "the dead go on earning"
+    np.testing.assert_allclose(block.returns_with_resets, rewards.sum(axis=1), rtol=1e-5)
+    assert not np.allclose(block.returns, block.returns_with_resets), "what follows does not count"
+
+
+def test_an_ended_episode_starts_again_from_its_start_state(block):
+    for observations, length in zip(block.observations, block.lengths, strict=True):
+        for again in range(length, STEPS, length):
+            np.testing.assert_array_equal(observations[:, again], observations[:, 0])
+
+
+def test_log_probabilities_of_an_episode_are_the_means_of_its_own_steps(block):
+    judge = random_policy(1, COUNTDOWN.observation_size, COUNTDOWN.action_size)
+    means = rollouts.mean_logps(block, judge, STD)
+    for episode in (0, 7, 31):
+        length = block.lengths[episode]
+        seen = policy.normalise(judge, block.observations[episode, :, :length])
+        logps = policy.step_logps(
+            policy.weights_of(judge), seen, block.actions[episode, :, :length], STD
+        )
+        np.testing.assert_allclose(means[episode], np.mean(logps), rtol=1e-4)
 
 
 def test_actions_are_recorded_as_sampled_and_executed_within_bounds(block):
     recorded, executed = block.actions[:, :, :-1], block.observations[:, 1:, 1:]
     assert (np.abs(recorded) > 1).mean() > 0.05
-    np.testing.assert_array_equal(executed, np.clip(recorded, -1, 1))
+    living = np.broadcast_to((np.arange(1, STEPS) < block.lengths[:, None])[:, None], executed.shape)
+    np.testing.assert_array_equal(executed[living], np.clip(recorded, -1, 1)[living])
 
 
 def test_noise_is_around_the_policys_mean(block):

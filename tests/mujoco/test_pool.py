@@ -12,13 +12,15 @@ import pytest
 
 from mpobench.errors import DiskFullError
 from mpobench_mujoco import pool
-from mpobench_mujoco.rollouts import Rollouts
 
-BLOCK = Rollouts(
+BLOCK = pool.AgentRollouts(
     np.arange(24, dtype=np.float32).reshape(2, 3, 4),
     np.ones((2, 2, 4), np.float32),
     np.array([1.5, 2.5]),
+    np.array([1.5, 3.5]),
     np.array([4, 3], np.int32),
+    np.array([-8.0, -9.0], np.float32),
+    np.array([-30.0, -20.0], np.float32),
 )
 
 

@@ -30,12 +30,13 @@ def test_rollouts_training_and_score(tla, workspace, evaluator):
     trained = tla.train(wanted, workspace)
     score = evaluator.evaluate(tla, trained.policy, 0, "smoke", workspace)
     assert score.keys() == {metric.name for metric in evaluator.metrics}
-    returns, lengths = tla.returns(trained.policy, 0, tla.evaluation_settings("smoke"), workspace)
-    assert (returns.shape, lengths.shape) == ((EPISODES,), (EPISODES,))
-    assert score["return"] == returns.mean()
-    assert score["length"] == lengths.mean()
+    scores = tla.scores(trained.policy, 0, tla.evaluation_settings("smoke"), workspace)
+    assert {values.shape for values in vars(scores).values()} == {(EPISODES,)}
+    assert score["return"] == scores.returns.mean()
+    assert score["return-1000"] == scores.returns_with_resets.mean()
+    assert score["length"] == scores.lengths.mean()
     original, target = (agents.find("tla", tla.backend, role)[1].level("tla").mean for role in agents.ROLES)
-    share = (returns.mean() - original) / (target - original)
+    share = (scores.returns.mean() - original) / (target - original)
     np.testing.assert_allclose(score[NORMALISED_SCORE], 100 * share)
     assert evaluator.config(tla, "smoke") == {"episodes": EPISODES, "original": original, "target": target}
 
@@ -57,7 +58,7 @@ def test_a_seed_decides_the_start_states_whatever_the_policy(tla, workspace, mon
 
     monkeypatch.setattr(rollouts, "roll_out", recorded)
     for acting, seed in ((data.agent_policy(tla, "target"), 0), (random_policy(0), 0), (random_policy(0), 1)):
-        tla.returns(acting, seed, tla.evaluation_settings("smoke"), workspace)
+        tla.scores(acting, seed, tla.evaluation_settings("smoke"), workspace)
     agent, other, later = (block.observations[:, :, 0] for block in blocks)
     np.testing.assert_array_equal(agent, other)
     assert not np.isclose(agent[:, 0], later[:, 0]).any()
