@@ -39,7 +39,10 @@ def bench(
       mpobench bench
       mpobench bench --backends spring,positional,generalized,mjx
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
-    envs = [mujoco_env(env, backend, lacking="physics to measure") for backend in backends.split(",")]
+    envs = [
+        mujoco_env(f"{env}:backend={backend}", lacking="physics to measure")
+        for backend in backends.split(",")
+    ]
     processes = workers or len(os.sched_getaffinity(0))
     names = ["updates", *(f"physics {measured.backend}" for measured in envs), "workers"]
     with Display({"measuring": dict.fromkeys(names, 1.0)}) as display:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mpobench import RequestError
+from mpobench import RequestError, Workspace
 from mpobench.files.cache import cache_folder
 from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents
@@ -17,48 +17,78 @@ from mpobench_mujoco.env import MujocoEnv
 
 app = typer.Typer(help="Show the agents that generate the data, or train them again.", no_args_is_help=True)
 
-Backend = Annotated[str, typer.Option(help="brax physics backend: spring, generalized, positional, mjx.")]
 
-
-def mujoco_env(name: str, backend: str, lacking: str = "agents") -> MujocoEnv:
-    """An environment of this plugin on a backend.
+def mujoco_env(spec: str, lacking: str = "agents") -> MujocoEnv:
+    """An environment of this plugin.
 
     Raises:
-        RequestError: If the name is unknown, or belongs to another plugin, whose environments have no ``lacking``.
+        RequestError: If the spec is unknown, or belongs to another plugin, whose environments have no ``lacking``.
     """
-    env = get_registry().build("env", f"{name}:backend={backend}").component
+    env = get_registry().build("env", spec).component
     if not isinstance(env, MujocoEnv):
-        raise RequestError(f"{name} has no {lacking}: try tla")
+        raise RequestError(f"{spec} has no {lacking}: try tla")
     return env
 
 
 @app.command()
 def show(
-    env: Annotated[str, typer.Argument(help="Environment.")] = "tla", backend: Backend = "spring"
+    env: Annotated[str, typer.Argument(help="Environment: tla, tla:std=learned, hopper:mjx.")] = "tla",
 ) -> None:
     """Show the two agents of an environment: their levels, and how they were made.
 
     mpobench agents show tla
     """
-    task = mujoco_env(env, backend)
+    task = mujoco_env(env)
     for role in agents.ROLES:
-        file, card = agents.find(task.name, task.backend, role)
+        file, card = task.agent(role)
         typer.echo(f"{role}  ({file})")
         for level in card.levels:
-            typer.echo(f"  {level.task}: {level.mean:.0f} ± {level.stderr:.0f}, {level.episodes} episodes")
+            typer.echo(
+                f"  {level.task}: {level.mean:.0f} ± {level.stderr:.0f}, {level.episodes} episodes, "
+                f"{level.full_length:.1%} of full length"
+            )
         parameters = "".join(f", {name} {value}" for name, value in card.parameters.items())
         typer.echo(
             f"  PPO on {card.recipe.task}, {card.steps / 1e6:.1f} M steps, seed {card.recipe.seed}, "
             f"action noise {card.action_std}{parameters}"
         )
         typer.echo(f"  {card.command}")
+    facts = agents.find_pair_facts(file.parent)
+    if facts is None:
+        typer.echo(f"Their data were not measured: mpobench agents measure {task.spec}")
+        return
+    typer.echo(f"{facts.pairs} pairs of clean data:")
+    for name, value in facts.facts.items():
+        typer.echo(f"  {name}: {value:.3g}")
+
+
+@app.command()
+def measure(
+    env: Annotated[str, typer.Argument(help="Environment: tla, tla:std=learned, hopper:mjx.")],
+) -> None:
+    """Measure the two agents of an environment again: their levels, and the data that they generate.
+
+    The numbers are written beside the agents, where `mpobench agents show` reads them:
+
+        mpobench agents measure tla
+    """
+    from mpobench_mujoco import xla
+
+    task = mujoco_env(env)
+    xla.configure(cache_folder())
+    with contextlib.redirect_stdout(io.StringIO()):  # as in physics
+        from mpobench_mujoco import agent_training
+
+    workspace = Workspace(cache_folder())
+    facts = agent_training.measure(task, workspace)
+    for name, value in facts.facts.items():
+        typer.echo(f"{name}: {value:.3g}")
 
 
 @app.command()
 def train(
-    env: Annotated[str, typer.Argument(help="Environment.")],
+    env: Annotated[str, typer.Argument(help="Environment: tla, tla:std=learned, hopper:mjx.")],
     role: Annotated[Literal["original", "target"], typer.Argument(help="Role of the agent.")],
-    backend: Backend = "spring",
     steps: Annotated[
         int | None, typer.Option(min=1, help="Environment steps after which to stop with a checkpoint.")
     ] = None,
@@ -69,7 +99,7 @@ def train(
 ) -> None:
     """Train an agent with PPO; a stopped training goes on when the command is given again.
 
-    Runs from the same working folder use it, unless the package ships one for that environment and backend.
+    Runs from the same working folder use it, unless the package ships one for that environment.
 
     The two agents of an environment train side by side, one core each:
 
@@ -77,12 +107,12 @@ def train(
     """
     from mpobench_mujoco import xla
 
-    task = mujoco_env(env, backend)
+    task = mujoco_env(env)
     xla.configure(cache_folder())
     with contextlib.redirect_stdout(io.StringIO()):  # as in physics
         from mpobench_mujoco import agent_training
 
-    folder = output or agents.trained(task.name, task.backend)
+    folder = output or agents.trained(task.agents_name)
     card = agent_training.train(task, role, folder, steps, lambda line: typer.echo(line, err=True))
     if card is None:
         typer.echo(f"stopped after {steps} steps: the same command without --steps goes on from {folder}")

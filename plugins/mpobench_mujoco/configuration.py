@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -17,11 +18,13 @@ from mpobench.env_kit.pair_labels import draw_sources
 from mpobench.env_kit.pool import pool_blocks
 from mpobench.env_kit.toml_env import TomlEnv
 from mpobench.files.keys import content_key
+from mpobench.registry.specs import canonical
 from mpobench_mujoco import agents
 from mpobench_mujoco.settings import (
     DatasetSettings,
     EnvSettings,
     EvaluationSettings,
+    Recipe,
     TrainingSettings,
 )
 
@@ -66,17 +69,46 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
     backend: Literal["spring", "generalized", "positional", "mjx"] = Field(
         "spring", description="brax physics backend; agents belong to one"
     )
+    std: Literal["fixed", "learned"] = Field(
+        "fixed",
+        description="standard deviation of the actions: the environment's, or the policy's own, one number an action",
+    )
 
     @property
     def settings(self) -> EnvSettings:
         """The environment's TOML file."""
         return load_env_file(EnvSettings, "mpobench_mujoco", self.settings_file)
 
+    @property
+    def spec(self) -> str:
+        """Canonical spec of this environment."""
+        return canonical(self.name, self.model_dump(exclude_defaults=True), positional="backend")
+
+    @property
+    def agents_name(self) -> str:
+        """Name of the folder of its two agents, who belong to a backend and to a kind of standard deviation."""
+        return f"{self.name}-{self.backend}" + ("-learned-std" if self.std == "learned" else "")
+
+    def recipe(self, role: agents.Role) -> Recipe:
+        """Recipe of an agent's training.
+
+        Raises:
+            RequestError: If there is none.
+        """
+        recipes = self.settings.learned_std_agents if self.std == "learned" else self.settings.agents
+        if role not in recipes:
+            raise RequestError(f"{self.spec} has no {role} agent, and no recipe for one: try tla:std=learned")
+        return recipes[role]
+
+    def agent(self, role: agents.Role) -> tuple[Path, agents.AgentCard]:
+        """Weights and card of an agent (see :func:`mpobench_mujoco.agents.find`)."""
+        return agents.find(self.agents_name, self.spec, role)
+
     def dataset_config(self, scale: Scale) -> JsonObject:
         """The task, the two agents (by digest) and the number of pairs."""
         return {
             "task": self.settings.task.model_dump(),
-            "agents": {role: agents.find(self.name, self.backend, role)[1].sha256 for role in agents.ROLES},
+            "agents": {role: self.agent(role)[1].sha256 for role in agents.ROLES},
             "pairs": self.dataset_settings(scale).pairs,
         }
 
@@ -105,8 +137,8 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
                 "physics": PHYSICS[self.backend],
                 "task": self.settings.task.model_dump(),
                 "backend": self.backend,
-                "agent": agents.find(self.name, self.backend, block.role)[1].sha256,
-                "other": agents.find(self.name, self.backend, agents.other(block.role))[1].sha256,
+                "agent": self.agent(block.role)[1].sha256,
+                "other": self.agent(agents.other(block.role))[1].sha256,
                 **asdict(block),
             }
         )
@@ -145,7 +177,7 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         """Content key of a dataset's trajectories, whatever their labels: seeds and corruptions may share them."""
         pairs = self.dataset_settings(request.scale).pairs
         sources = draw_sources(request.corruption, pairs, request.seed)
-        normalised_by = agents.find(self.name, self.backend, "original")[1].sha256
+        normalised_by = self.agent("original")[1].sha256
         blocks = [self.block_key(block) for block in self.blocks(request)]
         return content_key([blocks, normalised_by, hashlib.sha256(sources.tobytes()).hexdigest()])
 

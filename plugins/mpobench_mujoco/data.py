@@ -55,7 +55,7 @@ def brax_env(env: MujocoConfiguration) -> PipelineEnv:
 
 def agent_policy(env: MujocoConfiguration, role: agents.Role) -> policy.Policy:
     """One of the environment's two agents."""
-    return policy.load(agents.find(env.name, env.backend, role)[0])
+    return policy.load(env.agent(role)[0])
 
 
 def make_block(env: MujocoConfiguration, block: Block, workspace: Workspace) -> pool.AgentRollouts:
@@ -145,7 +145,10 @@ def _facts(picked: _Picked, labels: Labels) -> dict[str, float]:
         target = labels.sources[rows].argmax(axis=1)  # the side of the target agent
         returns = picked.returns
         reversed_pairs = returns[rows, target] < returns[rows, 1 - target]
-        facts = {"reversed pairs (the original agent earns more), %": 100 * float(reversed_pairs.mean()), **facts}
+        facts = {
+            "reversed pairs (the original agent earns more), %": 100 * float(reversed_pairs.mean()),
+            **facts,
+        }
     return facts
 
 
@@ -219,8 +222,5 @@ def evaluation_scores(
         blocks.append(rollouts.roll_out(brax_env(env), acting, task.action_std, task.steps, *keys))
         workspace.report("evaluation", (first + episodes) / settings.episodes)
     return EpisodeScores(
-        *(
-            np.concatenate([getattr(block, field.name) for block in blocks])
-            for field in fields(EpisodeScores)
-        )
+        *(np.concatenate([getattr(block, field.name) for block in blocks]) for field in fields(EpisodeScores))
     )

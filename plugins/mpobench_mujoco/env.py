@@ -111,6 +111,18 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
 
         return data.evaluation_scores(self, policy, seed, settings, workspace)
 
+    def action_std(self, policy: Policy) -> float:
+        """Mean standard deviation of a policy's actions."""
+        from mpobench_mujoco.policy import action_std
+
+        return float(action_std(policy, self.settings.task.action_std).mean())
+
+    def at_target_std(self, policy: Policy) -> Policy:
+        """A policy with the standard deviation of the target agent, which must have its own (``std=learned``)."""
+        from mpobench_mujoco import data
+
+        return {**policy, "log_std": data.agent_policy(self, "target")["log_std"]}
+
     def save_policy(self, policy: Policy, folder: Path) -> None:
         """Writes ``policy.safetensors``."""
         from mpobench_mujoco.policy import save

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from mpobench import Evaluator, Metric, Workspace
+from mpobench import Env, Evaluator, Metric, Workspace
 from mpobench.protocols import NORMALISED_SCORE, JsonObject, Scale
 from mpobench_mujoco import agents
 from mpobench_mujoco.env import MujocoEnv
@@ -19,10 +19,11 @@ class Return(Evaluator):
     env_type: ClassVar[type] = MujocoEnv
     requires: ClassVar[str] = "rollouts with a true return"
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("return", "return", summary="mean undiscounted return at the environment's own action noise"),
+        Metric("return", "return", summary="mean undiscounted return"),
         Metric(NORMALISED_SCORE, "%", summary="100·(J − J_original)/(J_target − J_original)"),
         Metric("return-1000", "return", summary="return over all 1000 steps: a fallen policy starts again"),
         Metric("length", "steps", summary="mean episode length"),
+        Metric("std", "", summary="mean standard deviation of the policy's actions"),
     )
 
     def config(self, env: MujocoEnv, scale: Scale) -> JsonObject:
@@ -43,6 +44,7 @@ class Return(Evaluator):
             NORMALISED_SCORE: 100 * (mean - original) / (target - original),
             "return-1000": float(scores.returns_with_resets.mean()),
             "length": float(scores.lengths.mean()),
+            "std": env.action_std(policy),
         }
 
     def _settings(self, env: MujocoEnv, scale: Scale) -> EvaluationSettings:
@@ -51,9 +53,7 @@ class Return(Evaluator):
     @staticmethod
     def _levels(env: MujocoEnv) -> tuple[float, float]:
         task = env.settings.task.task
-        original, target = (
-            agents.find(env.name, env.backend, role)[1].level(task).mean for role in agents.ROLES
-        )
+        original, target = (env.agent(role)[1].level(task).mean for role in agents.ROLES)
         return original, target
 
 
@@ -65,3 +65,24 @@ class SampledReturn(Return):
     def _settings(self, env: MujocoEnv, scale: Scale) -> EvaluationSettings:
         batch = env.evaluation_settings(scale).batch
         return EvaluationSettings(episodes=self.episodes, batch=min(batch, self.episodes))
+
+
+class ReturnAtAgentsStd(Return):
+    """The return of a policy that has learned its own standard deviation, at the target agent's.
+
+    A policy that acts less noisily than the agents earns more without acting better. This score takes that away: mean
+    actions are the policy's, the noise around them is that of the behaviour it was shown.
+    """
+
+    def skip_reason(self, env: Env) -> str | None:
+        """Refuses environments whose policies all act at one standard deviation, too."""
+        reason = super().skip_reason(env)
+        if reason or not isinstance(env, MujocoEnv) or env.std == "learned":
+            return reason
+        return "its policies act at the agents' standard deviation already: see return"
+
+    def evaluate(
+        self, env: MujocoEnv, policy: Any, seed: int, scale: Scale, workspace: Workspace
+    ) -> dict[str, float]:
+        """Rolls the policy out."""
+        return super().evaluate(env, env.at_target_std(policy), seed, scale, workspace)

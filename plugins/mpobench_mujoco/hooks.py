@@ -55,6 +55,11 @@ def mpobench_evaluators() -> Iterable[EvaluatorCard]:
         citation=PAPER,
     )
     yield EvaluatorCard(
+        name="return-at-agents-std",
+        summary="The same at the target agent's noise, for policies that learn their own (std=learned)",
+        target="mpobench_mujoco.evaluator:ReturnAtAgentsStd",
+    )
+    yield EvaluatorCard(
         name="sampled-return",
         summary="The same of a given number of episodes: the fitness of a search",
         target="mpobench_mujoco.evaluator:SampledReturn",

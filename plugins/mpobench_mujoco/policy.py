@@ -51,9 +51,7 @@ def statistics_of(policy: Policy) -> Policy:
 
 def with_weights(policy: Policy, weights: Weights) -> Policy:
     """The policy with new weights; its observation statistics stay."""
-    return statistics_of(policy) | {
-        name: np.asarray(value) for name, value in weights.items()
-    }
+    return statistics_of(policy) | {name: np.asarray(value) for name, value in weights.items()}
 
 
 def random_weights(like: Policy, seed: int) -> Policy:
@@ -89,7 +87,7 @@ def mean_action(weights: Weights, observations: jax.Array) -> jax.Array:
     return jnp.tanh(weights["w3"] @ hidden + weights["b3"])
 
 
-def action_std(weights: Weights, std: float) -> jax.Array:
+def action_std(weights: Weights | Policy, std: float) -> jax.Array:
     """The standard deviation of each action, ``(actions, 1)``: the policy's own, or else the environment's."""
     if "log_std" in weights:
         return jnp.maximum(jnp.exp(weights["log_std"]), LEAST_STD)

@@ -1,7 +1,7 @@
 """Training the agents that generate the data, with brax's PPO (Schulman et al., 2017).
 
-The policy is the benchmark's own (:mod:`mpobench_mujoco.policy`): a learned standard deviation would shrink until
-densities exceed 1 and gaits break at the smallest change, so it is fixed to the environment's.
+The policy is the benchmark's own (:mod:`mpobench_mujoco.policy`). A learned standard deviation shrinks until densities
+exceed 1 and gaits break at the smallest change, so it is fixed but for agents that are to have their own.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from brax.training.acme.running_statistics import RunningStatisticsState
 from brax.training.agents.ppo import networks as ppo_networks
 from brax.training.agents.ppo import train as brax_ppo
 from brax.training.distribution import NormalDistribution, ParametricDistribution
+from brax.training.types import UInt64
 
 from mpobench_mujoco import physics
-from mpobench_mujoco.policy import HIDDEN, Policy
+from mpobench_mujoco.policy import HIDDEN, LEAST_STD, Policy
 from mpobench_mujoco.settings import Recipe
 
 
@@ -52,25 +53,56 @@ class FixedStd(ParametricDistribution):
         return self._normal.create_dist((jnp.tanh(parameters), self._std))
 
 
+class LearnedStd(ParametricDistribution):
+    """The same with a standard deviation for each action, whose logarithm is the second half of the parameters."""
+
+    def __init__(self, actions: int) -> None:
+        super().__init__(param_size=2 * actions, postprocessor=_Clip(), event_ndims=1, reparametrizable=True)
+        self._normal = NormalDistribution(actions)
+
+    def create_dist(self, parameters: jax.Array) -> Any:
+        """The distribution of the unclipped action."""
+        mean, log_std = jnp.split(parameters, 2, axis=-1)
+        return self._normal.create_dist((jnp.tanh(mean), jnp.maximum(jnp.exp(log_std), LEAST_STD)))
+
+
 def _networks(
-    std: float, observation_size: int, action_size: int, preprocess_observations_fn: Any
+    std: float,
+    learned: bool,
+    observation_size: int,
+    action_size: int,
+    preprocess_observations_fn: Any,
 ) -> ppo_networks.PPONetworks:
+    mean = networks.make_policy_network(
+        action_size,
+        observation_size,
+        preprocess_observations_fn=preprocess_observations_fn,
+        hidden_layer_sizes=HIDDEN,
+        activation=jnp.tanh,
+    )
     return ppo_networks.PPONetworks(
-        policy_network=networks.make_policy_network(
-            action_size,
-            observation_size,
-            preprocess_observations_fn=preprocess_observations_fn,
-            hidden_layer_sizes=HIDDEN,
-            activation=jnp.tanh,
-        ),
+        policy_network=_with_std(mean, action_size, std) if learned else mean,
         value_network=networks.make_value_network(
             observation_size,
             preprocess_observations_fn=preprocess_observations_fn,
             hidden_layer_sizes=(128, 128),
             activation=jnp.tanh,
         ),
-        parametric_action_distribution=FixedStd(action_size, std),
+        parametric_action_distribution=LearnedStd(action_size) if learned else FixedStd(action_size, std),
     )
+
+
+def _with_std(mean: networks.FeedForwardNetwork, action_size: int, std: float) -> networks.FeedForwardNetwork:
+    """A network of means with a number for each action beside it, whatever the state."""
+
+    def init(key: jax.Array) -> dict[str, Any]:
+        return {**mean.init(key), "log_std": jnp.full(action_size, jnp.log(std))}
+
+    def apply(statistics: Any, params: dict[str, Any], observations: jax.Array) -> jax.Array:
+        means = mean.apply(statistics, {"params": params["params"]}, observations)
+        return jnp.concatenate([means, jnp.broadcast_to(params["log_std"], means.shape)], axis=-1)
+
+    return networks.FeedForwardNetwork(init=init, apply=apply)
 
 
 class _Batch(Wrapper):
@@ -105,7 +137,36 @@ def to_policy(params: Params) -> Policy:
         dense = network["params"][f"hidden_{layer}"]
         policy[f"w{layer + 1}"] = np.asarray(dense["kernel"]).T
         policy[f"b{layer + 1}"] = np.asarray(dense["bias"])[:, None]
+    if "log_std" in network:
+        policy["log_std"] = np.asarray(network["log_std"])[:, None]
     return policy
+
+
+STEPS_BEHIND_STATISTICS = 10_000_000
+"""Weight of a policy's observation statistics, in environment steps, when a training begins with it."""
+
+
+def from_policy(policy: Policy, std: float) -> Params:
+    """Parameters that begin with one of our policies; the value network begins with random weights.
+
+    Args:
+        policy: Policy with a fixed standard deviation.
+        std: Standard deviation from which it is learned.
+    """
+    count = UInt64(hi=jnp.zeros((), jnp.uint32), lo=jnp.asarray(STEPS_BEHIND_STATISTICS, jnp.uint32))
+    mean, spread = jnp.asarray(policy["obs_mean"]), jnp.asarray(policy["obs_std"])
+    statistics = RunningStatisticsState(
+        count=count, mean=mean, std=spread, summed_variance=spread**2 * STEPS_BEHIND_STATISTICS
+    )
+    layers = {
+        f"hidden_{layer}": {
+            "kernel": jnp.asarray(policy[f"w{layer + 1}"]).T,
+            "bias": jnp.asarray(policy[f"b{layer + 1}"])[:, 0],
+        }
+        for layer in range(len(HIDDEN) + 1)
+    }
+    network = {"params": layers, "log_std": jnp.full(policy["b3"].shape[0], jnp.log(std))}
+    return statistics, network, None
 
 
 def train(
@@ -113,6 +174,7 @@ def train(
     std: float,
     episode_steps: int,
     recipe: Recipe,
+    learned: bool,
     resume: tuple[int, Params] | None,
     on_checkpoint: Callable[[int, Params], None],
 ) -> None:
@@ -123,8 +185,10 @@ def train(
         std: Standard deviation of the action noise in phases that do not state their own.
         episode_steps: Episode length.
         recipe: Settings of PPO.
+        learned: Whether the policy learns its standard deviation.
         resume: (Environment steps, parameters) of the last checkpoint of an earlier call. The steps that are left
-            are those of an uninterrupted training, its random numbers and Adam's moments are not.
+            are those of an uninterrupted training, its random numbers and Adam's moments are not. Or (0, parameters to
+            begin with).
         on_checkpoint: Function of (environment steps so far, parameters), called after every ``checkpoint_steps``.
     """
     done, params = resume or (0, None)
@@ -159,12 +223,13 @@ def train(
             clipping_epsilon=recipe.clip,
             max_grad_norm=recipe.max_grad_norm,
             normalize_observations=True,
-            network_factory=functools.partial(_networks, phase.action_std or std),
+            network_factory=functools.partial(_networks, phase.action_std or std, learned),
             seed=recipe.seed + 10 * number + (start - (before - phase.steps)),
             num_evals=max(2, left // recipe.checkpoint_steps + 1),
             run_evals=False,
             policy_params_fn=keep,
             restore_params=params,
+            restore_value_fn=params is not None and params[2] is not None,
             use_pmap_on_reset=False,
         )
 

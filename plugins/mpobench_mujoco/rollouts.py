@@ -1,8 +1,8 @@
 """Rolling a policy out in a brax environment: one compiled program for data and for evaluation.
 
 Environments lie side by side in the last axis where that is faster (:mod:`mpobench_mujoco.lanes`), as steps do for the
-policy. An episode ends at its first unhealthy state, and what follows does not count: it begins again from its start state,
-as brax's AutoResetWrapper does it, for the return over all steps alone.
+policy. An episode ends at its first unhealthy state, and what follows does not count. It begins again from its start
+state, as brax's AutoResetWrapper does it, for the return over all steps alone.
 """
 
 from __future__ import annotations
@@ -138,7 +138,12 @@ def roll_out(
 
 @functools.partial(jax.jit, static_argnames="std")
 def _mean_logp(
-    weights: Weights, statistics: Policy, observations: jax.Array, actions: jax.Array, length: jax.Array, std: float
+    weights: Weights,
+    statistics: Policy,
+    observations: jax.Array,
+    actions: jax.Array,
+    length: jax.Array,
+    std: float,
 ) -> jax.Array:
     logps = step_logps(weights, normalise(statistics, observations), actions, std)
     return jnp.sum(logps * (jnp.arange(logps.size) < length)) / length

@@ -6,9 +6,9 @@ Free of jax, so that planning a run stays fast.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, model_serializer
+from pydantic import Field
 
 from mpobench.env_kit.env_file import EnvFile, Settings
 
@@ -31,12 +31,6 @@ class TaskSettings(Settings):
     def parameters_of(self, task: str) -> Mapping[str, float]:
         """Parameters of a task on which agents are measured: of other tasks than this one, the defaults."""
         return self.parameters if task == self.task else {}
-
-    @model_serializer
-    def _part_of_keys(self) -> dict[str, Any]:
-        """The form that enters content keys, in which every task has a leg penalty: earlier results are found by it."""
-        fields = {"task": self.task, "action_std": self.action_std, "steps": self.steps}
-        return {"leg_penalty": 0.0, **self.parameters, **fields}
 
 
 class DatasetSettings(Settings):
@@ -103,7 +97,8 @@ class Phase(Settings):
         reward_scale: Factor on rewards before PPO sees them.
         unroll: Steps of each episode that are collected before an update.
         action_std: Standard deviation of the action noise in this phase; None for the environment's. An agent that has
-            learned to stay on its feet in more noise than it acts with does not fall.
+            learned to stay on its feet in more noise than it acts with does not fall. Where the standard deviation is
+            learned, it is the one to begin with.
         parameters: Parameters of the task in this phase.
     """
 
@@ -153,8 +148,11 @@ class EnvSettings(EnvFile[DatasetSettings, EvaluationSettings]):
         task: Task of the policies.
         levels: Tasks on which the two agents are measured, the task itself first.
         agents: Recipe of each agent.
+        learned_std_agents: Recipe of each agent that learns its standard deviation, beginning with the shipped agent
+            of the same role.
     """
 
     task: TaskSettings
     levels: tuple[str, ...] = Field(min_length=1)
     agents: dict[str, Recipe]
+    learned_std_agents: Mapping[str, Recipe] = {}

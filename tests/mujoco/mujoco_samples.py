@@ -44,7 +44,9 @@ def request(
     return TrainingRequest(dataset, loss.registered.card.name, loss.component, seed, overrides)
 
 
-def invent_pool(env: MujocoEnv, dataset: DatasetRequest, workspace: Workspace) -> dict[str, pool.AgentRollouts]:
+def invent_pool(
+    env: MujocoEnv, dataset: DatasetRequest, workspace: Workspace
+) -> dict[str, pool.AgentRollouts]:
     """Fills the rollout pool with random numbers where physics would take minutes; returns it by key.
 
     Target agents earn about 3000, original ones 2000, with enough spread for the judge to err.

@@ -7,8 +7,10 @@ import pytest
 from mpobench_mujoco import agent_training
 from mpobench_mujoco.agents import Level
 
-SCREENED = {10: 300.0, 20: 905.0, 30: 880.0, 40: 940.0, 50: 850.0, 60: 960.0, 70: 2000.0}
-TRUE = {10: 300.0, 20: 700.0, 30: 890.0, 40: 990.0, 50: 800.0, 60: 1100.0, 70: 900.0}
+SCREENED = {10: 300.0, 20: 905.0, 30: 880.0, 40: 940.0, 50: 850.0, 60: 960.0, 70: 2000.0, 80: 900.0}
+TRUE = {10: 300.0, 20: 700.0, 30: 890.0, 40: 990.0, 50: 800.0, 60: 1100.0, 70: 900.0, 80: 900.0}
+FALLING = {80}
+"""At the very level, but on its way to the ground."""
 
 
 @pytest.fixture
@@ -19,7 +21,8 @@ def measured(tmp_path, monkeypatch):
     def level(env, task, agent, episodes):
         calls.append((agent, episodes))
         levels = SCREENED if episodes == agent_training.SCREENING_EPISODES else TRUE
-        return Level(task=task, mean=levels[agent], stderr=1.0, episodes=episodes)
+        full = 0.9 if agent in FALLING else 1.0
+        return Level(task=task, mean=levels[agent], stderr=1.0, full_length=full, episodes=episodes)
 
     monkeypatch.setattr(agent_training, "level", level)
     monkeypatch.setattr(agent_training.checkpoint, "load", lambda file: int(file.stem))

@@ -21,18 +21,18 @@ every_role = pytest.mark.parametrize("role", agents.ROLES)
 
 @every_role
 def test_the_file_is_the_one_that_the_card_describes(every_env, role):
-    file, card = agents.find(every_env.name, every_env.backend, role)
+    file, card = every_env.agent(role)
     assert hashlib.sha256(file.read_bytes()).hexdigest() == card.sha256
     assert (card.role, card.backend) == (role, every_env.backend)
 
 
 @every_role
 def test_the_card_says_what_the_environments_file_says(every_env, role):
-    _, card = agents.find(every_env.name, every_env.backend, role)
+    _, card = every_env.agent(role)
     assert card.recipe == every_env.settings.agents[role]
     assert card.action_std == every_env.settings.task.action_std
     assert card.parameters == every_env.settings.task.parameters
-    assert card.command == f"mpobench agents train {every_env.name} {role} --backend {every_env.backend}"
+    assert card.command == f"mpobench agents train {every_env.name} {role}"
     assert [level.task for level in card.levels] == list(every_env.settings.levels)
 
 
@@ -60,22 +60,20 @@ def test_an_agent_is_a_policy_of_the_benchmark(every_env, role):
 
 def test_the_agents_lie_apart(every_env):
     task = every_env.settings.levels[0]
-    original, target = (
-        agents.find(every_env.name, every_env.backend, role)[1].level(task) for role in agents.ROLES
-    )
+    original, target = (every_env.agent(role)[1].level(task) for role in agents.ROLES)
     assert target.mean - original.mean > 10 * np.hypot(target.stderr, original.stderr)
 
 
 @every_role
 def test_the_levels_are_those_that_the_recipes_aim_at(every_env, role):
-    card = agents.find(every_env.name, every_env.backend, role)[1]
+    card = every_env.agent(role)[1]
     measured = card.level(card.recipe.task)
     assert abs(measured.mean - card.recipe.level) < 0.05 * card.recipe.level
     assert measured.stderr < 0.05 * card.recipe.level
 
 
 def test_the_original_agent_of_tla_has_the_papers_level_there(tla):
-    measured = agents.find(tla.name, tla.backend, "original")[1].level("tla")
+    measured = tla.agent("original")[1].level("tla")
     assert abs(measured.mean - 1700) < 0.05 * 1700
 
 
@@ -85,7 +83,7 @@ def test_the_stated_level_is_reproduced(every_env, workspace):
     for task in every_env.settings.levels:
         simulated = physics.make(task, every_env.backend, **settings.parameters_of(task))
         for role in agents.ROLES:
-            stated = agents.find(every_env.name, every_env.backend, role)[1].level(task)
+            stated = every_env.agent(role)[1].level(task)
             keys = rollouts.episode_keys(CHECK, 0, episodes, stream=0)
             returns = rollouts.roll_out(
                 simulated, data.agent_policy(every_env, role), settings.action_std, settings.steps, *keys
@@ -98,44 +96,45 @@ def test_the_stated_level_is_reproduced(every_env, workspace):
 @pytest.fixture
 def shipped(tmp_path, tla, monkeypatch):
     """A copy of the shipped agents that a test may damage."""
-    copy = tmp_path / "agents" / f"{tla.name}-{tla.backend}"
-    shutil.copytree(agents.shipped(tla.name, tla.backend), copy)
+    copy = tmp_path / "agents" / tla.agents_name
+    shutil.copytree(agents.shipped(tla.agents_name), copy)
     monkeypatch.setattr(agents, "TRAINED", tmp_path / "own")
-    monkeypatch.setattr(agents, "shipped", lambda env, backend: tmp_path / "agents" / f"{env}-{backend}")
+    monkeypatch.setattr(agents, "shipped", lambda name: tmp_path / "agents" / name)
     agents.find.cache_clear()
     yield copy
     agents.find.cache_clear()
 
 
-def test_another_file_under_the_cards_name_is_refused(shipped):
+def test_another_file_under_the_cards_name_is_refused(shipped, tla):
     weights = shipped / "target.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
-    agents.find("tla", "spring", "original")
+    tla.agent("original")
     with pytest.raises(RequestError, match=r"not the agent that target\.json describes"):
-        agents.find("tla", "spring", "target")
+        tla.agent("target")
 
 
 @pytest.mark.parametrize("missing", ["original.json", "original.safetensors"])
-def test_half_an_agent_is_none(shipped, missing):
+def test_half_an_agent_is_none(shipped, tla, missing):
     (shipped / missing).unlink()
     with pytest.raises(RequestError, match="has no original agent"):
-        agents.find("tla", "spring", "original")
+        tla.agent("original")
 
 
-def test_agents_of_another_backend_are_the_users_own(shipped):
-    with pytest.raises(RequestError, match="train it with: mpobench agents train tla target --backend mjx"):
-        agents.find("tla", "mjx", "target")
-    shutil.copytree(shipped, agents.trained("tla", "mjx"))
-    file, card = agents.find("tla", "mjx", "target")
+def test_agents_of_another_backend_are_the_users_own(shipped, tla):
+    mjx = tla.model_copy(update={"backend": "mjx"})
+    with pytest.raises(RequestError, match="train it with: mpobench agents train tla:mjx target"):
+        mjx.agent("target")
+    shutil.copytree(shipped, agents.trained("tla-mjx"))
+    file, card = mjx.agent("target")
     assert file == agents.TRAINED / "tla-mjx" / "target.safetensors"
-    assert card == agents.find("tla", "spring", "target")[1]
+    assert card == tla.agent("target")[1]
 
 
 def test_show_states_levels_and_how_they_were_made(tla):
     run = in_process.invoke("agents", "show", "tla")
     assert (run.returncode, run.stderr) == (0, "")
     for role in agents.ROLES:
-        file, card = agents.find(tla.name, tla.backend, role)
+        file, card = tla.agent(role)
         assert f"{role}  ({file})" in run.stdout
         assert card.command in run.stdout
         for level in card.levels:
@@ -146,13 +145,13 @@ def test_show_states_levels_and_how_they_were_made(tla):
 
 
 def test_show_of_a_backend_without_agents_says_how_to_train_them():
-    run = in_process.invoke("agents", "show", "tla", "--backend", "positional")
+    run = in_process.invoke("agents", "show", "tla:positional")
     assert (run.returncode, run.stdout) == (2, "")
     assert len(run.stderr.strip().splitlines()) == 1
-    assert "mpobench agents train tla original --backend positional" in run.stderr
+    assert "mpobench agents train tla:positional original" in run.stderr
 
 
 def test_a_card_is_plain_json(tla):
-    file = agents.shipped(tla.name, tla.backend) / "target.json"
+    file = agents.shipped(tla.agents_name) / "target.json"
     card = agents.AgentCard.model_validate_json(file.read_bytes())
     assert json.loads(file.read_text()) == json.loads(card.model_dump_json())

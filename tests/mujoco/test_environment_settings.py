@@ -134,7 +134,7 @@ def test_blocks_cover_every_row_of_both_sides_once(tla, scale):
 
 def test_a_backend_without_agents_says_how_to_train_them(registry):
     mjx = registry.build("env", "tla:backend=positional").component
-    with pytest.raises(RequestError, match="agents train tla original --backend positional") as caught:
+    with pytest.raises(RequestError, match="agents train tla:positional original") as caught:
         mjx.dataset_config("smoke")
     assert "spring" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -149,27 +149,12 @@ def test_a_run_on_a_backend_without_agents_ends_with_one_line():
     run = in_process.invoke("run", "--objectives", "dpo", "--dry-run", "--envs", "tla:backend=positional")
     assert run.returncode == 2
     assert len(run.stderr.strip().splitlines()) == 1
-    assert "agents train tla original --backend positional" in run.stderr
+    assert "agents train tla:positional original" in run.stderr
     assert "Traceback" not in run.stderr
 
 
 def test_dataset_config_holds_what_decides_the_data(tla):
     config = tla.dataset_config("paper")
-    assert config["agents"] == {
-        role: agents.find("tla", tla.backend, role)[1].sha256 for role in agents.ROLES
-    }
+    assert config["agents"] == {role: tla.agent(role)[1].sha256 for role in agents.ROLES}
     assert config["task"]["action_std"] == tla.settings.task.action_std
     assert config["pairs"] > tla.dataset_config("quick")["pairs"]
-
-
-def test_the_task_enters_keys_as_it_always_has(registry):
-    """Every task had a leg penalty once: keys of earlier results hold one."""
-    penalties = {"tla": 6.69, "ant": 0.0, "hopper": 0.0, "halfcheetah": 0.0}
-    for name, penalty in penalties.items():
-        task = registry.build("env", name).component.settings.task
-        assert task.model_dump() == {
-            "task": name,
-            "action_std": task.action_std,
-            "steps": 1000,
-            "leg_penalty": penalty,
-        }

@@ -55,9 +55,7 @@ def test_log_probabilities_of_an_episode_are_the_means_of_its_own_steps(block):
     for episode in (0, 7, 31):
         length = block.lengths[episode]
         seen = policy.normalise(judge, block.observations[episode, :, :length])
-        logps = policy.step_logps(
-            policy.weights_of(judge), seen, block.actions[episode, :, :length], STD
-        )
+        logps = policy.step_logps(policy.weights_of(judge), seen, block.actions[episode, :, :length], STD)
         np.testing.assert_allclose(means[episode], np.mean(logps), rtol=1e-4)
 
 
@@ -78,6 +76,18 @@ def test_noise_is_around_the_policys_mean(block):
     assert abs(noise.mean()) < 4 / np.sqrt(noise.size)
     assert abs(noise.std() - 1) < 4 / np.sqrt(2 * noise.size)
     assert abs(np.corrcoef(noise)[0, 1]) < 4 / np.sqrt(noise.shape[1])
+
+
+def test_the_noise_of_a_policy_with_its_own_is_that_of_each_action():
+    acting = random_policy(0, 3, 2)
+    stds = np.array([0.2, 1.1], np.float32)
+    learned = {**acting, "log_std": np.log(stds)[:, None]}
+    keys = rollouts.episode_keys(data.DATA, 0, 64, 0)
+    block = rollouts.roll_out(COUNTDOWN, learned, STD, STEPS, *keys)
+    observations = block.observations.transpose(0, 2, 1).reshape(-1, 3).T
+    mean = policy.mean_action(policy.weights_of(acting), policy.normalise(acting, observations))
+    noise = block.actions.transpose(1, 0, 2).reshape(2, -1) - np.asarray(mean)
+    np.testing.assert_allclose(noise.std(axis=1), stds, rtol=4 / np.sqrt(2 * noise.shape[1]))
 
 
 def test_the_same_call_gives_the_same_episodes(block):

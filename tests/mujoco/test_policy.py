@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mujoco_samples import ACTIONS, OBS, random_policy
+from scipy.stats import norm
 
 from mpobench import SequenceLogps
 from mpobench_mujoco import policy
@@ -41,6 +42,24 @@ def test_step_logps_are_log_probabilities_of_action_cells(std, seed):
     ours = policy.step_logps(policy.weights_of(acting), observations.T, actions.T, std)
     assert ours.shape == (50,)
     np.testing.assert_allclose(ours, log_cell_probability(mean, actions, std), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_learned_standard_deviation_is_one_of_each_action(seed):
+    acting, rng = random_policy(seed), np.random.default_rng(seed)
+    stds = rng.uniform(0.1, 0.9, ACTIONS)
+    learned = {**acting, "log_std": np.log(stds)[:, None].astype(np.float32)}
+    observations = rng.normal(size=(50, OBS)).astype(np.float32)
+    mean = mean_of(acting, observations)
+    actions = (mean + stds * rng.normal(size=mean.shape)).astype(np.float32)
+    ours = policy.step_logps(policy.weights_of(learned), observations.T, actions.T, std=7.0)
+    expected = norm.logpdf(actions, mean, stds).sum(axis=1) - ACTIONS
+    np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_a_learned_standard_deviation_has_a_floor():
+    weights = policy.weights_of({**random_policy(0), "log_std": np.full((ACTIONS, 1), -9, np.float32)})
+    np.testing.assert_allclose(policy.action_std(weights, 0.3), policy.LEAST_STD)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1e4))
@@ -118,3 +137,8 @@ def test_random_weights_have_lecuns_variance_and_the_others_statistics():
             assert value.std() * np.sqrt(value.shape[1]) == pytest.approx(1, abs=0.1)
     np.testing.assert_array_equal(drawn["w2"], policy.random_weights(like, 1)["w2"])
     assert not np.array_equal(drawn["w2"], policy.random_weights(like, 2)["w2"])
+
+
+def test_random_weights_begin_with_the_agents_own_noise():
+    like = {**random_policy(0), "log_std": np.full((ACTIONS, 1), -0.7, np.float32)}
+    np.testing.assert_array_equal(policy.random_weights(like, 1)["log_std"], like["log_std"])

@@ -17,9 +17,9 @@ from mpobench_mujoco.settings import Phase, Recipe
 STD = 0.25
 
 
-@pytest.fixture(scope="module")
-def networks():
-    return ppo._networks(STD, OBS, ACTIONS, running_statistics.normalize)
+@pytest.fixture(scope="module", params=[False, True], ids=["fixed std", "learned std"])
+def networks(request):
+    return ppo._networks(STD, request.param, OBS, ACTIONS, running_statistics.normalize)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,24 @@ def test_converted_parameters_give_the_same_policy(networks, params):
     )
 
 
-def test_the_noise_is_fixed_and_actions_are_clipped_when_executed(networks):
-    distribution = networks.parametric_action_distribution
+def test_an_agent_that_learns_its_noise_begins_with_another(params):
+    statistics, network, _ = params
+    fixed = ppo.to_policy((statistics, {"params": network["params"]}, None))
+    begun = ppo.to_policy(ppo.from_policy(fixed, 0.5))
+    np.testing.assert_allclose(np.exp(begun.pop("log_std")), 0.5, rtol=1e-6)
+    assert begun.keys() == fixed.keys()
+    for name, value in fixed.items():
+        np.testing.assert_array_equal(begun[name], value)
+
+
+def test_a_learned_noise_has_a_floor():
+    logits = jnp.concatenate([jnp.zeros((20_000, ACTIONS)), jnp.full((20_000, ACTIONS), -9.0)], axis=-1)
+    raw = ppo.LearnedStd(ACTIONS).sample_no_postprocessing(logits, jax.random.PRNGKey(0))
+    np.testing.assert_allclose(raw.std(), policy.LEAST_STD, rtol=0.01)
+
+
+def test_the_noise_is_fixed_and_actions_are_clipped_when_executed():
+    distribution = ppo.FixedStd(ACTIONS, STD)
     logits = jnp.full((20_000, ACTIONS), 1.5)
     raw = distribution.sample_no_postprocessing(logits, jax.random.PRNGKey(0))
     np.testing.assert_allclose(raw.std(), STD, rtol=0.01)
@@ -111,11 +127,11 @@ def test_training_passes_through_its_phases_and_resumes(workspace):
         return Countdown()
 
     kept: dict[int, ppo.Params] = {}
-    ppo.train(task, STD, 12, recipe, None, kept.__setitem__)
+    ppo.train(task, STD, 12, recipe, False, None, kept.__setitem__)
     assert list(kept) == [512, 1024, 1536]
     assert penalties == [0.0, 2.0]
     again: dict[int, ppo.Params] = {}
-    ppo.train(task, STD, 12, recipe, (1024, kept[1024]), again.__setitem__)
+    ppo.train(task, STD, 12, recipe, False, (1024, kept[1024]), again.__setitem__)
     assert list(again) == [1536]
     assert penalties == [0.0, 2.0, 2.0]
     seen = [float(params[0].count.lo) for params in (kept[512], kept[1024], kept[1536], again[1536])]
@@ -123,5 +139,5 @@ def test_training_passes_through_its_phases_and_resumes(workspace):
     first, last = (ppo.to_policy(kept[steps]) for steps in (512, 1536))
     assert not np.allclose(first["w1"], last["w1"])
     done: dict[int, ppo.Params] = {}
-    ppo.train(task, STD, 12, recipe, (1536, kept[1536]), done.__setitem__)
+    ppo.train(task, STD, 12, recipe, False, (1536, kept[1536]), done.__setitem__)
     assert not done

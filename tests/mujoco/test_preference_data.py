@@ -48,6 +48,29 @@ def test_every_trajectory_is_the_one_of_its_agent_side_and_row(tla, invented, te
             assert loaded.returns[row, side] == block.returns[row]
 
 
+@pytest.mark.parametrize("text", CORRUPTIONS)
+def test_facts_of_a_dataset_are_those_of_its_episodes(tla, invented, text):
+    loaded, blocks = load(tla, text, invented)
+    pairs, steps = tla.dataset_settings("smoke").pairs, tla.settings.task.steps
+    early, distances, reversed_pairs, wrong = [], [], [], []
+    for row in range(pairs):
+        roles = [agents.ROLES[source] for source in loaded.labels.sources[row]]
+        sides = [blocks[tla.block_key(Block(role, side, 0, pairs))] for side, role in enumerate(roles)]
+        early += [side.lengths[row] < steps for side in sides]
+        distances += [side.own_logps[row] - side.other_logps[row] for side in sides]
+        returns = dict(zip(roles, (side.returns[row] for side in sides), strict=True))
+        if len(returns) == 2:
+            reversed_pairs.append(returns["original"] > returns["target"])
+        chosen = loaded.labels.chosen[row]
+        wrong.append(sides[chosen].returns[row] < sides[1 - chosen].returns[row])
+    assert 0 < np.mean(reversed_pairs) < 1, "else this shows little"
+    for measured, expected in zip(
+        loaded.facts.values(), (reversed_pairs, wrong, early, distances), strict=True
+    ):
+        scale = 1 if expected is distances else 100
+        np.testing.assert_allclose(measured, scale * np.mean(expected), rtol=1e-5)
+
+
 @pytest.mark.parametrize("stride", [3, 4])
 def test_a_stride_reads_every_so_many_steps(tla, invented, stride):
     whole, _ = load(tla, "noisy:0.3", invented)

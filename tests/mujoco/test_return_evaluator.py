@@ -35,7 +35,7 @@ def test_rollouts_training_and_score(tla, workspace, evaluator):
     assert score["return"] == scores.returns.mean()
     assert score["return-1000"] == scores.returns_with_resets.mean()
     assert score["length"] == scores.lengths.mean()
-    original, target = (agents.find("tla", tla.backend, role)[1].level("tla").mean for role in agents.ROLES)
+    original, target = (tla.agent(role)[1].level("tla").mean for role in agents.ROLES)
     share = (scores.returns.mean() - original) / (target - original)
     np.testing.assert_allclose(score[NORMALISED_SCORE], 100 * share)
     assert evaluator.config(tla, "smoke") == {"episodes": EPISODES, "original": original, "target": target}

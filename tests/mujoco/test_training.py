@@ -10,7 +10,7 @@ from plain_training import Learner
 from safetensors.numpy import load_file
 
 from mpobench import DivergedError, Objective, Trained, TrainingRequest, Workspace
-from mpobench_mujoco import agents, data, learner, policy, training
+from mpobench_mujoco import data, learner, policy, training
 from mpobench_mujoco.settings import TrainingSettings
 
 SMOKE_PAIRS = 8
@@ -28,7 +28,7 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
     """The whole of Table 7 in float64: the learner at the end, and log π_ref where there is one."""
     settings = env.training_settings(wanted)
     dataset = data.load_dataset(env, wanted.dataset, workspace)
-    acting = policy.load(agents.find(env.name, env.backend, "original")[0])
+    acting = policy.load(env.agent("original")[0])
     plain = Learner(weights_in_float64(acting), env.settings.task.action_std, settings.max_grad_norm)
     reference = torch.zeros(2 * SMOKE_PAIRS, dtype=torch.float64)
 
