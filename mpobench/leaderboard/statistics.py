@@ -30,6 +30,19 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """A number and how well it is known.
+
+    Attributes:
+        value: Estimate.
+        interval: Its 95 % interval; None from a single seed.
+    """
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A mean and how well it is known.
 
