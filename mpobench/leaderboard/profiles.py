@@ -6,12 +6,14 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mpobench.leaderboard.resampling import expanded_tail, seed_weights
 from mpobench.leaderboard.standings import Row, Section
 from mpobench.protocols import NORMALISED_SCORE
+from mpobench.results.cell_result import CellResult
 
 
 @dataclass(frozen=True)
@@ -40,25 +42,28 @@ def profiles(section: Section, thresholds: Any) -> list[Profile]:
         section: Table.
         thresholds: Normalised scores τ, an array (thresholds,).
     """
-    columns, rows = section.complete
-    return [
-        _profile(section, row, columns, thresholds)
-        for row in rows
-        if all(NORMALISED_SCORE in result.metrics for c in columns for result in row.entries[c].finished)
-    ]
+    return [_profile(section, row, cells, thresholds) for row, cells in _scored(section)]
 
 
 def scores(section: Section) -> list[float]:
-    """All normalised scores of the complete rows: where profiles change."""
+    """The normalised scores of all runs that have a profile."""
+    return [
+        result.metrics[NORMALISED_SCORE] for _, cells in _scored(section) for cell in cells for result in cell
+    ]
+
+
+def _scored(section: Section) -> Iterator[tuple[Row, list[tuple[CellResult, ...]]]]:
+    """The complete rows that have normalised scores, with their results by column."""
     columns, rows = section.complete
-    finished = [result for row in rows for column in columns for result in row.entries[column].finished]
-    return [result.metrics[NORMALISED_SCORE] for result in finished if NORMALISED_SCORE in result.metrics]
+    for row in rows:
+        cells = [row.entries[column].finished for column in columns]
+        if all(NORMALISED_SCORE in result.metrics for cell in cells for result in cell):
+            yield row, cells
 
 
-def _profile(section: Section, row: Row, columns: tuple[str, ...], thresholds: Any) -> Profile:
+def _profile(section: Section, row: Row, cells: Sequence[tuple[CellResult, ...]], thresholds: Any) -> Profile:
     import numpy as np
 
-    cells = [row.entries[column].finished for column in columns]
     least = min(map(len, cells))
     shares, drawn = 0.0, 0.0
     for cell in cells:
