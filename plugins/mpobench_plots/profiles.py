@@ -29,8 +29,8 @@ MOST_BANDS = 6
 def profiles_figure(sections: Sequence[Section]) -> Figure:
     """One panel per table: the share of runs whose normalised score exceeds τ, with its pointwise 95 % band.
 
-    Panels of more than ``MOST_BANDS`` rows have no bands. A row has the same look in all panels; the legend names rows in
-    the order of their first table.
+    Panels of more than ``MOST_BANDS`` rows have no bands. A row has the same look in all panels; the legend names rows
+    in the order of their first table.
 
     Args:
         sections: Tables, at least one, each with rows that have a profile.
