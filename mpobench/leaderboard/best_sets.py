@@ -36,14 +36,17 @@ def best(
     if not competing:
         return []
     if rule == "overlap":
-        (first, top), *others = competing
-        second = [row for row, estimate in others[:1] if estimate.interval.overlaps(top.interval)]
+        (first, top), *behind = competing
+        second = [row for row, estimate in behind[:1] if estimate.interval.overlaps(top.interval)]
         return [first, *second]
     if competing[0][1].n == 1:
         return []
     first, *rest = (row for row, _ in competing)
-    scores = first.entries[column].by_seed
-    adjusted = holm(p_values(scores, [row.entries[column].by_seed for row in rest]))
+    sign = 1.0 if section.higher_is_better else -1.0
+    scores, *others = (
+        {seed: sign * score for seed, score in row.entries[column].by_seed.items()} for row, _ in competing
+    )
+    adjusted = holm(p_values(scores, others))
     return [first, *(row for row, p in zip(rest, adjusted, strict=True) if p > LEVEL)]
 
 

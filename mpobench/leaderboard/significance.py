@@ -2,14 +2,13 @@
 
 Seeds share dataset, start and evaluation, so differences by seed vary less than the means do. The t test is the one
 that can decide with three seeds as with 25: the exact sign-flip test of n seeds has no p-value below 2^(1 - n), so that
-three seeds could never reject, and ten only if all ten agree once Holm corrects for twenty objectives; and on returns
-of reinforcement learning t tests about keep their level, while bootstrap tests of few seeds exceed it (Colas et al.).
-The best is chosen by the same data, so the tests are two-sided; the level stays approximate.
+three seeds could never reject, and ten only if all ten agree once Holm corrects for twenty objectives; a bootstrap test
+of few seeds rejects too often (Colas et al. 2018). The best is chosen by the same data, so the tests are two-sided.
 
 References:
     Holm (1979), A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6(2).
-    Colas, Sigaud, Oudeyer (2019), A Hitchhiker's Guide to Statistical Comparisons of Reinforcement Learning
-    Algorithms, arXiv:1904.06979.
+    Colas, Sigaud, Oudeyer (2018), How Many Random Seeds?, arXiv:1806.08295; (2019), A Hitchhiker's Guide to
+    Statistical Comparisons of Reinforcement Learning Algorithms, arXiv:1904.06979: t tests for few seeds.
 """
 
 from __future__ import annotations
@@ -27,15 +26,16 @@ BySeed: TypeAlias = Mapping[int, float]
 
 
 def p_values(best: BySeed, others: Sequence[BySeed]) -> list[float]:
-    """Two-sided p-values of the hypotheses that an objective's mean is that of the best.
+    """Two-sided p-values of the hypotheses that an objective is as good as the best.
 
     Args:
-        best: Scores of the best.
+        best: Scores of the best; more is better.
         others: Scores of the others. One that shares fewer than two seeds with the best is tested against it unpaired
             (Welch).
 
     Returns:
-        A p-value for each; 1 where a single seed leaves nothing to test with.
+        A p-value for each; 1 where a single seed leaves nothing to test with, and for one that is not worse on the
+        seeds that it shares with the best.
     """
     import numpy as np
 
@@ -66,16 +66,16 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def _paired(differences: Any) -> Any:
-    """P-values of t tests on the rows of an array (objectives, seeds)."""
+    """P-values of t tests on the rows of an array (objectives, seeds), 1 where the mean is not above 0."""
     import numpy as np
     from scipy.stats import ttest_1samp
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # differences that are nearly equal
         p = np.asarray(ttest_1samp(differences, 0.0, axis=-1).pvalue)
-    # Differences that are all the same leave no doubt, whatever they are.
-    constant = np.ptp(differences, axis=-1) == 0
-    return np.where(constant, (differences[..., 0] == 0).astype(float), p)
+    # Differences that are all the same leave no doubt.
+    p = np.where(np.ptp(differences, axis=-1) == 0, 0.0, p)
+    return np.where(differences.mean(axis=-1) > 0, p, 1.0)
 
 
 def _welch(first: list[float], second: list[float]) -> float:

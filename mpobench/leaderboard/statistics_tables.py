@@ -12,6 +12,9 @@ from mpobench.leaderboard.standings import RESAMPLES, Row, Section
 from mpobench.leaderboard.statistics import Quantity
 from mpobench.protocols import CLEAN
 
+_MANY_SEEDS = 10
+"""Seeds from which on bootstrap intervals are about as wide as they should be."""
+
 
 def overall_blocks(section: Section, found: Sequence[Overall], style: Markdown) -> list[str]:
     """Interquartile mean, mean rank and probability of improvement of the rows that finished everything."""
@@ -62,10 +65,9 @@ def behind_blocks(section: Section, style: Markdown) -> list[str]:
     told = [quantity for line in table for quantity in line if quantity]
     if not any(quantity.interval for quantity in told):
         return []
-    caption = (
-        "Behind the best mean of the column, paired by seed, with 95 % bootstrap intervals. Below ten seeds they are "
-        "too short, however wide they look."
-    )
+    caption = "Behind the best mean of the column, paired by seed, with 95 % bootstrap intervals."
+    if min(len(entry.finished) for row in section.rows for entry in row.entries.values()) < _MANY_SEEDS:
+        caption += " Those of fewer than ten seeds are too short, however wide they look."
     decimals = decimals_for(quantity.value for quantity in told)
     lines = [
         [
