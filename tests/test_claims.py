@@ -108,7 +108,7 @@ def test_the_eight_claims_on_the_papers_own_numbers() -> None:
 
 def test_ours_with_the_papers_means_decide_as_the_paper_with_small_errors() -> None:
     (section,) = standings(runs(published(), spread=15))
-    rows, _ = rows_by_paper(section, PAPER)
+    rows, _ = rows_by_paper(section, "tla", PAPER)
     ours = own_means(rows, section.columns, 2000)
     assert {decide(claim, ours).decision for claim in CLAIMS} == {"holds"}
     (compared,) = compare(runs(published(), spread=15), PAPER)
@@ -185,7 +185,7 @@ def test_what_is_missing_is_named() -> None:
     means = {place: mean for place, mean in published().items() if place[0] not in ("rrhf", TAMPO)}
     del means["slic", "mixed"]
     (section,) = standings(runs(means))
-    rows, _ = rows_by_paper(section, PAPER)
+    rows, _ = rows_by_paper(section, "tla", PAPER)
     ours = own_means(rows, section.columns, 100)
     slic = decide(SLIC, ours)
     assert (slic.decision, slic.parts) == ("not run", ())

@@ -114,7 +114,7 @@ def test_means_are_drawn_as_they_say() -> None:
     assert theirs.values[1:].std() == pytest.approx(341, rel=0.03)
     assert theirs.values[1:].mean() == pytest.approx(-3828, abs=10)
     (section,) = standings(runs({("dpo", "base"): 3000.0, ("ipo", "base"): 2000.0}, spread=100))
-    rows, _ = rows_by_paper(section, PAPER)
+    rows, _ = rows_by_paper(section, "tla", PAPER)
     ours = own_means(rows, section.columns, 20_000)["dpo", "base"]
     assert ours.mean == pytest.approx(3000)
     deviations = np.std(list(rows["dpo"].entries["base"].by_seed.values()))
@@ -192,7 +192,7 @@ def test_tied_objectives_have_no_correlation() -> None:
     means = published_means(PAPER.tables["tla"], 50)
     results = [result for name in ("dpo", "ipo", "cpo") for result in cells(name, 3000, 0)]
     (section,) = standings(results)
-    rows, _ = rows_by_paper(section, PAPER)
+    rows, _ = rows_by_paper(section, "tla", PAPER)
     each = agreement("base", own_means(rows, ("base",), 50), means)
     assert each.spearman is None
     assert each.kendall is None
@@ -200,7 +200,8 @@ def test_tied_objectives_have_no_correlation() -> None:
 
 def test_unfinished_cells_do_not_count() -> None:
     means = {place: mean for place, mean in published().items() if place[1] == "base"}
-    lost = cell("sft", seed=77, status="diverged", reason="nan")
+    config = {"evaluation": {"target": 4000.0}}
+    lost = cell("sft", seed=77, status="diverged", reason="nan", config=config)
     (compared,) = compare([*runs(means), lost], PAPER)
     assert "sft" not in {ranked.objective for ranked in compared.agreements[0].ranked}
 
@@ -208,11 +209,30 @@ def test_unfinished_cells_do_not_count() -> None:
 def test_of_several_rows_with_one_name_the_one_without_hyperparameters_counts() -> None:
     results = [*cells("dpo", 3000, 5), *cells("dpo:beta=3", 9000, 5), *cells("ipo:tau=1", 2000, 5)]
     (section,) = standings(results)
-    rows, ambiguous = rows_by_paper(section, PAPER)
+    rows, ambiguous = rows_by_paper(section, "tla", PAPER)
     assert {name: row.objective for name, row in rows.items()} == {"dpo": "dpo", "ipo": "ipo:tau=1"}
     assert not ambiguous
     page = page_of([*results, *cells("ipo:tau=2", 2000, 5)])
-    assert "Left out, because several rows are the paper's `ipo`: `ipo:tau=1`, `ipo:tau=2`." in page
+    assert "Left out, because not exactly one row is the paper's `ipo`: `ipo:tau=1`, `ipo:tau=2`." in page
+
+
+def test_a_field_that_makes_another_objective_counts_wherever_it_was_set() -> None:
+    def trained(schedule: str, corruption: str) -> list[CellResult]:
+        config = {"objective": {"fields": {"schedule": schedule, "beta": 0.1}}}
+        return cells("tampo", 3000, 5, corruption, config=config)
+
+    (section,) = standings([*trained("linear", "base"), *trained("linear", "mixed")])
+    rows, ambiguous = rows_by_paper(section, "tla", PAPER)
+    assert (set(rows), ambiguous) == ({"tampo[schedule=linear]"}, {})
+    (section,) = standings([*trained("linear", "base"), *trained("sigmoid", "mixed")])
+    rows, ambiguous = rows_by_paper(section, "tla", PAPER)
+    assert not rows
+    assert set(ambiguous) == {"tampo[schedule=linear]", "tampo[schedule=sigmoid]"}
+
+
+def test_what_the_paper_does_not_have_is_not_left_out() -> None:
+    (section,) = standings([*cells("cdpo:beta=1", 3000, 5), *cells("cdpo:beta=2", 3000, 5)])
+    assert rows_by_paper(section, "tla", PAPER) == ({}, {})
 
 
 def test_returns_stand_side_by_side() -> None:

@@ -42,11 +42,13 @@ def compare_command(
 
     Take several results together, and write a page:
 
-        mpobench compare --results leaderboards/tla.jsonl --results results --output against-the-paper.md
+        mpobench compare --results tla.jsonl --results more --output page.md
 
-    For each environment, evaluator and scale: rank correlations per column with 95 % intervals, the largest
-    disagreements, the paper's eight claims (holds, fails, undecided, or not run) with its numbers and with ours, and
-    the returns side by side. An environment belongs to the paper's by its name, whatever its fields.
+    For each environment, evaluator and scale: rank correlations per column
+    with 95 % intervals, the largest disagreements, the paper's eight claims
+    (holds, fails, undecided, or not run) with its numbers and with ours, and
+    the returns side by side. An environment is the paper's by its name,
+    whatever its fields.
 
     Exit code 1 if a results file is damaged (the others are compared).
     """

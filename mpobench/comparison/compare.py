@@ -28,7 +28,7 @@ class Comparison:
         target: Return of our target agent; None if the results do not say it, or not with one voice.
         agreements: Columns that both have.
         verdicts: Claims with the paper's own numbers, and with ours; none for environments without claims.
-        ambiguous: Specs that were left out, because they share one of the paper's names.
+        ambiguous: Specs that were left out, by one of the paper's names: not exactly one of them counts for it.
     """
 
     section: Section
@@ -66,7 +66,7 @@ def compare(results: Iterable[CellResult], paper: Reference) -> tuple[Comparison
 def _compared(section: Section, env: str, paper: Reference) -> Comparison | None:
     if not section.higher_is_better:
         return None
-    rows, ambiguous = rows_by_paper(section, paper)
+    rows, ambiguous = rows_by_paper(section, env, paper)
     ours = own_means(rows, section.columns, section.resamples)
     theirs = published_means(paper.tables[env], section.resamples)
     columns = [c for c in section.columns if any(place in theirs for place in ours if place[1] == c)]

@@ -61,7 +61,7 @@ def _section(comparison: Comparison, paper: Reference) -> list[str]:
     ]
     for name, specs in sorted(comparison.ambiguous.items()):
         listed = ", ".join(map(_STYLE.code, specs))
-        blocks.append(f"Left out, because several rows are the paper's {_STYLE.code(name)}: {listed}.")
+        blocks.append(f"Left out, because not exactly one row is the paper's {_STYLE.code(name)}: {listed}.")
     blocks += [_STYLE.heading(3, "Order"), _agreements(comparison)]
     if comparison.verdicts:
         blocks += [_STYLE.heading(3, "Claims"), _claims(comparison)]

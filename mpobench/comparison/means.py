@@ -67,23 +67,41 @@ def own_means(rows: Mapping[str, Row], columns: tuple[str, ...], resamples: int)
     return means
 
 
-def rows_by_paper(section: Section, paper: Reference) -> tuple[dict[str, Row], dict[str, list[str]]]:
-    """The rows of a table by the paper's names of their objectives.
+def rows_by_paper(
+    section: Section, env: str, paper: Reference
+) -> tuple[dict[str, Row], dict[str, list[str]]]:
+    """The rows of a table whose objectives are in the paper, by the paper's names.
 
     Where several rows have one name, the one whose spec states no hyperparameters counts.
 
+    Args:
+        section: Table.
+        env: The paper's environment.
+        paper: The paper's tables.
+
     Returns:
-        The rows, and the specs of the rows that share a name and were left out for that.
+        The rows, and by name the specs of the rows that were left out, because not exactly one of them counts.
     """
     by_name: defaultdict[str, list[Row]] = defaultdict(list)
     for row in section.rows:
-        by_name[paper.objective_of(row.objective)].append(row)
+        for name in _names(row, paper):
+            by_name[name].append(row)
     rows, ambiguous = {}, {}
-    for name, candidates in by_name.items():
+    for name in dict.fromkeys(objective for objective, _ in paper.tables[env]):
+        candidates = by_name[name]
         plain = [row for row in candidates if not paper.states_hyperparameters(row.objective)]
         chosen = candidates if len(candidates) == 1 else plain
-        if len(chosen) == 1:
+        if len(chosen) == 1 and len(_names(chosen[0], paper)) == 1:
             rows[name] = chosen[0]
-        else:
+        elif candidates:
             ambiguous[name] = [row.objective for row in candidates]
     return rows, ambiguous
+
+
+def _names(row: Row, paper: Reference) -> set[str]:
+    """The paper's names of what a row trained: several, if a field that makes another objective was tuned."""
+    return {
+        paper.objective_of(row.objective, result.config.get("objective", {}).get("fields"))
+        for entry in row.entries.values()
+        for result in entry.finished
+    }

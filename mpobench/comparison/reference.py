@@ -49,26 +49,32 @@ class Reference:
         name = spec.partition(":")[0]
         return name if name in self.tables else None
 
-    def objective_of(self, spec: str) -> str:
-        """The paper's name of an objective: ``tampo:beta=0.1`` is ``tampo[schedule=quadratic]``."""
+    def objective_of(self, spec: str, fields: Mapping[str, object] | None = None) -> str:
+        """The paper's name of an objective: ``tampo:beta=0.1`` is ``tampo[schedule=quadratic]``.
+
+        Args:
+            spec: Spec.
+            fields: Fields that the objective had in a training, where they are known; the spec need not state them.
+        """
         name, stated, variants = self._parsed(spec)
         if not variants:
             return self.discovered.get(name, name)
-        fields = ",".join(f"{field}={stated.get(field, value)}" for field, value in variants.items())
-        return f"{name}[{fields}]"
+        known: dict[str, object] = {**variants, **stated, **(fields or {})}
+        return f"{name}[{','.join(f'{field}={known[field]}' for field in variants)}]"
 
     def states_hyperparameters(self, spec: str) -> bool:
         """Whether a spec has fields beyond those that make it an objective of its own in the paper."""
         _, stated, variants = self._parsed(spec)
         return not stated.keys() <= variants.keys()
 
-    def _parsed(self, spec: str) -> tuple[str, dict[str | None, str], Mapping[str, str]]:
-        """Name, stated fields and variants of a spec; one that cannot be parsed is a name."""
+    def _parsed(self, spec: str) -> tuple[str, dict[str, str], Mapping[str, str]]:
+        """Name, stated fields ("" for a bare value) and variants of a spec; one that cannot be parsed is a name."""
         try:
             parsed = parse(spec)
         except SpecError:
             return spec, {}, {}
-        return parsed.name, dict(parsed.args), self.variants.get(parsed.name, {})
+        stated = {key or "": value for key, value in parsed.args}
+        return parsed.name, stated, self.variants.get(parsed.name, {})
 
 
 @cache
