@@ -57,7 +57,7 @@ def _section(comparison: Comparison, paper: Reference) -> list[str]:
         _STYLE.heading(
             2, f"{_STYLE.code(section.env)}, {_STYLE.code(section.evaluator)}, {section.scale} scale"
         ),
-        f"{len(seeds)} {'seeds' if len(seeds) > 1 else 'seed'} ({ranges(seeds)}) here, 25 agents each in the paper.",
+        f"{len(seeds)} {'seeds' if len(seeds) > 1 else 'seed'} ({ranges(seeds)}).",
     ]
     for name, specs in sorted(comparison.ambiguous.items()):
         listed = ", ".join(map(_STYLE.code, specs))

@@ -121,17 +121,17 @@ def _improvement(section: Section, row: Row, baseline: Row) -> Quantity | None:
         return None
     sign = 1.0 if section.higher_is_better else -1.0
     columns, _ = section.complete
-    total, drawn, least = 0.0, np.zeros(section.resamples), None
+    n = min(len(each.entries[column].by_seed) for each in (row, baseline) for column in columns)
+    total, drawn = 0.0, np.zeros(section.resamples)
     for column in columns:
         cells = [each.entries[column].by_seed for each in (row, baseline)]
         scores = [sign * np.array([cell[seed] for seed in sorted(cell)]) for cell in cells]
-        sizes = [len(cell) for cell in cells]
-        total += float(probability_of_improvement(*scores, *(np.full(size, 1 / size) for size in sizes)))
-        least = min([*sizes, *([least] if least else [])])
-        if least > 1:
+        equal = [np.full(len(cell), 1 / len(cell)) for cell in cells]
+        total += float(probability_of_improvement(*scores, *equal))
+        if n > 1:
             weights = [seed_weights(tuple(sorted(cell)), section.resamples) for cell in cells]
             drawn += probability_of_improvement(*scores, *weights)
-    return Quantity(total / len(columns), interval(drawn / len(columns), least))
+    return Quantity(total / len(columns), interval(drawn / len(columns), n))
 
 
 def _rank_of(rank: Quantity | None) -> float:

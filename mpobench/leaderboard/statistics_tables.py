@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mpobench.leaderboard.marks import Markdown
 from mpobench.leaderboard.numbers import decimals_for, with_interval
@@ -16,39 +17,54 @@ _MANY_SEEDS = 10
 """Seeds from which on bootstrap intervals are about as wide as they should be."""
 
 
+@dataclass(frozen=True)
+class _Statistic:
+    """A column over all corruptions; shown if it has any value."""
+
+    title: str
+    words: str
+    values: Sequence[Quantity | None]
+    decimals: int
+
+
 def overall_blocks(section: Section, found: Sequence[Overall], style: Markdown) -> list[str]:
     """Interquartile mean, mean rank and probability of improvement of the rows that finished everything."""
     if not found:
         return []
-    scored = any(entry.iqm for entry in found)
-    ranked = any(entry.rank for entry in found)
-    improving = any(entry.improvement for entry in found)
-    parts = []
-    if scored:
-        parts.append(
-            "interquartile mean (IQM) of the normalised score (0 is the original agent, 100 the target agent)"
-        )
-    if ranked:
-        parts.append("mean rank, 1 the best")
-    if improving:
-        parts.append(f"probability that a run is better than one of {style.code(BASELINE)}")
-    caption = f"Over all corruptions, with 95 % bootstrap intervals: {'; '.join(parts)}."
+    sft = style.code(BASELINE)
+    statistics = (
+        _Statistic(
+            "IQM",
+            "interquartile mean (IQM) of the normalised score (0 is the original agent, 100 the target agent)",
+            [entry.iqm for entry in found],
+            decimals=1,
+        ),
+        _Statistic("mean rank", "mean rank, 1 the best", [entry.rank for entry in found], decimals=1),
+        _Statistic(
+            f"better than {sft}",
+            f"probability that a run is better than one of {sft}",
+            [entry.improvement for entry in found],
+            decimals=2,
+        ),
+    )
+    shown = [statistic for statistic in statistics if any(statistic.values)]
+    caption = "Over all corruptions, with 95 % bootstrap intervals: "
+    caption += "; ".join(statistic.words for statistic in shown) + "."
     if section.resamples < RESAMPLES:
         caption += f" The table is large: its intervals are of {section.resamples} resamples."
     left_out = [row for row in section.rows if not any(row is entry.row for entry in found)]
     if left_out:
         caption += " Left out, because not all of their cells finished: "
         caption += ", ".join(_label(row, style) for row in left_out) + "."
-    headers = ["objective", *["IQM"] * scored, *["mean rank"] * ranked]
-    headers += [f"better than {style.spec(BASELINE)}"] * improving + ["n"]
-    lines = []
-    for entry in found:
-        line = [_label(entry.row, style)]
-        line += [with_interval(entry.iqm, 1)] * scored
-        line += [with_interval(entry.rank, 1)] * ranked
-        line += [with_interval(entry.improvement, 2)] * improving
-        lines.append([*line, str(entry.n)])
-    return [caption, style.table(headers, lines)]
+    lines = [
+        [
+            _label(entry.row, style),
+            *(with_interval(statistic.values[at], statistic.decimals) for statistic in shown),
+            str(entry.n),
+        ]
+        for at, entry in enumerate(found)
+    ]
+    return [caption, style.table(["objective", *(statistic.title for statistic in shown), "n"], lines)]
 
 
 def behind_blocks(section: Section, style: Markdown) -> list[str]:
@@ -66,7 +82,8 @@ def behind_blocks(section: Section, style: Markdown) -> list[str]:
     if not any(quantity.interval for quantity in told):
         return []
     caption = "Behind the best mean of the column, paired by seed, with 95 % bootstrap intervals."
-    if min(len(entry.finished) for row in section.rows for entry in row.entries.values()) < _MANY_SEEDS:
+    sizes = [len(entry.finished) for row in section.rows for entry in row.entries.values() if entry.finished]
+    if min(sizes) < _MANY_SEEDS:
         caption += " Those of fewer than ten seeds are too short, however wide they look."
     decimals = decimals_for(quantity.value for quantity in told)
     lines = [
