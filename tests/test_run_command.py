@@ -119,7 +119,7 @@ def test_failures_are_one_line_each_and_what_is_sane_goes_on(bench: Bench) -> No
                 rf"^{objective} +{'diverged' if status == 'diverged' else 'failed'} \[\d\]", done.stdout, re.M
             )
             assert reason in done.stdout
-        assert re.search(r"^sft +\*\*_0\.\d+", done.stdout, re.M)
+        assert re.search(r"^sft +0\.\d+", done.stdout, re.M)
     debug = bench.run(*args, "--rerun", "errors", "--debug")
     assert debug.returncode == 1
     assert debug.stderr.count("Traceback") == 2, "one for each error; a loss that diverges is no error"

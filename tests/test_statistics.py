@@ -12,13 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpobench.errors import RequestError
 from mpobench.leaderboard.statistics import (
     Interval,
     interquartile_mean,
     interquartile_mean_interval,
     mean_and_standard_error,
-    rank_correlation,
 )
 
 numbers = st.floats(-1e9, 1e9)
@@ -132,43 +130,3 @@ def test_a_bootstrap_of_many_scores_takes_little_memory() -> None:
 @pytest.mark.parametrize("strata", [[], [[1.0]], [[1.0, 2.0], [3.0]]])
 def test_a_single_seed_has_no_interval(strata: list[list[float]]) -> None:
     assert interquartile_mean_interval(strata) is None
-
-
-def test_kendall_counts_pairs_that_agree() -> None:
-    first = {"dpo": 4.0, "ipo": 1.0, "orpo": 3.0, "cpo": 2.0, "only here": 9.0}
-    second = {"dpo": 40.0, "ipo": 20.0, "orpo": 30.0, "cpo": 10.0, "only there": 9.0}
-    names = sorted(first.keys() & second.keys())
-    agree = [
-        math.copysign(1, (first[a] - first[b]) * (second[a] - second[b]))
-        for a, b in itertools.combinations(names, 2)
-    ]
-    outcome = rank_correlation(first, second, "kendall")
-    assert outcome.n == 4
-    assert outcome.coefficient == pytest.approx(sum(agree) / len(agree))
-
-
-@settings(deadline=None)
-@given(values=st.lists(st.integers(-1000, 1000), min_size=3, max_size=20, unique=True), data=st.data())
-def test_spearman_by_its_formula(values: list[int], data: st.DataObject) -> None:
-    others = data.draw(st.permutations(values))
-    first = {str(i): float(value) for i, value in enumerate(values)}
-    second = {str(i): float(value) for i, value in enumerate(others)}
-    rank = {value: i for i, value in enumerate(sorted(values))}
-    n = len(values)
-    squares = sum((rank[a] - rank[b]) ** 2 for a, b in zip(values, others, strict=True))
-    expected = 1 - 6 * squares / (n * (n**2 - 1))
-    assert rank_correlation(first, second).coefficient == pytest.approx(expected, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "message"),
-    [
-        ({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 3.0}, "share 2 objectives"),
-        (dict.fromkeys("abc", 1.0), {"a": 1.0, "b": 2.0, "c": 3.0}, "tied"),
-    ],
-)
-def test_orders_that_cannot_be_compared(
-    first: dict[str, float], second: dict[str, float], message: str
-) -> None:
-    with pytest.raises(RequestError, match=message):
-        rank_correlation(first, second)

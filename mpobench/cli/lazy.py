@@ -16,6 +16,7 @@ from mpobench.registry.suggestions import suggest
 BUILTIN: dict[str, tuple[str, str]] = {
     "run": ("mpobench.cli.run:app", "Run a suite and print its leaderboard."),
     "leaderboard": ("mpobench.cli.leaderboard:app", "Rebuild the leaderboard from results."),
+    "compare": ("mpobench.cli.compare:app", "Compare results with the paper's, and decide its claims."),
     "plugins": ("mpobench.cli.plugins:plugins", "List every component, its plugin, and what is broken."),
     "envs": ("mpobench.cli.components:envs", "List environments, or show one with its options."),
     "corruptions": ("mpobench.cli.components:corruptions", "List dataset corruptions, or show one."),

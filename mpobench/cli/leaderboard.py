@@ -11,6 +11,7 @@ import typer
 
 from mpobench.errors import RequestError
 from mpobench.files.atomic import write_atomically
+from mpobench.leaderboard.best_sets import BestRule
 from mpobench.leaderboard.page import TITLE, Leaderboard
 from mpobench.results.store import ResultFileError, jsonl, read_results
 
@@ -35,6 +36,13 @@ def leaderboard(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail unless the files match the results exactly.")
     ] = False,
+    best: Annotated[
+        BestRule,
+        typer.Option(
+            help="Which objectives of a column are bold: all that are not significantly worse than the best mean, or, "
+            "as in the paper, the two best if their intervals overlap."
+        ),
+    ] = "significance",
     title: Annotated[str, typer.Option(help="Heading of the page.")] = TITLE,
     reproduce: Annotated[
         str, typer.Option(help="How to make these results again: markdown, placed below the heading.")
@@ -62,7 +70,7 @@ def leaderboard(
         raise RequestError(
             f"no results in {results}: make some with `mpobench run`, or name another --results"
         )
-    page = Leaderboard.of(found).markdown(title, reproduce)
+    page = Leaderboard.of(found).markdown(title, reproduce, best)
     files = {}
     if output:
         files[output] = page.encode()

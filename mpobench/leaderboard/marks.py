@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
 
 class Markdown:
     """Marks of GitHub-flavoured markdown."""
@@ -19,6 +23,30 @@ class Markdown:
     def in_table(self, text: str) -> str:
         """Text of a table's cell."""
         return text.replace("|", "\\|")
+
+    def spec(self, text: str) -> str:
+        """A spec as a heading or a label of a table."""
+        return self.in_table(self.code(text))
+
+    def objective(self, spec: str, variant: str) -> str:
+        """Label of a row: an objective, and what tells this configuration from its others."""
+        return self.spec(spec) + (f" ({self.spec(variant)})" if variant else "")
+
+    def table(self, headers: Sequence[str], lines: Sequence[Sequence[str]], aligned: str = "l") -> str:
+        """A table.
+
+        Args:
+            headers: Headings of the columns.
+            lines: Rows.
+            aligned: ``l`` or ``r`` for each column, text or numbers; further columns are numbers.
+        """
+        return tabulate(
+            lines,
+            headers=headers,
+            tablefmt=self.table_format,
+            colalign=["left" if side == "l" else "right" for side in aligned.ljust(len(headers), "r")],
+            disable_numparse=True,
+        )
 
     def group(self, text: str) -> str:
         """Title of a group of rows."""

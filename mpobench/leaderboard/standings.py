@@ -16,14 +16,8 @@ from itertools import groupby
 from typing import Any, get_args
 
 from mpobench.errors import RequestError
-from mpobench.leaderboard.statistics import (
-    Estimate,
-    Interval,
-    interquartile_mean,
-    interquartile_mean_interval,
-    mean_and_standard_error,
-)
-from mpobench.protocols import CLEAN, NORMALISED_SCORE, JsonObject, Origin
+from mpobench.leaderboard.statistics import Estimate, mean_and_standard_error
+from mpobench.protocols import CLEAN, JsonObject, Origin
 from mpobench.results.cell_result import CellResult
 
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
@@ -34,6 +28,12 @@ RESAMPLES = 5000
 
 MOST_RESAMPLED = 50_000_000
 """Scores that the intervals of a table may draw in all; a table of over 10,000 cells takes fewer bootstrap samples."""
+
+MOST_WEIGHTS = 1 << 22
+"""Weights that the bootstrap of one set of seeds may hold in memory at once: it has a weight per seed and sample."""
+
+FEWEST_RESAMPLES = 500
+"""Bootstrap samples of a table of any size."""
 
 SCALES = ("paper", "quick", "smoke")
 """Sections in order of how much their numbers weigh."""
@@ -54,8 +54,12 @@ class Entry:
     @cached_property
     def estimate(self) -> Estimate | None:
         """Mean and standard error of the primary metric over the finished seeds; None without any."""
-        values = [result.metrics[result.primary] for result in self.finished]
-        return mean_and_standard_error(values) if values else None
+        return mean_and_standard_error(list(self.by_seed.values())) if self.by_seed else None
+
+    @cached_property
+    def by_seed(self) -> dict[int, float]:
+        """The primary metric of each finished seed, in the order of the seeds."""
+        return {result.seed: result.metrics[result.primary] for result in self.finished}
 
 
 @dataclass(frozen=True)
@@ -78,22 +82,10 @@ class Row:
         """The estimate on a corruption; None if no seed of it finished, or it was not run."""
         return self.entries[column].estimate if column in self.entries else None
 
-
-@dataclass(frozen=True)
-class Aggregate:
-    """The normalised score of one row over all seeds and corruptions.
-
-    Attributes:
-        row: Row.
-        iqm: Interquartile mean.
-        interval: Its 95 % bootstrap interval; None with a single seed.
-        n: Number of scores.
-    """
-
-    row: Row
-    iqm: float
-    interval: Interval | None
-    n: int
+    def finished(self, column: str) -> Entry | None:
+        """The entry of a corruption, if every seed that it has finished; None otherwise."""
+        entry = self.entries.get(column)
+        return entry if entry and entry.finished and not entry.unfinished else None
 
 
 @dataclass(frozen=True)
@@ -120,48 +112,24 @@ class Section:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
-    def best(self, column: str, origins: Sequence[Origin] = ORIGINS) -> list[Row]:
-        """The best row of a column, and the second if their intervals overlap (the paper's Table 1).
-
-        A mean over the seeds that happened to survive flatters its objective, and a single seed among rows
-        with more has no interval at all: neither competes.
-
-        Args:
-            column: Corruption.
-            origins: Groups of rows that compete.
-        """
-        competing = [
-            (row, estimate)
-            for row in self.rows
-            if row.origin in origins
-            and (estimate := row.estimate(column))
-            and not row.entries[column].unfinished
-        ]
-        if any(estimate.n > 1 for _, estimate in competing):
-            competing = [(row, estimate) for row, estimate in competing if estimate.n > 1]
-        competing.sort(key=lambda pair: -pair[1].mean if self.higher_is_better else pair[1].mean)
-        best, second = competing[:1], competing[1:2]
-        if second and second[0][1].interval.overlaps(best[0][1].interval):
-            best += second
-        return [row for row, _ in best]
-
     @cached_property
     def resamples(self) -> int:
-        """Bootstrap samples of an interval: fewer for very large tables."""
-        scores = sum(len(entry.finished) for row in self.rows for entry in row.entries.values())
-        return min(RESAMPLES, max(MOST_RESAMPLED // max(scores, 1), 500))
+        """Bootstrap samples of an interval: fewer for very large tables, and for very many seeds."""
+        sizes = [len(entry.finished) for row in self.rows for entry in row.entries.values()]
+        affordable = min(MOST_RESAMPLED // max(sum(sizes), 1), MOST_WEIGHTS // max(*sizes, 1))
+        return min(RESAMPLES, max(affordable, FEWEST_RESAMPLES))
 
     @cached_property
-    def aggregates(self) -> tuple[Aggregate, ...]:
-        """Rows that finished every seed of every column and have a normalised score; best first.
+    def complete(self) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+        """The columns that count over all corruptions, and the rows that finished every seed of each.
 
         A column that is skipped in every row asks what the environment cannot do, and does not count.
         """
         entries = [(column, entry) for row in self.rows for column, entry in row.entries.items()]
-        columns = {c for c, e in entries if e.finished or any(r.status != "skipped" for r in e.unfinished)}
-        wanted = [column for column in self.columns if column in columns]
-        aggregates = filter(None, (_aggregate(row, wanted, self.resamples) for row in self.rows))
-        return tuple(sorted(aggregates, key=lambda aggregate: -aggregate.iqm))
+        counting = {c for c, e in entries if e.finished or any(r.status != "skipped" for r in e.unfinished)}
+        columns = tuple(column for column in self.columns if column in counting)
+        rows = tuple(row for row in self.rows if columns and all(map(row.finished, columns)))
+        return columns, rows
 
 
 def standings(results: Iterable[CellResult]) -> tuple[Section, ...]:
@@ -297,15 +265,3 @@ def _in_order(rows: list[Row], columns: Sequence[str], sign: float) -> list[Row]
         for row, rank in zip(rows, total, strict=True)
     ]
     return [row for _, row in sorted(keyed, key=lambda pair: pair[0])]
-
-
-def _aggregate(row: Row, columns: Sequence[str], resamples: int) -> Aggregate | None:
-    if any(column not in row.entries or row.entries[column].unfinished for column in columns):
-        return None
-    cells = [row.entries[column].finished for column in columns]
-    if not cells or not all(NORMALISED_SCORE in result.metrics for cell in cells for result in cell):
-        return None
-    strata = [[result.metrics[NORMALISED_SCORE] for result in cell] for cell in cells]
-    scores = [score for stratum in strata for score in stratum]
-    interval = interquartile_mean_interval(strata, resamples=resamples)
-    return Aggregate(row, float(interquartile_mean(scores)), interval, len(scores))

@@ -1,4 +1,4 @@
-"""The statistics of a benchmark with few seeds: standard errors, interquartile means, bootstraps, ranks.
+"""The statistics of a benchmark with few seeds: standard errors, interquartile means, bootstraps.
 
 Estimates follow Alfano et al. (Table 1: mean ± standard error over seeds) and Agarwal et al., *Deep
 reinforcement learning at the edge of the statistical precipice*, NeurIPS 2021 (interquartile mean with
@@ -8,11 +8,9 @@ stratified bootstrap intervals).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from mpobench.errors import RequestError
+from typing import Any
 
 _MOST_AT_ONCE = 1 << 22
 
@@ -27,6 +25,19 @@ class Interval:
     def overlaps(self, other: Interval) -> bool:
         """Whether the two have a point in common."""
         return self.low <= other.high and other.low <= self.high
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number and how well it is known.
+
+    Attributes:
+        value: Estimate.
+        interval: Its 95 % interval; None from a single seed.
+    """
+
+    value: float
+    interval: Interval | None
 
 
 @dataclass(frozen=True)
@@ -127,47 +138,3 @@ def interquartile_mean_interval(
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Interval(float(interval.low), float(interval.high))
-
-
-@dataclass(frozen=True)
-class RankCorrelation:
-    """Agreement of two leaderboards on the order.
-
-    Attributes:
-        coefficient: 1 for the same order, -1 for the reverse.
-        p_value: P-value of the null hypothesis that the orders have nothing to do with each other.
-        n: Number of entries that both rank.
-    """
-
-    coefficient: float
-    p_value: float
-    n: int
-
-
-def rank_correlation(
-    first: Mapping[str, float],
-    second: Mapping[str, float],
-    method: Literal["spearman", "kendall"] = "spearman",
-) -> RankCorrelation:
-    """Rank correlation (Spearman's ρ or Kendall's τ-b) of the entries that two leaderboards share.
-
-    Args:
-        first: Scores by name.
-        second: Scores by name, of another environment, corruption or run.
-        method: Coefficient.
-
-    Raises:
-        RequestError: If they share fewer than three names, or all those are tied in one of them.
-    """
-    from scipy.stats import kendalltau, spearmanr
-
-    names = sorted(first.keys() & second.keys())
-    if len(names) < 3:
-        raise RequestError(
-            f"the two leaderboards share {len(names)} objectives: a rank correlation needs at least 3"
-        )
-    x, y = [first[name] for name in names], [second[name] for name in names]
-    if min(x) == max(x) or min(y) == max(y):
-        raise RequestError("all objectives are tied in one of the leaderboards: there is no order to compare")
-    outcome = spearmanr(x, y) if method == "spearman" else kendalltau(x, y)
-    return RankCorrelation(float(outcome.statistic), float(outcome.pvalue), len(names))

@@ -1,4 +1,4 @@
-"""``mpobench plot``: pictures of objectives."""
+"""``mpobench plot``: pictures of objectives and of their results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAPER_SPAN = (-14.0, -8.0)
 """Range of log π(τ) on the Three-Legged Ant, the axes of the paper's Figure 6, in nats per step."""
 
 app = typer.Typer(
-    help="Draw the gradients or the losses of objectives.",
+    help="Draw the gradients, the losses or the performance profiles of objectives.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -141,6 +141,39 @@ def loss(
     from mpobench_plots.loss import loss_figure
 
     _write(loss_figure(built, span, rejected, progress, _note(env)), file)
+
+
+@app.command(
+    name="profiles",
+    epilog="\b\nExamples:\n"
+    "  mpobench plot profiles results\n"
+    "  mpobench plot profiles leaderboards/tla.jsonl --objectives sft,cpo,dpo --output tla-profiles.svg",
+)
+def profiles_command(
+    results: Annotated[
+        Path, typer.Argument(help="Results folder of `mpobench run`, or a published .jsonl file.")
+    ],
+    *,
+    objectives: Annotated[
+        str | None, typer.Option(help="Objectives to draw, comma list of rows. Default: all.")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Draw performance profiles: the share of runs whose normalised score exceeds τ, over τ.
+
+    One panel per table of the leaderboard (environment, evaluator, scale), over all its corruptions and seeds, with
+    95 % bootstrap bands for up to six objectives. The higher curve is the better one; a curve that crosses another is
+    better in some runs only. An objective of which some cell did not finish is left out.
+    """
+    file = picture_file(output, f"profiles-{results.resolve().stem}")
+    require_matplotlib()
+    from mpobench_plots.profile_tables import tables_to_draw
+    from mpobench_plots.profiles import profiles_figure
+
+    sections, left_out = tables_to_draw(results, split_list(objectives) if objectives else None)
+    for line in left_out:
+        typer.echo(f"mpobench: warning: {line}", err=True)
+    _write(profiles_figure(sections), file)
 
 
 def _write(figure: Figure, file: Path) -> None:

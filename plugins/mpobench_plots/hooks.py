@@ -9,9 +9,9 @@ from mpobench import CommandCard, hookimpl
 
 @hookimpl
 def mpobench_commands() -> Iterable[CommandCard]:
-    """Pictures of objectives."""
+    """Pictures of objectives and of their results."""
     yield CommandCard(
         name="plot",
-        summary="Draw objectives: their gradients and losses",
+        summary="Draw objectives: their gradients, losses and performance profiles",
         target="mpobench_plots.commands:app",
     )

@@ -1,0 +1,72 @@
+"""``mpobench compare``: results beside the paper's tables, and its claims decided."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpobench.comparison.compare import compare
+from mpobench.comparison.comparison_page import TITLE, comparison_page
+from mpobench.comparison.reference import reference
+from mpobench.errors import RequestError
+from mpobench.files.atomic import write_atomically
+from mpobench.results.cell_result import CellResult
+from mpobench.results.store import ResultFileError, read_results
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+
+@app.command(name="compare")
+def compare_command(
+    *,
+    results: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Results folder of `mpobench run`, or a published .jsonl file; several times for several. "
+            "Default: results."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Markdown file to write, in place of printing it.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = TITLE,
+) -> None:
+    """Compare results with the paper's, and decide its claims on both.
+
+    Compare a published leaderboard with the paper:
+
+        mpobench compare --results leaderboards/tla.jsonl
+
+    Take several results together, and write a page:
+
+        mpobench compare --results tla.jsonl --results more --output page.md
+
+    For each environment, evaluator and scale: rank correlations per column
+    with 95 % intervals, the largest disagreements, the paper's eight claims
+    (holds, fails, undecided, or not run) with its numbers and with ours, and
+    the returns side by side. An environment is the paper's by its name,
+    whatever its fields.
+
+    Exit code 1 if a results file is damaged (the others are compared).
+    """
+    damaged: list[ResultFileError] = []
+    found: dict[str, CellResult] = {}
+    folders = results or [Path("results")]
+    for folder in folders:
+        for result in read_results(folder, on_bad=damaged.append):
+            found.setdefault(result.key, result)  # a cell may be published twice
+    for error in damaged:
+        typer.echo(f"mpobench: warning: {error}", err=True)
+    if not found:
+        listed = ", ".join(map(str, folders))
+        raise RequestError(f"no results in {listed}: make some with `mpobench run`, or name other --results")
+    paper = reference()
+    page = comparison_page(compare(found.values(), paper), paper, " ".join(title.split()))
+    if output:
+        write_atomically(output, page.encode())
+    else:
+        sys.stdout.write(page)
+    raise typer.Exit(code=int(bool(damaged)))

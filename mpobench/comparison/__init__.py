@@ -1,0 +1,1 @@
+"""Results beside the paper's: its tables, rank correlations, and its claims. Pure functions of results and tables."""
