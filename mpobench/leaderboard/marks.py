@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from tabulate import tabulate
 
@@ -19,6 +20,10 @@ class Markdown:
     def code(self, text: str) -> str:
         """Text that is shown as it is."""
         return f"`{text.replace('`', chr(39))}`"
+
+    def html(self, text: str) -> str:
+        """Text within HTML."""
+        return escape(text)
 
     def in_table(self, text: str) -> str:
         """Text of a table's cell."""

@@ -15,6 +15,7 @@ from mpobench.leaderboard.best_sets import BestRule
 from mpobench.leaderboard.marks import Markdown, Terminal
 from mpobench.leaderboard.numbers import on_one_line
 from mpobench.leaderboard.overall import Overall, overall
+from mpobench.leaderboard.record_tables import dataset_blocks, other_metric_blocks
 from mpobench.leaderboard.section_page import SectionPage
 from mpobench.leaderboard.standings import Section, standings
 from mpobench.leaderboard.statistics_tables import behind_blocks, kept_blocks, overall_blocks
@@ -84,8 +85,10 @@ class Leaderboard:
         page = SectionPage(style, best)
         blocks = [f"# {on_one_line(title)}", self.provenance, reproduce.strip()]
         for section, over_all in zip(self.sections, self.overall, strict=True):
-            blocks += [*page.section(section), *overall_blocks(section, over_all, style)]
-            blocks += [*behind_blocks(section, style), *kept_blocks(section, style), *page.samples(section)]
+            blocks += [*page.section(section), *dataset_blocks(section, style)]
+            blocks += [*overall_blocks(section, over_all, style), *behind_blocks(section, style)]
+            blocks += [*kept_blocks(section, style), *other_metric_blocks(section, style)]
+            blocks += page.samples(section)
         blocks += ["---", _MARKED[best], _LEGEND, _INTERVALS, *page.footnotes()]
         return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -95,7 +98,8 @@ class Leaderboard:
         page = SectionPage(style, best)
         blocks = []
         for section, over_all in zip(self.sections, self.overall, strict=True):
-            blocks += [*page.section(section), *overall_blocks(section, over_all, style)]
+            blocks += [*page.section(section), *dataset_blocks(section, style)]
+            blocks += overall_blocks(section, over_all, style)
         blocks += [*page.footnotes(), _KEYS[best], self.provenance]
         return "\n\n".join(block for block in blocks if block) + "\n"
 

@@ -1,0 +1,87 @@
+"""Tables of what else the records hold: properties of the data, and the metrics beside the primary one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from mpobench.leaderboard.marks import Markdown
+from mpobench.leaderboard.numbers import decimals_for, on_one_line
+from mpobench.leaderboard.standings import Row, Section
+from mpobench.leaderboard.statistics import Estimate, mean_and_standard_error
+from mpobench.protocols import NORMALISED_SCORE
+
+
+def dataset_blocks(section: Section, style: Markdown) -> list[str]:
+    """Measured properties of the data of each column: means over the datasets, one for each seed."""
+    values: defaultdict[str, defaultdict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    for row in section.rows:
+        for column, entry in row.entries.items():
+            for result in entry.finished:
+                for name, value in result.dataset.items():
+                    values[name][column][result.dataset_key] = value
+    if not values:
+        return []
+    lines = [
+        [
+            style.in_table(on_one_line(name)),
+            *(
+                _mean(list(by_dataset[column].values())) if column in by_dataset else "–"
+                for column in section.columns
+            ),
+        ]
+        for name, by_dataset in values.items()
+    ]
+    caption = "The data, means over the seeds."
+    return [caption, style.table(["dataset", *map(style.spec, section.columns)], lines)]
+
+
+def _mean(values: list[float]) -> str:
+    return f"{mean_and_standard_error(sorted(values)).mean:z.3g}"
+
+
+def other_metric_blocks(section: Section, style: Markdown) -> list[str]:
+    """A table, folded, for each metric beside the primary and the normalised one, unless it is the same everywhere."""
+    found = {
+        name: None
+        for row in section.rows
+        for entry in row.entries.values()
+        for result in entry.finished
+        for name in result.metrics
+        if name not in (result.primary, NORMALISED_SCORE)
+    }
+    blocks = []
+    for name in found:
+        estimates = {
+            (row.objective, row.variant, column): estimate
+            for row in section.rows
+            for column in row.entries
+            if (estimate := _estimate(row, column, name))
+        }
+        if len({estimate.mean for estimate in estimates.values()}) < 2:
+            continue
+        decimals = decimals_for(estimate.mean for estimate in estimates.values())
+        lines = [
+            [
+                style.objective(row.objective, row.variant),
+                *(
+                    _number(estimates.get((row.objective, row.variant, column)), decimals)
+                    for column in section.columns
+                ),
+            ]
+            for row in section.rows
+        ]
+        table = style.table(["objective", *map(style.spec, section.columns)], lines)
+        blocks += [f"<details><summary>{style.html(name)}</summary>", table, "</details>"]
+    return blocks
+
+
+def _estimate(row: Row, column: str, metric: str) -> Estimate | None:
+    values = [result.metrics[metric] for result in row.entries[column].finished if metric in result.metrics]
+    return mean_and_standard_error(values) if values else None
+
+
+def _number(estimate: Estimate | None, decimals: int) -> str:
+    if estimate is None:
+        return "–"
+    error = "" if estimate.standard_error is None else f" ± {estimate.standard_error:.{decimals}f}"
+    return f"{estimate.mean:z.{decimals}f}{error}"

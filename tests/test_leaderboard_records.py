@@ -1,0 +1,70 @@
+"""What else the records hold, below their table: properties of the data, and the other metrics."""
+
+from __future__ import annotations
+
+import random
+
+from test_leaderboard import cell
+
+from mpobench.leaderboard.page import Leaderboard
+from mpobench.results.cell_result import CellResult
+
+
+def results() -> list[CellResult]:
+    """Two seeds, whose datasets the two objectives share; one metric of the others is the same everywhere."""
+    return [
+        cell(
+            objective,
+            corruption,
+            seed,
+            dataset_key=f"{corruption}{seed}".replace(":", "_"),
+            dataset={"wrong labels, %": wrong + seed, "distance | nats": 25.0},
+            metrics={"return": 1000.0, "return-1000": best + 10 * seed, "std": 0.3},
+        )
+        for objective, best in (("dpo", 2000.0), ("sft", 3000.0))
+        for corruption, wrong in (("base", 0.5), ("noisy:0.3", 30.0))
+        for seed in (0, 1)
+    ]
+
+
+def rows(text: str, label: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith(f"| {label}")]
+    return [[part.strip() for part in line.replace("\\|", "/").split("|")[2:-1]] for line in lines]
+
+
+def test_each_dataset_counts_once() -> None:
+    page = Leaderboard.of(results()).markdown()
+    assert rows(page, "wrong labels, %") == [["1", "30.5"]]
+    assert rows(page, "distance") == [["25", "25"]]
+
+
+def test_the_other_metrics_have_folded_tables_unless_nothing_tells_them_apart() -> None:
+    page = Leaderboard.of(results()).markdown()
+    assert page.count("<details>") == 1
+    folded = page[page.index("<summary>return-1000</summary>") : page.index("</details>")]
+    assert rows(folded, "`sft`") == [["3005 ± 5", "3005 ± 5"]]
+    assert rows(folded, "`dpo`") == [["2005 ± 5", "2005 ± 5"]]
+
+
+def test_a_metrics_name_cannot_be_markup() -> None:
+    wild = [cell("dpo", seed=seed, metrics={"return": 1.0, "<b>|": float(seed)}) for seed in (0, 1)] + [
+        cell("sft", seed=seed, metrics={"return": 1.0, "<b>|": 7.0}) for seed in (0, 1)
+    ]
+    assert "<summary>&lt;b&gt;|</summary>" in Leaderboard.of(wild).markdown()
+
+
+def test_the_terminal_shows_the_data_alone() -> None:
+    shown = Leaderboard.of(results()).terminal()
+    assert "wrong labels, %" in shown
+    assert "return-1000" not in shown
+
+
+def test_the_order_of_results_changes_nothing() -> None:
+    shuffled = results()
+    random.Random(3).shuffle(shuffled)
+    assert Leaderboard.of(shuffled).markdown() == Leaderboard.of(results()).markdown()
+
+
+def test_records_without_properties_of_the_data_do_not_mention_them() -> None:
+    assert "dataset" not in cell("dpo").to_json().decode().replace("dataset_key", "")
+    assert "The data" not in Leaderboard.of([cell("dpo")]).markdown()
