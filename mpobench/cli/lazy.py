@@ -15,6 +15,7 @@ from mpobench.registry.suggestions import suggest
 
 BUILTIN: dict[str, tuple[str, str]] = {
     "run": ("mpobench.cli.run:app", "Run a suite and print its leaderboard."),
+    "tune": ("mpobench.cli.tune:app", "Tune objectives per environment and corruption."),
     "leaderboard": ("mpobench.cli.leaderboard:app", "Rebuild the leaderboard from results."),
     "plugins": ("mpobench.cli.plugins:plugins", "List every component, its plugin, and what is broken."),
     "envs": ("mpobench.cli.components:envs", "List environments, or show one with its options."),

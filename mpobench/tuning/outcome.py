@@ -1,0 +1,59 @@
+"""The outcome of a tuning: an entry of a tuned file for each study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpobench import __version__
+from mpobench.planning.tuned_file import TunedEntry
+from mpobench.tuning.budget import BudgetCurve, BudgetPoint
+from mpobench.tuning.settings import Tuning
+from mpobench.tuning.study import Study
+from mpobench.tuning.trial import Trial, best
+
+
+def tuned_entry(
+    study: Study, trials: Sequence[Trial], curve: BudgetCurve, tuning: Tuning
+) -> TunedEntry | None:
+    """The entry of a study; None if every trial diverged.
+
+    Args:
+        study: Study.
+        trials: All of its trials.
+        curve: Score against budget.
+        tuning: Request.
+    """
+    winner = trials[best(trials)]
+    if winner.diverged:
+        return None
+    configured, values = study.objective.configured, study.space.values(winner.point)
+    return TunedEntry(
+        env=study.env.env.text,
+        corruption=study.dataset.corruption.text,
+        # An objective file that no plugin registers is found by its path alone.
+        objective=configured.text if configured.file is None else study.spec,
+        scale=study.env.scale,
+        evaluator=study.env.evaluators[0].text,
+        score=_rounded(study.sign * winner.mean),
+        held_out=_estimate(curve.points[-1]),
+        held_out_default=_estimate(curve.points[0]),
+        trials=len(trials),
+        trainings=sum(len(trial.scores) for trial in trials),
+        tuning_seeds=tuple(tuning.tuning_seeds),
+        held_out_seeds=tuple(tuning.held_out_seeds),
+        edges=study.space.edges(winner.point),
+        dataset=study.env.data_key(study.env.scale),
+        mpobench=__version__,
+        fields=values.fields,
+        training=values.training,
+    )
+
+
+def _estimate(point: BudgetPoint) -> tuple[float, ...]:
+    """Mean and standard error, as far as they are known."""
+    return tuple(_rounded(value) for value in (point.mean, point.standard_error) if value is not None)
+
+
+def _rounded(value: float) -> float:
+    """Five significant digits: more than any score has."""
+    return float(f"{value:.5g}")
