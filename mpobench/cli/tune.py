@@ -145,8 +145,8 @@ def _show(tuned: Tuned) -> None:
             (
                 entry.objective,
                 f"{entry.env} {entry.corruption}",
-                _estimate(entry.held_out_default),
-                _estimate(entry.held_out),
+                _estimate(entry.default, entry.default_error),
+                _estimate(entry.held_out, entry.held_out_error),
                 _values(entry),
             )
             for entry in tuned.entries
@@ -157,8 +157,8 @@ def _show(tuned: Tuned) -> None:
     _say(f"means ± standard errors on held-out seeds. Tuned values: {tuned.file}, budgets: {tuned.budget}")
 
 
-def _estimate(numbers: tuple[float, ...]) -> str:
-    return " ± ".join(f"{number:.5g}" for number in numbers) or "diverged"
+def _estimate(*numbers: float | None) -> str:
+    return " ± ".join(f"{number:.5g}" for number in numbers if number is not None) or "diverged"
 
 
 def _values(entry: TunedEntry) -> str:

@@ -69,12 +69,14 @@ class TunedEntry(Strict):
         evaluator: Evaluator of the score.
         score: Mean of the evaluator's first metric over the tuning seeds. The best of many, so optimistic: see
             ``held_out``.
-        held_out: Mean of that metric on held-out seeds, and its standard error; empty if none of them has a score.
-        held_out_default: Likewise, of the defaults that tuning began with.
+        held_out: Mean of that metric on held-out seeds; None if it diverged on all of them.
+        held_out_error: Its standard error.
+        default: The same mean, of the defaults that tuning began with.
+        default_error: Its standard error.
         trials: Number of configurations tried.
         trainings: Number of trainings that they took.
-        tuning_seeds: Seeds of those trainings.
-        held_out_seeds: Held-out seeds.
+        tuning_seeds: Seeds of those trainings: ``1000 to 1008``.
+        held_out_seeds: Held-out seeds, likewise.
         edges: A line for each value that lies on an edge of its range: the optimum may be beyond it.
         dataset: Content key of the environment and its datasets (agents, task, number of pairs) at that scale.
         mpobench: Version that tuned.
@@ -86,12 +88,14 @@ class TunedEntry(Strict):
     scale: Scale
     evaluator: str
     score: float
-    held_out: tuple[float, ...] = Field((), max_length=2)
-    held_out_default: tuple[float, ...] = Field((), max_length=2)
+    held_out: float | None = None
+    held_out_error: float | None = None
+    default: float | None = None
+    default_error: float | None = None
     trials: int = Field(ge=1)
     trainings: int = Field(ge=1)
-    tuning_seeds: tuple[int, ...]
-    held_out_seeds: tuple[int, ...] = ()
+    tuning_seeds: str
+    held_out_seeds: str
     edges: tuple[str, ...] = ()
     dataset: str
     mpobench: str
@@ -159,7 +163,10 @@ class TunedFile(Strict):
         import tomli_w
 
         entries = sorted(self.tuned, key=lambda entry: entry.place)
-        content = {"format": self.format, "tuned": [entry.model_dump(mode="json") for entry in entries]}
+        content = {
+            "format": self.format,
+            "tuned": [entry.model_dump(mode="json", exclude_none=True) for entry in entries],
+        }
         return _HEAD + tomli_w.dumps(content)
 
     def write(self, path: Path) -> None:

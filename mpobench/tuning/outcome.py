@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mpobench import __version__
 from mpobench.planning.tuned_file import TunedEntry
-from mpobench.tuning.budget import BudgetCurve, BudgetPoint
+from mpobench.tuning.budget_file import BudgetCurve
 from mpobench.tuning.settings import Tuning
 from mpobench.tuning.study import Study
 from mpobench.tuning.trial import Trial, best
@@ -34,13 +34,15 @@ def tuned_entry(
         objective=configured.text if configured.file is None else study.spec,
         scale=study.env.scale,
         evaluator=study.env.evaluators[0].text,
-        score=_rounded(study.sign * winner.mean),
-        held_out=_estimate(curve.points[-1]),
-        held_out_default=_estimate(curve.points[0]),
+        score=float(f"{study.sign * winner.mean:.5g}"),
+        held_out=_rounded(curve.points[-1].mean),
+        held_out_error=_rounded(curve.points[-1].standard_error),
+        default=_rounded(curve.points[0].mean),
+        default_error=_rounded(curve.points[0].standard_error),
         trials=len(trials),
         trainings=sum(len(trial.scores) for trial in trials),
-        tuning_seeds=tuple(tuning.tuning_seeds),
-        held_out_seeds=tuple(tuning.held_out_seeds),
+        tuning_seeds=_span(tuning.tuning_seeds),
+        held_out_seeds=_span(tuning.held_out_seeds),
         edges=study.space.edges(winner.point),
         dataset=study.env.data_key(study.env.scale),
         mpobench=__version__,
@@ -49,11 +51,10 @@ def tuned_entry(
     )
 
 
-def _estimate(point: BudgetPoint) -> tuple[float, ...]:
-    """Mean and standard error, as far as they are known."""
-    return tuple(_rounded(value) for value in (point.mean, point.standard_error) if value is not None)
+def _span(seeds: range) -> str:
+    return f"{seeds[0]} to {seeds[-1]}"
 
 
-def _rounded(value: float) -> float:
+def _rounded(value: float | None) -> float | None:
     """Five significant digits: more than any score has."""
-    return float(f"{value:.5g}")
+    return None if value is None else float(f"{value:.5g}")

@@ -12,7 +12,8 @@ from mpobench.planning.tuned_file import TunedEntry, TunedFile
 from mpobench.registry.registry import Registry
 from mpobench.results.store import ResultStore
 from mpobench.running.kept_open import kept_open
-from mpobench.tuning.budget import BudgetCurve, BudgetFile, measure_budgets
+from mpobench.tuning.budget import measure_budgets
+from mpobench.tuning.budget_file import BudgetCurve, BudgetFile
 from mpobench.tuning.journal import Journal, held
 from mpobench.tuning.outcome import tuned_entry
 from mpobench.tuning.scores import Scores

@@ -12,6 +12,6 @@ def mpobench_commands() -> Iterable[CommandCard]:
     """Pictures of objectives."""
     yield CommandCard(
         name="plot",
-        summary="Draw objectives: their gradients and losses",
+        summary="Draw objectives: their gradients, losses, and what tuning gains",
         target="mpobench_plots.commands:app",
     )
