@@ -102,7 +102,7 @@ class EnvPlan:
         scale: Scale,
         overrides: Mapping[str, Any],
     ) -> None:
-        self._registry, self.scale, self._overrides = registry, scale, dict(overrides)
+        self._registry, self.scale, self.overrides = registry, scale, dict(overrides)
         self.env = registry.build("env", env)
         self._config, self._key = self._data(scale)
         specs = tuple(evaluators) or self.env.component.default_evaluators
@@ -150,7 +150,7 @@ class EnvPlan:
         built = self._registry.build(
             "objective", text, lambda name, fields: {**defaults(name, fields), **values.fields}
         )
-        return PlannedObjective(built, {**values.training, **self._overrides})
+        return PlannedObjective(built, {**values.training, **self.overrides})
 
     def request(
         self, dataset: PlannedDataset, objective: PlannedObjective, seed: int, recipe: str | None = None

@@ -78,6 +78,7 @@ class TunedEntry(Strict):
         tuning_seeds: Seeds of those trainings: ``1000 to 1008``.
         held_out_seeds: Held-out seeds, likewise.
         edges: A line for each value that lies on an edge of its range: the optimum may be beyond it.
+        fixed: Fields of the training configuration that were set beforehand, so not tuned.
         dataset: Content key of the environment and its datasets (agents, task, number of pairs) at that scale.
         mpobench: Version that tuned.
     """
@@ -101,6 +102,7 @@ class TunedEntry(Strict):
     mpobench: str
     fields: Mapping[str, Value] = {}
     training: Mapping[str, Value] = {}
+    fixed: Mapping[str, Any] = {}
 
     @property
     def place(self) -> tuple[str, str, str]:

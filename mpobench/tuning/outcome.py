@@ -48,6 +48,7 @@ def tuned_entry(
         mpobench=__version__,
         fields=values.fields,
         training=values.training,
+        fixed=study.env.overrides,
     )
 
 

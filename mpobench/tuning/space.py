@@ -101,16 +101,13 @@ class Space:
         return {each.key: [str(each.search), each.integer, repr(each.default)] for each in self.dimensions}
 
 
-def find_space(
-    env: EnvPlan, dataset: PlannedDataset, objective: PlannedObjective, fixed: Mapping[str, Any]
-) -> Space:
+def find_space(env: EnvPlan, dataset: PlannedDataset, objective: PlannedObjective) -> Space:
     """The fields that declare a range, but for those that the spec states and those that the user has set.
 
     Args:
         env: Environment.
         dataset: Corruption.
         objective: Objective over the environment's defaults.
-        fixed: Fields of the training configuration that the user has set.
     """
     component, stated = objective.configured.component, objective.configured.stated
     fields = [
@@ -122,7 +119,7 @@ def find_space(
     trainings = [
         Dimension("training", name, search, isinstance(config[name], int), config[name])
         for name, search in env.training_searches(dataset, objective).items()
-        if name not in fixed
+        if name not in env.overrides
     ]
     return Space((*fields, *trainings))
 

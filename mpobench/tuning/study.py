@@ -98,16 +98,16 @@ def plan_studies(suite: Suite, tuning: Tuning, registry: Registry) -> Studies:
                 skipped.append(f"{env.env.text} {dataset.corruption.text} is skipped: {reason}")
                 continue
             for spec in suite.objectives:
-                study = _study(suite, tuning, env, dataset, spec)
+                study = _study(tuning, env, dataset, spec)
                 studies[env.env.text, dataset.corruption.text, study.objective.text] = study
     if not studies:
         raise RequestError(f"nothing to tune: {'; '.join(skipped)}")
     return Studies(tuple(studies.values()), tuple(dict.fromkeys(skipped)))
 
 
-def _study(suite: Suite, tuning: Tuning, env: EnvPlan, dataset: PlannedDataset, spec: str) -> Study:
+def _study(tuning: Tuning, env: EnvPlan, dataset: PlannedDataset, spec: str) -> Study:
     objective = env.objective(spec)
-    space = find_space(env, dataset, objective, suite.training)
+    space = find_space(env, dataset, objective)
     if not space.dimensions:
         raise RequestError(
             f"{objective.text} on {env.env.text} has nothing to tune: neither the objective nor the training has a "
