@@ -30,6 +30,7 @@ from mpobench import (
     PreferenceBatch,
     Prerequisite,
     RequestError,
+    SearchRange,
     SequenceLogps,
     Trained,
     TrainingRequest,
@@ -37,7 +38,7 @@ from mpobench import (
     hookimpl,
 )
 from mpobench.files.keys import content_key
-from mpobench.protocols import Searched, SearchRange
+from mpobench.protocols import Searched
 
 PULLS = 20
 THETA = (-1.0, 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import ValidationError
@@ -46,7 +46,7 @@ class Configured(Generic[C_co]):
     parts: tuple[Configured[C_co], ...] = ()
     file: ObjectiveFile | None = None
     base: Registered | None = None
-    stated: frozenset[str] = frozenset()
+    stated: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def origin(self) -> Origin:

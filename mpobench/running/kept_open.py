@@ -16,7 +16,7 @@ class _KeptOpen(Launcher):
     _launcher: Launcher = PrivateAttr()
     _stack: ExitStack = PrivateAttr()
     _opened: Workers | None = PrivateAttr(None)
-    _report: Report = PrivateAttr(lambda task, phase, fraction: None)
+    _report: Report | None = PrivateAttr(None)
 
     @contextmanager
     def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
@@ -27,7 +27,8 @@ class _KeptOpen(Launcher):
         yield self._opened
 
     def _forward(self, task: str, phase: str, fraction: float) -> None:
-        self._report(task, phase, fraction)
+        if self._report is not None:
+            self._report(task, phase, fraction)
 
 
 @contextmanager
