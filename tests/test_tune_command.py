@@ -123,6 +123,22 @@ def test_errors_are_one_line(
     assert not (tmp_path / "tuning").exists()
 
 
+def test_a_dry_run_shows_ranges_and_the_number_of_trainings(
+    tmp_path: Path, bandit_site: Path, cli: Cli
+) -> None:
+    output = ("--output", str(tmp_path / "tuning"))
+    done = cli(*ARGS, "--corruptions", "base,noisy:0.3", "--dry-run", *output, path=(bandit_site,))
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["objective", "on", "field", "range", "default"],
+        ["dpo", "bandit", "beta", "[0.01,", "100]", "log", "0.1"],
+        ["dpo", "bandit", "training.learning_rate", "[0.01,", "10]", "log", "0.5"],
+        ["sft", "bandit", "training.learning_rate", "[0.01,", "10]", "log", "0.5"],
+    ]
+    # A batch is eight on one seed, and three on another; the best of 1, 2, 4 and 8 trials on two held-out seeds.
+    assert done.stderr == f"mpobench: 4 studies of 8 trials: at most {4 * (8 + 3 + 4 * 2)} trainings\n"
+    assert not (tmp_path / "tuning").exists()
+
+
 def test_a_suite_is_tuned_and_then_names_the_outcome(
     tmp_path: Path, bandit_site: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,13 +21,14 @@ from mpobench.errors import MpobenchError, RequestError
 from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
 from mpobench.planning.tuned_file import FIRST_HELD_OUT_SEED, FIRST_TUNING_SEED, TunedFile
-from mpobench.protocols import SearchChoices, SearchRange
+from mpobench.protocols import SearchChoices, SearchRange, searched
 from mpobench.registry.registry import Registry
 from mpobench.results.store import ResultStore
 from mpobench.tuning.budget import estimate
 from mpobench.tuning.budget_file import BudgetFile
 from mpobench.tuning.journal import Journal
 from mpobench.tuning.proposals import propose
+from mpobench.tuning.relevance import is_read
 from mpobench.tuning.settings import DEFAULTS, Tuning
 from mpobench.tuning.space import Dimension, Space
 from mpobench.tuning.study import Study, plan_studies
@@ -54,6 +55,26 @@ def test_declared_ranges_are_searched_but_for_what_is_stated() -> None:
     assert beta.search == SearchRange(0.1, 100.0, log=True)
     assert rate.search == SearchRange(0.01, 10.0, log=True)
     assert (beta.default, gamma.default, rate.default) == (2.0, 1.0, 0.5)
+
+
+def test_fields_that_the_loss_does_not_read_are_left_out() -> None:
+    assert "q" not in keys("tampo"), "of no Tsallis entropy"
+    assert keys("tampo:phi=tsallis") == ["beta", "q", "gamma", "training.learning_rate"]
+    assert "alpha" not in keys("fdpo:divergence=forward_kl")
+    assert "alpha" in keys("fdpo:divergence=alpha")
+
+
+def test_every_published_range_but_those_is_of_a_field_that_is_read() -> None:
+    unread = {
+        (registered.card.name, name)
+        for registered in REGISTRY.cards("objective")
+        if registered.source.startswith("mpobench_objectives")
+        for objective in [REGISTRY.build("objective", registered.card.name).component]
+        for name, info in type(objective).model_fields.items()
+        if (search := searched(info)) is not None and not is_read(objective, name, search)
+    }
+    assert {name for _, name in unread} == {"q", "alpha"}
+    assert ("fdpo", "alpha") in unread
 
 
 def test_an_objective_without_any_range_is_refused() -> None:
@@ -310,10 +331,11 @@ def test_another_failure_ends_the_tuning_in_a_line_and_is_tried_again(tmp_path: 
 def test_the_same_request_answers_from_what_is_there(tmp_path: Path) -> None:
     first, _ = tuned_in(tmp_path, REGISTRY, objectives="dpo,sft")
     text, log = first.file.read_bytes(), tmp_path / "cache" / "work.log"
-    trained = log.read_bytes()
+    trained, journal = log.read_bytes(), (tmp_path / "tuning" / "journal.log").read_bytes()
     second, notes = tuned_in(tmp_path, REGISTRY, objectives="dpo,sft")
     assert (second.file.read_bytes(), log.read_bytes(), notes) == (text, trained, [])
     assert second == first
+    assert (tmp_path / "tuning" / "journal.log").read_bytes() == journal
 
 
 def test_more_trials_go_on_as_if_they_had_been_asked_for_at_once(tmp_path: Path) -> None:

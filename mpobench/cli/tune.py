@@ -74,6 +74,10 @@ def tune(
     output: Annotated[
         Path | None, typer.Option(help="Folder of the tuning. Default: tunings/ENVS-SCALE.")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only show what would be searched, and how many trainings it takes."),
+    ] = False,
 ) -> None:
     """Tune objectives: their fields and the learning rates, per environment and corruption, the same budget for all.
 
@@ -86,6 +90,7 @@ def tune(
 
     \b
     Examples:
+      mpobench tune --objectives dpo --corruptions noisy:0.1 --dry-run
       mpobench tune --objectives dpo --corruptions noisy:0.1
       mpobench tune --objectives dpo,simpo,tampo:schedule=sigmoid --corruptions base,mixed --trials 64
       mpobench tune leaderboards/tla.toml --output tunings/tla
@@ -109,6 +114,9 @@ def tune(
         )
     request = Suite.of(options, "tune") if suite is None else Suite.from_toml(suite, options)
     budget = {"trials": trials, "rungs": _numbers(rungs), "held_out": held_out, "seed": seed}
+    if dry_run:
+        _show_plan(request, budget)
+        return
     _show(_tune(request, budget, output))
 
 
@@ -130,6 +138,30 @@ def _tune(request: Suite, budget: dict[str, Any], output: Path | None) -> Tuned:
         raise KeyboardInterrupt(
             f"finished trainings are kept in {folder}, the same command goes on from here"
         ) from None
+
+
+def _show_plan(request: Suite, budget: dict[str, Any]) -> None:
+    from mpobench.display.tables import print_table
+    from mpobench.tuning.search import expected_trainings
+    from mpobench.tuning.settings import Tuning
+    from mpobench.tuning.study import plan_studies
+
+    tuning = Tuning.of(budget, request.scale)
+    planned = plan_studies(request, tuning, get_registry())
+    rows = [
+        (study.objective.text, study.env.env.text, each.key, str(each.search), f"{each.default}")
+        for study in planned.studies
+        for each in study.space.dimensions
+    ]
+    print_table(
+        ("objective", "on", "field", "range", "default"), list(dict.fromkeys(rows))
+    )  # once for all corruptions
+    for line in planned.skipped:
+        _say(line)
+    count = len(planned.studies)
+    _say(
+        f"{count} studies of {tuning.trials} trials: at most {expected_trainings(count, tuning):,} trainings"
+    )
 
 
 def _say(line: str) -> None:

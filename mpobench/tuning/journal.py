@@ -52,6 +52,8 @@ class Journal:
         Raises:
             RequestError: If the journal is damaged.
         """
+        if not self._known(name):
+            return []
         try:
             return [
                 Trial(trial.user_attrs["point"], tuple(trial.user_attrs["scores"]))
@@ -61,15 +63,21 @@ class Journal:
             raise self._damage() from error
 
     def append(self, name: str, space: Space, trials: Sequence[Trial], seeds: int) -> None:
-        """Adds trials to a study."""
+        """Adds trials to a study, which is made if it is the first time."""
         self._study(name).add_trials([as_optuna(space, trial, seeds) for trial in trials])
 
     def _study(self, name: str) -> optuna.Study:
         import optuna
 
-        return optuna.create_study(
-            storage=self._storage, study_name=name, direction="maximize", load_if_exists=True
-        )
+        if self._known(name):
+            return optuna.load_study(storage=self._storage, study_name=name)
+        return optuna.create_study(storage=self._storage, study_name=name, direction="maximize")
+
+    def _known(self, name: str) -> bool:
+        """Whether there is such a study; to create it a second time would write a line, whatever came of it."""
+        import optuna
+
+        return name in optuna.get_all_study_names(self._storage)
 
     def _damage(self) -> RequestError:
         return RequestError(

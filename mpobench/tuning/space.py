@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from mpobench.planning.env_plan import EnvPlan, PlannedDataset, PlannedObjective
 from mpobench.planning.tuned_file import TunedValues
 from mpobench.protocols import JsonObject, SearchChoices, Searched, searched
+from mpobench.tuning.relevance import is_read
 
 Point: TypeAlias = Mapping[str, Any]
 """A configuration: a value for each dimension, by the dimension's key."""
@@ -104,6 +105,8 @@ class Space:
 def find_space(env: EnvPlan, dataset: PlannedDataset, objective: PlannedObjective) -> Space:
     """The fields that declare a range, but for those that the spec states and those that the user has set.
 
+    Nor fields of the objective that its loss does not read, such as the index of an entropy that is not chosen.
+
     Args:
         env: Environment.
         dataset: Corruption.
@@ -115,6 +118,10 @@ def find_space(env: EnvPlan, dataset: PlannedDataset, objective: PlannedObjectiv
         for name, info in type(component).model_fields.items()
         if name not in stated and (search := searched(info)) is not None
     ]
+    if not any(
+        isinstance(field.search, SearchChoices) for field in fields
+    ):  # a choice may be what makes it matter
+        fields = [field for field in fields if is_read(component, field.name, field.search)]
     config = env.training_config(dataset, objective)
     trainings = [
         Dimension("training", name, search, isinstance(config[name], int), config[name])
