@@ -45,19 +45,23 @@ def tune(
     trials: Annotated[
         int | None,
         typer.Option(
-            help="Configurations to try for each objective on each dataset, a multiple of 8. Default: 32 (smoke 8)."
+            help="Configurations to try for each objective on each dataset, a multiple of 8. Default: smoke 8, "
+            "quick 24, paper 32."
         ),
     ] = None,
     rungs: Annotated[
         str | None,
         typer.Option(
             help="Tuning seeds of all trials, of the best third of each batch, of the best third of those. "
-            "Default: 1,3,9 (smoke 1,2)."
+            "Default: smoke 1,2, quick 1,3,6, paper 1,3,9."
         ),
     ] = None,
     held_out: Annotated[
         int | None,
-        typer.Option(help="Seeds on which what was found is measured; none is used in a trial. Default: 10."),
+        typer.Option(
+            help="Seeds on which what was found is measured; none is used in a trial. Default: smoke 2, quick 8, "
+            "paper 10."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the proposals. Default: 0.")] = None,
     training: Annotated[
@@ -148,14 +152,12 @@ def _show_plan(request: Suite, budget: dict[str, Any]) -> None:
 
     tuning = Tuning.of(budget, request.scale)
     planned = plan_studies(request, tuning, get_registry())
-    rows = [
+    rows = [  # the same ones for all corruptions
         (study.objective.text, study.env.env.text, each.key, str(each.search), f"{each.default}")
         for study in planned.studies
         for each in study.space.dimensions
     ]
-    print_table(
-        ("objective", "on", "field", "range", "default"), list(dict.fromkeys(rows))
-    )  # once for all corruptions
+    print_table(("objective", "on", "field", "range", "default"), list(dict.fromkeys(rows)))
     for line in planned.skipped:
         _say(line)
     count = len(planned.studies)
