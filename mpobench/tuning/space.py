@@ -118,9 +118,8 @@ def find_space(env: EnvPlan, dataset: PlannedDataset, objective: PlannedObjectiv
         for name, info in type(component).model_fields.items()
         if name not in stated and (search := searched(info)) is not None
     ]
-    if not any(
-        isinstance(field.search, SearchChoices) for field in fields
-    ):  # a choice may be what makes it matter
+    chosen = any(isinstance(field.search, SearchChoices) for field in fields)
+    if not chosen:  # else a choice may be what makes a field matter
         fields = [field for field in fields if is_read(component, field.name, field.search)]
     config = env.training_config(dataset, objective)
     trainings = [
