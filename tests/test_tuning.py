@@ -247,6 +247,13 @@ def test_the_outcome_is_what_a_run_with_the_file_trains(tmp_path: Path) -> None:
     }
 
 
+def test_what_was_set_beforehand_is_recorded(tmp_path: Path) -> None:
+    done, _ = tuned_in(tmp_path, REGISTRY, {"trials": 8}, objectives="dpo", training={"epochs": 2})
+    (entry,) = TunedFile.read(done.file).tuned
+    assert entry.fixed == {"epochs": 2}
+    assert "epochs" not in entry.training
+
+
 def test_the_score_is_the_mean_over_the_tuning_seeds_of_the_best_trial(tmp_path: Path) -> None:
     """Independently: the cells of the results folder, by configuration."""
     done, _ = tuned_in(tmp_path, REGISTRY, objectives="sft")

@@ -102,7 +102,7 @@ class TunedEntry(Strict):
     mpobench: str
     fields: Mapping[str, Value] = {}
     training: Mapping[str, Value] = {}
-    fixed: Mapping[str, Any] = {}
+    fixed: Mapping[str, Any] = Field({}, exclude_if=lambda fixed: not fixed)
 
     @property
     def place(self) -> tuple[str, str, str]:
