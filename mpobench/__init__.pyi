@@ -17,6 +17,8 @@ from .protocols import Objective as Objective
 from .protocols import PreferenceBatch as PreferenceBatch
 from .protocols import Prerequisite as Prerequisite
 from .protocols import Sample as Sample
+from .protocols import SearchChoices as SearchChoices
+from .protocols import SearchRange as SearchRange
 from .protocols import SequenceLogps as SequenceLogps
 from .protocols import Tensors as Tensors
 from .protocols import Trained as Trained

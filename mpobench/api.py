@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,14 @@ class Run:
 
     Attributes:
         outcome: Counts and failures.
+        notes: Lines about rows that tuned values do not cover.
         results: Results of every cell in the folder, this run's and earlier ones'.
         damaged: Files in the results folder that are truncated or not ours.
         leaderboard: Leaderboard of these results.
     """
 
     outcome: Outcome
+    notes: tuple[str, ...]
     results: list[CellResult]
     damaged: list[ResultFileError]
     leaderboard: Leaderboard
@@ -64,8 +67,12 @@ def missing(cells: tuple[Cell, ...], results: Path) -> int:
     return sum(not store.path(cell.key).exists() for cell in cells)
 
 
-def run_suite(suite: Suite) -> Run:
+def run_suite(suite: Suite, note: Callable[[str], None] = lambda line: None) -> Run:
     """Runs a suite, and writes ``leaderboard.md`` into its results folder.
+
+    Args:
+        suite: Suite.
+        note: Function that is called with each note before the run begins.
 
     Raises:
         RequestError: If the suite cannot be carried out as asked; nothing has been computed then.
@@ -73,6 +80,8 @@ def run_suite(suite: Suite) -> Run:
     """
     registry = get_registry()
     expanded = plan(suite, registry)
+    for line in expanded.notes:
+        note(line)
     launcher = registry.build("launcher", suite.launcher).component
     store = ResultStore(suite.results)
     outcome = execute(
@@ -83,7 +92,7 @@ def run_suite(suite: Suite) -> Run:
     leaderboard = Leaderboard.of(results)
     page = leaderboard.markdown(suite.title or TITLE)
     write_atomically(suite.results / "leaderboard.md", page)
-    return Run(outcome, results, damaged, leaderboard)
+    return Run(outcome, expanded.notes, results, damaged, leaderboard)
 
 
 def run(suite: str | Path | None = None, **options: Any) -> Run:

@@ -30,6 +30,7 @@ from mpobench import (
     PreferenceBatch,
     Prerequisite,
     RequestError,
+    SearchRange,
     SequenceLogps,
     Trained,
     TrainingRequest,
@@ -37,6 +38,7 @@ from mpobench import (
     hookimpl,
 )
 from mpobench.files.keys import content_key
+from mpobench.protocols import Searched
 
 PULLS = 20
 THETA = (-1.0, 1.0)
@@ -62,6 +64,9 @@ class Bandit(GroupTraining, Env):
         if unknown:
             raise RequestError(f"training has no field {unknown.pop()!r} (fields: {', '.join(known)})")
         return {name: type(known[name])(value) for name, value in {**known, **request.overrides}.items()}
+
+    def training_searches(self, request: TrainingRequest) -> dict[str, Searched]:
+        return {"learning_rate": SearchRange(0.01, 10.0, log=True)}
 
     def prerequisites(self, request: TrainingRequest) -> list[Prerequisite]:
         request.dataset.corruption.sources(1, np.random.default_rng(0))  # which agents does it need?

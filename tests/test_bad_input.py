@@ -202,7 +202,7 @@ COMMAND_LINE = [
     *("--objectives", "dpo:beta=0.2,tampo:schedule=sigmoid,beta=2,orpo"),
     *("--evaluators", "return"),
     *("--scale", "smoke", "--seeds", "2", "--workers", "1", "--launcher", "local", "--rerun", "errors"),
-    *("--cell-timeout", "600"),
+    *("--cell-timeout", "600", "--tuned", "TUNED"),
     *("--training", "learning_rate=3e-4", "--training", "po_epochs=4", "--title", "Ours"),
 ]
 TOML = """
@@ -218,6 +218,7 @@ launcher = "local"
 rerun = "errors"
 cell_timeout = 600
 results = "RESULTS"
+tuned = "TUNED"
 
 [training]
 learning_rate = 3e-4
@@ -227,13 +228,19 @@ po_epochs = 4
 
 def test_a_suite_file_says_all_that_the_command_line_says(tmp_path: Path, cli: Cli) -> None:
     suite = tmp_path / "suite.toml"
-    suite.write_text(TOML.replace("RESULTS", str(tmp_path / "results")))
+    tuned = str(tmp_path / "tuned.toml")
+    (tmp_path / "tuned.toml").write_text('format = "mpobench-tuned/1"\n')
+    suite.write_text(TOML.replace("RESULTS", str(tmp_path / "results")).replace("TUNED", tuned))
+    command_line = [option.replace("TUNED", tuned) for option in COMMAND_LINE]
     plans = [
         cli("run", *options, "--dry-run")
-        for options in ([*COMMAND_LINE, "--results", str(tmp_path / "results")], [str(suite)])
+        for options in ([*command_line, "--results", str(tmp_path / "results")], [str(suite)])
     ]
     assert plans[0].stdout == plans[1].stdout
-    assert plans[0].stderr == plans[1].stderr == "18 cells, 18 trainings, 18 without a result\n"
+    assert plans[0].stderr == plans[1].stderr
+    untuned, counted = plans[0].stderr.splitlines()
+    assert untuned.startswith(f"mpobench: warning: {tuned} has nothing for dpo:beta=0.2 on tla (base, ")
+    assert counted == "18 cells, 18 trainings, 18 without a result"
     keys = [line.split()[-1] for line in plans[0].stdout.splitlines()]
     assert len(set(keys)) == 18
     above = cli("run", str(suite), "--seeds", "1", "--objectives", "orpo", "--dry-run").stdout

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from clean_environment import REPOSITORY
 
-from mpobench import DivergedError, GroupTraining, Metric, Prerequisite, Trained
+from mpobench import (
+    DivergedError,
+    GroupTraining,
+    Metric,
+    Prerequisite,
+    SearchChoices,
+    SearchRange,
+    Trained,
+)
 from mpobench.files.atomic import file_atomically
 from mpobench.files.keys import content_key
 from mpobench.registry.registry import Registry
@@ -84,6 +92,21 @@ class TypeErrorOnOverride(Arms):
         if request.overrides:
             raise TypeError("unexpected keyword")
         return super().training_config(request)
+
+
+class TunesWhatIsNotRead(Arms):
+    def training_searches(self, request):
+        return {"po_learning_rate": SearchRange(0.1, 1.0)}
+
+
+class TunesBeyondBounds(Arms):
+    def training_searches(self, request):
+        return {"epochs": SearchRange(1, 8.5)}
+
+
+class TunesNothing(Arms):
+    def training_searches(self, request):
+        return {"epochs": SearchChoices((4,))}
 
 
 class Importing(Arms):
@@ -212,6 +235,15 @@ BROKEN = [
     (OfSeed(), "depends on the seed: leave it out"),
     (AnyOverride(), r"accepts training options that do not exist \(no_such_field=1\)"),
     (TypeErrorOnOverride(), "meets an unknown training field with TypeError.*: raise RequestError"),
+    (
+        TunesWhatIsNotRead(),
+        "of training field 'po_learning_rate' of .* is of a field that this training does not read",
+    ),
+    (
+        TunesBeyondBounds(),
+        r"search range \[1, 8.5\] of training field 'epochs' of .* holds 8.5, which the environment rejects",
+    ),
+    (TunesNothing(), "search range 4 of training field 'epochs' of .* has no two choices"),
     (Importing(), "imports torch while a run is planned: import them inside the methods that compute"),
     (NoEvaluator(), r"has no default_evaluators: name one"),
     (UnknownEvaluator(), "default evaluator 'payof' .* cannot be built.*did you mean 'payoff'"),

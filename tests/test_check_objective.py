@@ -114,6 +114,12 @@ class OutOfBounds(Sound):
     )
 
 
+class UnknownChoice(Sound):
+    kind: Literal["a", "b"] = Field(
+        "a", description="kind", json_schema_extra={"search": {"choices": ["a", "c"]}}
+    )
+
+
 class Mutable(Sound):
     model_config = ConfigDict(frozen=False)
 
@@ -153,6 +159,7 @@ BROKEN = [
     (OneChoiceFails(), r"OneChoiceFails\(beta=1.0 reduction='sum'\) returned"),
     (Undescribed(), r"field 'gamma' of .* is not described"),
     (OutOfBounds(), r"the search range \[0.1, 2\] log of field 'gamma' of .* holds 2"),
+    (UnknownChoice(), r"the search range a\|c of field 'kind' of .* holds c, which the field rejects"),
     (Mutable(), "accepts a new value of a field"),
     (Lenient(), "accepts an unknown field"),
     (OfTorchAlone(), "numpy has"),

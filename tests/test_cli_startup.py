@@ -26,6 +26,7 @@ HEAVY = {
     "rich",
     "dask",
     "distributed",
+    "optuna",
 }
 LISTINGS = [
     ["--help"],
@@ -36,6 +37,8 @@ LISTINGS = [
     ["corruptions", "list"],
     ["launchers", "show", "dask"],
     ["plot", "gradient", "--help"],
+    ["tune", "--help"],
+    ["plot", "tuning", "--help"],
     ["discover", "--help"],
     ["discover", "distil", "--help"],
     ["discover", "export", "--help"],

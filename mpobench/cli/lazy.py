@@ -15,6 +15,7 @@ from mpobench.registry.suggestions import suggest
 
 BUILTIN: dict[str, tuple[str, str]] = {
     "run": ("mpobench.cli.run:app", "Run a suite and print its leaderboard."),
+    "tune": ("mpobench.cli.tune:app", "Tune objectives per environment and corruption."),
     "leaderboard": ("mpobench.cli.leaderboard:app", "Rebuild the leaderboard from results."),
     "compare": ("mpobench.cli.compare:app", "Compare results with the paper's, and decide its claims."),
     "plugins": ("mpobench.cli.plugins:plugins", "List every component, its plugin, and what is broken."),

@@ -47,6 +47,9 @@ def run(
         list[str] | None,
         typer.Option(help="Override the training configuration: po_learning_rate=3e-5. Repeatable."),
     ] = None,
+    tuned: Annotated[
+        Path | None, typer.Option(help="File of tuned values, made by mpobench tune. Default: none.")
+    ] = None,
     results: Annotated[Path | None, typer.Option(help="Folder of the results. Default: results.")] = None,
     launcher: Annotated[
         str | None,
@@ -91,6 +94,7 @@ def run(
         "scale": scale,
         "seeds": seeds,
         "training": overrides(training),
+        "tuned": tuned,
         "results": results,
         "launcher": launcher,
         "workers": workers,
@@ -114,6 +118,8 @@ def _show_plan(suite: Suite) -> None:
     from mpobench.api import missing, planned
 
     expanded = planned(suite)
+    for line in expanded.notes:
+        _warn(line)
     for cell in expanded.cells:
         skipped = f"  skipped: {cell.skip}" if cell.skip else ""
         typer.echo(f"{cell.env}  {cell.corruption}  {cell.objective}  seed {cell.seed}  {cell.key}{skipped}")
@@ -123,16 +129,20 @@ def _show_plan(suite: Suite) -> None:
     )
 
 
+def _warn(warning: object) -> None:
+    typer.echo(f"mpobench: warning: {warning}", err=True)
+
+
 def _run(suite: Suite, debug: bool) -> int:
     from mpobench.api import run_suite
 
     try:
-        done = run_suite(suite)
+        done = run_suite(suite, _warn)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished cells are kept, the same command goes on from here") from None
     typer.echo(done.leaderboard.terminal(), nl=False)
     for warning in (*done.outcome.replaced, *done.outcome.ungrouped, *done.damaged):
-        typer.echo(f"mpobench: warning: {warning}", err=True)
+        _warn(warning)
     for line in dict.fromkeys(done.outcome.failures):  # once, however many evaluators wait for a training
         typer.echo(f"mpobench: {line}", err=True)
     if debug:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Generic
+from typing import Any, ClassVar, Generic, cast
 
 from mpobench.env_kit.env_file import DatasetT, EnvFile, EvaluationT, TrainingT
-from mpobench.protocols import Component, Scale, TrainingRequest
+from mpobench.protocols import Component, Env, Scale, Searched, TrainingRequest, searched
 
 
 class TomlEnv(Component, ABC, Generic[TrainingT, DatasetT, EvaluationT]):
@@ -57,6 +57,12 @@ class TomlEnv(Component, ABC, Generic[TrainingT, DatasetT, EvaluationT]):
             self.training_model, request.dataset.scale, request.objective_name, request.overrides
         )
         return resolved
+
+    def training_searches(self, request: TrainingRequest) -> dict[str, Searched]:
+        """What tuning may search: the training settings that declare it, as objectives do, and that are read."""
+        fields, read = self.training_model.model_fields, cast("Env", self).training_config(request)
+        declared = {name: searched(fields[name]) for name in read if name in fields}
+        return {name: found for name, found in declared.items() if found is not None}
 
     def objective_defaults(self, name: str, fields: frozenset[str]) -> dict[str, Any]:
         """The file's defaults for an objective's fields (see :meth:`mpobench.Env.objective_defaults`)."""

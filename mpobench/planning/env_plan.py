@@ -14,6 +14,7 @@ from typing import Any
 from mpobench.errors import MpobenchError, PluginError, RequestError, one_line
 from mpobench.files.keys import KEY_VERSION, content_key
 from mpobench.planning.cells import Cell, ObjectiveSource, PlannedEvaluator, Training
+from mpobench.planning.tuned_file import TunedValues
 from mpobench.protocols import (
     Component,
     DatasetCorruption,
@@ -22,6 +23,7 @@ from mpobench.protocols import (
     JsonObject,
     Objective,
     Scale,
+    Searched,
     TrainingRequest,
 )
 from mpobench.registry.build import Configured
@@ -35,6 +37,35 @@ class PlannedDataset:
     corruption: Configured[DatasetCorruption]
     key: str
     skip: str | None
+
+
+@dataclass(frozen=True)
+class PlannedObjective:
+    """An objective on an environment, with its training's values.
+
+    Attributes:
+        configured: Objective over the environment's defaults, and over tuned values where it has some.
+        overrides: Fields of the training configuration: tuned ones, and above them the user's.
+    """
+
+    configured: Configured[Objective]
+    overrides: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """Canonical spec."""
+        return self.configured.text
+
+    @property
+    def name(self) -> str:
+        """Name without any fields: the card's, or the objective file's."""
+        file = self.configured.file
+        return self.configured.registered.card.name if file is None else file.card.name
+
+    @property
+    def source(self) -> ObjectiveSource:
+        """Origin of the objective."""
+        return ObjectiveSource(self.configured.origin, self.configured.registered.source)
 
 
 @contextmanager
@@ -71,11 +102,9 @@ class EnvPlan:
         scale: Scale,
         overrides: Mapping[str, Any],
     ) -> None:
-        self._registry, self.scale, self._overrides = registry, scale, dict(overrides)
+        self._registry, self.scale, self.overrides = registry, scale, dict(overrides)
         self.env = registry.build("env", env)
-        with _blamed(self.env):
-            self._config = self.env.component.dataset_config(scale)
-        self._key = content_key({"identity": self.env.identity, "config": self._config})
+        self._config, self._key = self._data(scale)
         specs = tuple(evaluators) or self.env.component.default_evaluators
         built = [registry.build("evaluator", text) for text in specs]
         unique = {evaluator.text: evaluator for evaluator in built}
@@ -91,6 +120,15 @@ class EnvPlan:
         key = content_key({"identity": identity, "config": config})
         return PlannedEvaluator(built.text, evaluator, identity, config or {}, key, skip)
 
+    def _data(self, scale: Scale) -> tuple[JsonObject, str]:
+        with _blamed(self.env):
+            config = self.env.component.dataset_config(scale)
+        return config, content_key({"identity": self.env.identity, "config": config})
+
+    def data_key(self, scale: Scale) -> str:
+        """Content key of the environment and of all that its datasets share at a scale."""
+        return self._data(scale)[1]
+
     def dataset(self, corruption: str) -> PlannedDataset:
         """A corruption of this environment's datasets."""
         built = self._registry.build("corruption", corruption)
@@ -98,33 +136,63 @@ class EnvPlan:
         with _blamed(self.env):
             return PlannedDataset(built, key, self.env.component.skip_reason(built.component))
 
-    def objective(self, text: str) -> Configured[Objective]:
-        """An objective over this environment's defaults."""
-        return self._registry.build("objective", text, self.env.component.objective_defaults)
+    def objective(self, text: str, tuned: TunedValues | None = None) -> PlannedObjective:
+        """An objective: what its spec states, over tuned values, over this environment's defaults.
+
+        Args:
+            text: Spec.
+            tuned: Tuned values of the objective and its training.
+
+        Raises:
+            RequestError: If it is unknown, or a value is not allowed.
+        """
+        values, defaults = tuned or TunedValues(), self.env.component.objective_defaults
+        built = self._registry.build(
+            "objective", text, lambda name, fields: {**defaults(name, fields), **values.fields}
+        )
+        return PlannedObjective(built, {**values.training, **self.overrides})
+
+    def request(
+        self, dataset: PlannedDataset, objective: PlannedObjective, seed: int, recipe: str | None = None
+    ) -> TrainingRequest:
+        """A training at a seed; its key is empty unless the key of its recipe is given."""
+        built = objective.configured
+        key = content_key([dataset.key, seed])
+        data = DatasetRequest(dataset.corruption.component, seed, self.scale, key)
+        return TrainingRequest(
+            data,
+            (built.base or built.registered).card.name,
+            built.component,
+            seed,
+            objective.overrides,
+            "" if recipe is None else content_key([key, recipe, seed]),
+        )
+
+    def training_config(self, dataset: PlannedDataset, objective: PlannedObjective) -> JsonObject:
+        """The resolved training configuration. Asked once, at seed 0: the seed enters the keys by itself.
+
+        Raises:
+            RequestError: For an override that is unknown or out of range.
+        """
+        with _blamed(self.env):
+            return self.env.component.training_config(self.request(dataset, objective, 0))
+
+    def training_searches(self, dataset: PlannedDataset, objective: PlannedObjective) -> dict[str, Searched]:
+        """The training fields that tuning may search."""
+        with _blamed(self.env):
+            return self.env.component.training_searches(self.request(dataset, objective, 0))
 
     def trainings(
-        self, dataset: PlannedDataset, objective: Configured[Objective], seeds: Iterable[int]
+        self, dataset: PlannedDataset, objective: PlannedObjective, seeds: Iterable[int]
     ) -> Iterator[tuple[tuple[Cell, ...], Training | None]]:
         """For each seed, all cells, and the training that they need unless all of them are skipped."""
-        name = (objective.base or objective.registered).card.name
-
-        def request(seed: int, dataset_key: str, key: str = "") -> TrainingRequest:
-            data = DatasetRequest(dataset.corruption.component, seed, self.scale, dataset_key)
-            return TrainingRequest(data, name, objective.component, seed, self._overrides, key)
-
-        # Asked once, at seed 0: the seed enters the keys by itself.
-        at_seed_0 = request(0, content_key([dataset.key, 0]))
-        with _blamed(self.env):
-            config = None if dataset.skip else self.env.component.training_config(at_seed_0)
-        recipe = content_key({"objective": objective.identity, "config": config})
-        record = self._record(dataset, objective, config or {})
-        source = ObjectiveSource(objective.origin, objective.registered.source)
+        config = None if dataset.skip else self.training_config(dataset, objective)
+        recipe = content_key({"objective": objective.configured.identity, "config": config})
+        record = self._record(dataset, objective.configured, config or {})
         for seed in seeds:
-            dataset_key = content_key([dataset.key, seed])
-            key = content_key([dataset_key, recipe, seed])
+            request = self.request(dataset, objective, seed, recipe)
             cells = tuple(
-                self._cell(dataset, objective, evaluator, seed, dataset_key, key)
-                for evaluator in self.evaluators
+                self._cell(dataset, objective.text, evaluator, request) for evaluator in self.evaluators
             )
             due = [
                 (cell, evaluator)
@@ -136,8 +204,8 @@ class EnvPlan:
                 Training(
                     self.env.component,
                     self.env.text,
-                    request(seed, dataset_key, key),
-                    source,
+                    request,
+                    objective.source,
                     record,
                     tuple(cell for cell, _ in due),
                     tuple(evaluator for _, evaluator in due),
@@ -149,22 +217,20 @@ class EnvPlan:
     def _cell(
         self,
         dataset: PlannedDataset,
-        objective: Configured[Objective],
+        objective: str,
         evaluator: PlannedEvaluator,
-        seed: int,
-        dataset_key: str,
-        training_key: str,
+        request: TrainingRequest,
     ) -> Cell:
         return Cell(
             self.env.text,
             dataset.corruption.text,
-            objective.text,
+            objective,
             evaluator.text,
-            seed,
+            request.seed,
             self.scale,
-            dataset_key,
-            training_key,
-            content_key([training_key, evaluator.key]),
+            request.dataset.key,
+            request.key,
+            content_key([request.key, evaluator.key]),
             dataset.skip or evaluator.skip,
         )
 

@@ -10,6 +10,7 @@ from mpobench.errors import RequestError
 from mpobench.planning.cells import Cell, ObjectiveSource, Training
 from mpobench.planning.env_plan import EnvPlan
 from mpobench.planning.suite import Suite
+from mpobench.planning.tuned_table import TunedTable
 from mpobench.protocols import Objective
 from mpobench.registry.build import Configured
 from mpobench.registry.objective_files import ObjectiveFile
@@ -30,11 +31,13 @@ class Plan:
             and evaluator.
         trainings: Trainings that the cells need, but for the skipped ones.
         sources: Origins of the objectives, by canonical specs of environment and objective.
+        notes: Lines for the user, of rows that tuned values do not cover.
     """
 
     cells: tuple[Cell, ...]
     trainings: tuple[Training, ...]
     sources: dict[tuple[str, str], ObjectiveSource]
+    notes: tuple[str, ...] = ()
 
 
 def plan(suite: Suite, registry: Registry) -> Plan:
@@ -50,20 +53,27 @@ def plan(suite: Suite, registry: Registry) -> Plan:
     envs = suite.envs or (registry.default_env(),)
     plans = [EnvPlan(registry, env, suite.evaluators, suite.scale, suite.training) for env in envs]
     _bounded(suite, len(envs), max(len(env.evaluators) for env in plans))
+    tuned = None if suite.tuned is None else TunedTable(suite.tuned, registry)
     for env in _unique(plans, lambda env: env.env.text):
         datasets = _unique(map(env.dataset, suite.corruptions), lambda dataset: dataset.corruption.text)
-        objectives = [env.objective(text) for text in suite.objectives]
-        _check_names(objectives)
+        untuned = [env.objective(text) for text in suite.objectives]
+        _check_names(objective.configured for objective in untuned)
+        if tuned is not None:
+            tuned.check(env)
         for dataset in datasets:
+            objectives = (
+                untuned
+                if tuned is None or dataset.skip
+                else [tuned.objective(env, dataset, text) for text in suite.objectives]
+            )
             for objective in _unique(objectives, lambda objective: objective.text):
-                sources[env.env.text, objective.text] = ObjectiveSource(
-                    objective.origin, objective.registered.source
-                )
+                sources[env.env.text, objective.text] = objective.source
                 for found, training in env.trainings(dataset, objective, range(suite.seed_count)):
                     cells.extend(found)
                     if training is not None:
                         trainings.append(training)
-    return Plan(tuple(cells), tuple(trainings), sources)
+    notes = () if tuned is None else tuple(tuned.notes())
+    return Plan(tuple(cells), tuple(trainings), sources, notes)
 
 
 def _unique(items: Iterable[_Item], key: Callable[[_Item], str]) -> list[_Item]:

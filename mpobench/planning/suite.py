@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mpobench.errors import RequestError, SpecError
+from mpobench.planning.tuned_file import FIRST_TUNING_SEED
 from mpobench.protocols import CLEAN, Scale
 from mpobench.registry.fields import validated
 from mpobench.registry.specs import canonical, parse, split_list, split_sum
@@ -36,6 +37,7 @@ class Suite(BaseModel):
     scale: Scale = Field("quick", description="how much work: seconds, minutes, or the paper's")
     seeds: int | None = Field(None, ge=1, description="seeds 0..N-1; none means the scale's own number")
     training: dict[str, Any] = Field({}, description="overrides of the environment's training configuration")
+    tuned: Path | None = Field(None, description="file of tuned values, which mpobench tune has made")
     results: Path = Field(Path("results"), description="folder of the results")
     launcher: str = Field("local", description="where cells run")
     workers: int | None = Field(None, ge=1, description="tasks at once; none means what the place offers")
@@ -58,6 +60,15 @@ class Suite(BaseModel):
             return tuple(spec for entry in entries for spec in split_list(_entry(entry)))
         except SpecError as error:  # pydantic wants a ValueError, and then names the field
             raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _no_tuning_seed(self) -> Suite:
+        if self.tuned is not None and self.seed_count > FIRST_TUNING_SEED:
+            raise ValueError(
+                f"seeds={self.seed_count}: seeds from {FIRST_TUNING_SEED} on are those of tuning: take at most "
+                f"{FIRST_TUNING_SEED} with tuned values"
+            )
+        return self
 
     @property
     def seed_count(self) -> int:

@@ -9,6 +9,7 @@ from mpobench.protocols.launcher import Launcher, Report, WorkerLostError, Worke
 from mpobench.protocols.objective import Objective, Origin
 from mpobench.protocols.preferences import Array, PreferenceBatch, SequenceLogps
 from mpobench.protocols.requests import DatasetRequest, Trained, TrainingRequest
+from mpobench.protocols.search_range import SearchChoices, Searched, SearchRange, searched
 from mpobench.protocols.tensors import Tensors
 from mpobench.protocols.workspace import Prerequisite, Sample, Workspace
 
@@ -34,6 +35,9 @@ __all__ = [
     "Report",
     "Sample",
     "Scale",
+    "SearchChoices",
+    "SearchRange",
+    "Searched",
     "SequenceLogps",
     "Tensors",
     "Trained",
@@ -41,4 +45,5 @@ __all__ = [
     "WorkerLostError",
     "Workers",
     "Workspace",
+    "searched",
 ]

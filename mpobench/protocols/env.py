@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from mpobench.protocols.component import Component, JsonObject, Scale
 from mpobench.protocols.corruption import DatasetCorruption
 from mpobench.protocols.requests import Trained, TrainingRequest
+from mpobench.protocols.search_range import Searched
 from mpobench.protocols.workspace import Prerequisite, Workspace
 
 
@@ -58,6 +59,13 @@ class Env(Component, ABC):
         Raises:
             RequestError: For an override that is unknown or out of range.
         """
+
+    def training_searches(self, request: TrainingRequest) -> dict[str, Searched]:
+        """Fields of the training configuration that tuning may search for this request, with their ranges.
+
+        Only fields that :meth:`training_config` names: those that the training reads.
+        """
+        return {}
 
     def prerequisites(self, request: TrainingRequest) -> Sequence[Prerequisite]:
         """The shared files that this training reads, each after those that it needs."""

@@ -37,7 +37,8 @@ class TrainingRequest:
         objective_name: Name on the card of the objective's class, under which environments keep their defaults.
         objective: Loss.
         seed: Seed of the minibatch order and, where it applies, of the initial weights.
-        overrides: Fields of the environment's training configuration that the user set.
+        overrides: Fields of the environment's training configuration: tuned ones, and above them those that the user
+            set.
         key: Content key. Files derived from the training may be cached under it. Empty while it is planned.
     """
 

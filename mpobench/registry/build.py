@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import ValidationError
@@ -37,6 +37,7 @@ class Configured(Generic[C_co]):
         parts: Parts of a sum; empty for everything else.
         file: Objective file that the spec named by its path, if it did.
         base: Objective whose class a registered objective file has.
+        stated: Fields whose values the spec states, or its objective file.
     """
 
     registered: Registered
@@ -45,6 +46,7 @@ class Configured(Generic[C_co]):
     parts: tuple[Configured[C_co], ...] = ()
     file: ObjectiveFile | None = None
     base: Registered | None = None
+    stated: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def origin(self) -> Origin:
@@ -146,7 +148,8 @@ def configured(text: str, spec: Spec, named: ResolvedName, defaults: Defaults) -
         registered.card.name if by_path is None else by_path.card.name, stated, registered.card.positional
     )
     base = None if registered is named.base else named.base
-    return Configured(registered, shown, component, file=by_path, base=base)
+    given = explicit.keys() | (named.file.values.keys() if named.file else ())
+    return Configured(registered, shown, component, file=by_path, base=base, stated=frozenset(given))
 
 
 def _explicit(text: str, spec: Spec, named: ResolvedName) -> dict[str, object]:

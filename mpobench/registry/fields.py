@@ -10,29 +10,11 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from mpobench.protocols import Searched, searched
 from mpobench.registry.specs import format_value
 from mpobench.registry.suggestions import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class SearchRange:
-    """The range in which tuning searches a numeric field.
-
-    Attributes:
-        low: Smallest value.
-        high: Largest value.
-        log: Whether to search on a logarithmic scale.
-    """
-
-    low: float
-    high: float
-    log: bool
-
-    def __str__(self) -> str:
-        """``[0.01, 100] log``."""
-        return f"[{self.low:g}, {self.high:g}]{' log' * self.log}"
 
 
 @dataclass(frozen=True)
@@ -44,7 +26,7 @@ class FieldDoc:
         type: Type in words (see :func:`type_name`).
         default: Default as specs write it; empty for a required field.
         range: Allowed values (see :func:`bounds`).
-        search: Range for tuning; None if the field has none.
+        search: Range or choices for tuning; None if the field has none.
         description: One line.
     """
 
@@ -52,7 +34,7 @@ class FieldDoc:
     type: str
     default: str
     range: str
-    search: SearchRange | None
+    search: Searched | None
     description: str
 
 
@@ -64,7 +46,7 @@ def describe(model: type[BaseModel]) -> list[FieldDoc]:
             type_name(info.annotation),
             _default(info),
             bounds(info),
-            search_range(info),
+            searched(info),
             info.description or "",
         )
         for name, info in model.model_fields.items()
@@ -96,12 +78,6 @@ def bounds(info: FieldInfo) -> str:
     low = f"[{limits['ge']:g}" if "ge" in limits else f"({limits['gt']:g}" if "gt" in limits else "(-∞"
     high = f"{limits['le']:g}]" if "le" in limits else f"{limits['lt']:g})" if "lt" in limits else "∞)"
     return f"{low}, {high}"
-
-
-def search_range(info: FieldInfo) -> SearchRange | None:
-    """The range that a field declares: ``json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}}``."""
-    extra: Any = info.json_schema_extra
-    return SearchRange(**extra["search"]) if isinstance(extra, dict) and "search" in extra else None
 
 
 def _default(info: FieldInfo) -> str:

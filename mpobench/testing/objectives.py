@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from mpobench.errors import SpecError
-from mpobench.protocols import Objective, Tensors
-from mpobench.registry.fields import search_range
+from mpobench.protocols import Objective, SearchRange, Tensors, searched
 from mpobench.registry.registry import Registry
 from mpobench.registry.specs import format_value
 from mpobench.testing.backends import (
@@ -28,6 +27,7 @@ from mpobench.testing.backends import (
 )
 from mpobench.testing.expect import expect, no_exception
 from mpobench.testing.pairs import EXTREMES, Pairs, random_pairs
+from mpobench.testing.searches import values_to_try
 from mpobench.testing.subjects import Subject, check_value, fields_of, subject
 
 PAIRS = 48
@@ -110,22 +110,17 @@ def _check_searches(variant: Subject[Objective]) -> None:
     """Tuning may try both ends of every search range."""
     model = type(variant.component)
     for name, info in model.model_fields.items():
-        if (search := search_range(info)) is None:
+        if (search := searched(info)) is None:
             continue
         label = f"the search range {search} of field {name!r} of {variant.label}"
-        expect(search.low < search.high, f"{label} is empty: let low be less than high")
-        expect(
-            search.low > 0 or not search.log,
-            f"{label} is logarithmic and begins at {search.low}: begin above 0",
-        )
-        for end in (search.low, search.high):
+        for end in values_to_try(label, search):
             try:
                 accepted = getattr(model(**{**fields_of(variant.component), name: end}), name)
             except ValidationError:
                 accepted = None
             expect(
                 accepted == end,
-                f"{label} holds {end:g}, which the field rejects: narrow it or widen the bounds",
+                f"{label} holds {end}, which the field rejects: narrow it or widen the bounds",
             )
 
 
@@ -133,8 +128,8 @@ def _ends(objective: Objective) -> list[dict[str, Any]]:
     """The params with all numbers at the lower ends of their search ranges, and at the upper ends."""
     low, high = dict(objective.params), dict(objective.params)
     for name, value in objective.params.items():
-        search = search_range(type(objective).model_fields[name])
-        if search is not None:
+        search = searched(type(objective).model_fields[name])
+        if isinstance(search, SearchRange):
             low[name], high[name] = float(search.low), float(search.high)
         elif isinstance(value, float):
             high[name] = _other_number(objective, name, value)

@@ -21,6 +21,7 @@ from mpobench.protocols import (
 )
 from mpobench.testing.expect import expect, expect_json, expect_reason, no_exception
 from mpobench.testing.samples import Cloning, Contrast, Doubt, Flips, Sides
+from mpobench.testing.searches import values_to_try
 from mpobench.testing.subjects import Subject
 from mpobench.testing.trainings import training_request
 
@@ -56,6 +57,7 @@ def check_planning(checked: Subject[Env], overrides: Mapping[str, Any]) -> None:
         _check_skips(checked)
         _check_seed(checked, overrides)
         _check_unknown_override(checked)
+        _check_searches(checked, overrides)
         _check_prerequisites(checked, overrides)
     _check_imports(checked, overrides)
 
@@ -158,6 +160,24 @@ def _check_unknown_override(checked: Subject[Env]) -> None:
         ) from error
     else:
         raise AssertionError(f"{label} accepts training options that do not exist ({UNKNOWN}=1): {advice}")
+
+
+def _check_searches(checked: Subject[Env], overrides: Mapping[str, Any]) -> None:
+    """Tuning may try both ends of every range of a training field, and only fields that are read."""
+    env = checked.component
+    for objective in (Cloning(), Contrast()):
+        request = training_request(env, objective, overrides=overrides)
+        read = env.training_config(request)
+        for name, search in env.training_searches(request).items():
+            label = f"the search range {search} of training field {name!r} of {checked.label}"
+            expect(name in read, f"{label} is of a field that this training does not read: leave it out")
+            for value in values_to_try(label, search):
+                trial = training_request(env, objective, overrides={**overrides, name: value})
+                try:
+                    accepted = env.training_config(trial)[name]
+                except RequestError:
+                    accepted = None
+                expect(accepted == value, f"{label} holds {value}, which the environment rejects: narrow it")
 
 
 def _check_prerequisites(checked: Subject[Env], overrides: Mapping[str, Any]) -> None:

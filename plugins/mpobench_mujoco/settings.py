@@ -68,8 +68,12 @@ class TrainingSettings(Settings):
     sft_epochs: int = Field(10, ge=1)
     po_epochs: int = Field(2, ge=1)
     pairs_per_update: int = Field(2, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    po_learning_rate: float = Field(3e-6, gt=0)
+    learning_rate: float = Field(
+        1e-3, gt=0, json_schema_extra={"search": {"low": 1e-4, "high": 1e-2, "log": True}}
+    )
+    po_learning_rate: float = Field(
+        3e-6, gt=0, json_schema_extra={"search": {"low": 1e-7, "high": 1e-2, "log": True}}
+    )
     keep_optimizer_state: bool = True
     max_grad_norm: float = Field(1.3, gt=0)
     stride: int = Field(1, ge=1)

@@ -27,7 +27,7 @@ PAPER_SPAN = (-14.0, -8.0)
 """Range of log π(τ) on the Three-Legged Ant, the axes of the paper's Figure 6, in nats per step."""
 
 app = typer.Typer(
-    help="Draw the gradients, the losses or the performance profiles of objectives.",
+    help="Draw gradients, losses and performance profiles of objectives, or what tuning gained them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -174,6 +174,35 @@ def profiles_command(
     for line in left_out:
         typer.echo(f"mpobench: warning: {line}", err=True)
     _write(profiles_figure(sections), file)
+
+
+@app.command(
+    epilog="\b\nExamples:\n"
+    "  mpobench plot tuning tunings/tla-quick\n"
+    "  mpobench plot tuning tunings/tla-quick/budget.json --output budget.svg"
+)
+def tuning(
+    tuned: Annotated[Path, typer.Argument(help="Folder of a tuning, or the budget.json in it.")],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Picture to write, .png or .svg. Default: tuning-budget.png here."),
+    ] = None,
+) -> None:
+    """Draw score against budget: what the best of the first 1, 2, 4, … trials is worth on held-out seeds.
+
+    A panel for each dataset, with means and their 95 % intervals. A loss whose curve still rises at the end wants more
+    trials than it got; one that falls was fitted to the tuning seeds.
+    """
+    file = picture_file(output, "tuning-budget")
+    require_matplotlib()
+    from mpobench.tuning.budget_file import BudgetFile
+    from mpobench_plots.tuning import tuning_figure
+
+    curves = BudgetFile.read(tuned / "budget.json" if tuned.is_dir() else tuned).curves
+    if not curves:
+        raise RequestError(f"{tuned} has no curve: nothing has been tuned yet")
+    _write(tuning_figure(curves), file)
 
 
 def _write(figure: Figure, file: Path) -> None:

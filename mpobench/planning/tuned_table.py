@@ -1,0 +1,93 @@
+"""The tuned values of a plan: which entry of a tuned file counts for an objective on a dataset, and what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mpobench.errors import RequestError
+from mpobench.planning.env_plan import EnvPlan, PlannedDataset, PlannedObjective
+from mpobench.planning.tuned_file import TunedEntry, TunedFile
+from mpobench.registry.registry import Registry
+
+
+class TunedTable:
+    """The entries of a tuned file, by canonical specs.
+
+    An entry for the very spec of a row counts before one for the objective's name: ``tampo:schedule=sigmoid`` takes its
+    own entry, or else that of ``tampo``. What the spec states wins over both.
+
+    Args:
+        path: Tuned file.
+        registry: Installed components.
+
+    Raises:
+        RequestError: If the file cannot be read, or an entry names something unknown.
+    """
+
+    def __init__(self, path: Path, registry: Registry) -> None:
+        self._path = path
+        self._entries: dict[tuple[str, str, str], TunedEntry] = {}
+        self._untuned: dict[str, list[str]] = {}
+        self._stale: dict[str, list[str]] = {}
+        for entry in TunedFile.read(path).tuned:
+            try:
+                env = registry.build("env", entry.env)
+                corruption = registry.build("corruption", entry.corruption)
+                objective = registry.build("objective", entry.objective, env.component.objective_defaults)
+            except RequestError as error:
+                raise self._blamed(entry, error) from error
+            place = env.text, corruption.text, objective.text
+            if place in self._entries:
+                raise RequestError(f"{path}, {entry}: it is there twice, once as {self._entries[place]}")
+            self._entries[place] = entry
+
+    def check(self, env: EnvPlan) -> None:
+        """Checks the values of an environment's entries, whether they are planned or not.
+
+        Raises:
+            RequestError: For a field that is unknown, or a value that is not allowed.
+        """
+        for (name, *_), entry in self._entries.items():
+            if name == env.env.text:
+                try:
+                    planned = env.objective(entry.objective, entry.values)
+                    tuned_only = replace(planned, overrides=entry.training)
+                    env.training_config(env.dataset(entry.corruption), tuned_only)
+                except RequestError as error:
+                    raise self._blamed(entry, error) from error
+
+    def objective(self, env: EnvPlan, dataset: PlannedDataset, text: str) -> PlannedObjective:
+        """An objective with the values that were tuned for it here; with the defaults where there are none."""
+        plain = env.objective(text)
+        place = env.env.text, dataset.corruption.text
+        entry = self._entries.get((*place, plain.text)) or self._entries.get((*place, plain.name))
+        row = f"{plain.text} on {env.env.text}"
+        if entry is None:
+            self._untuned.setdefault(row, []).append(dataset.corruption.text)
+            return plain
+        if entry.dataset != env.data_key(entry.scale):
+            self._stale.setdefault(row, []).append(dataset.corruption.text)
+        return env.objective(text, entry.values)
+
+    def notes(self) -> list[str]:
+        """A line for the rows that have no tuned values, and one for those that were tuned on other data."""
+        notes = []
+        if self._untuned:
+            notes.append(
+                f"{self._path} has nothing for {_listed(self._untuned)}: untuned defaults count there"
+            )
+        if self._stale:
+            notes.append(
+                f"the values in {self._path} were tuned on other agents or data than there are now, for "
+                f"{_listed(self._stale)}: tune again"
+            )
+        return notes
+
+    def _blamed(self, entry: TunedEntry, error: RequestError) -> RequestError:
+        return RequestError(f"{self._path}, {entry}: {error}")
+
+
+def _listed(rows: dict[str, list[str]]) -> str:
+    """``dpo on tla (base, mixed); ipo on tla (base)``."""
+    return "; ".join(f"{row} ({', '.join(corruptions)})" for row, corruptions in rows.items())
