@@ -168,13 +168,23 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         return f"sft/{self.sft_key(request)}.safetensors"
 
     def blocks(self, request: DatasetRequest) -> list[Block]:
-        """The blocks of rollouts that a dataset picks from: every block of each (side, agent) that occurs."""
+        """The blocks of rollouts that a dataset picks from: every block of each (side, agent) that occurs.
+
+        Datasets of different seeds have no episode in common, so that the spread over seeds is that over datasets, too.
+        """
         settings = self.dataset_settings(request.scale)
         blocks = pool_blocks(request.corruption, settings.pairs, settings.block, request.seed)
-        return [Block(agents.ROLES[block.agent], block.draw, block.first, block.count) for block in blocks]
+        first = self.first_episode(request)
+        return [
+            Block(agents.ROLES[block.agent], block.draw, first + block.first, block.count) for block in blocks
+        ]
+
+    def first_episode(self, request: DatasetRequest) -> int:
+        """Number of the episodes of a dataset's first pair."""
+        return request.seed * self.dataset_settings(request.scale).pairs
 
     def trajectories_key(self, request: DatasetRequest) -> str:
-        """Content key of a dataset's trajectories, whatever their labels: seeds and corruptions may share them."""
+        """Content key of a dataset's trajectories, whatever their labels: corruptions may share them."""
         pairs = self.dataset_settings(request.scale).pairs
         sources = draw_sources(request.corruption, pairs, request.seed)
         normalised_by = self.agent("original")[1].sha256

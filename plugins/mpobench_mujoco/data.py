@@ -105,7 +105,7 @@ def load_dataset(
     """A dataset, which callers do not change.
 
     The last trajectories stay in memory, because trainings on one dataset follow each other; a dataset that only labels
-    the same trajectories differently (of another seed, or another noise) finds them there, too.
+    the same trajectories differently (with another noise) finds them there, too.
 
     Args:
         env: Configuration of the environment.
@@ -170,9 +170,9 @@ def _pick(
     returns, lengths, distance = np.empty(n), np.empty(n, np.int32), np.empty(n, np.float32)
     for block in env.blocks(request):
         made = make_block(env, block, workspace)
-        last = block.first + block.episodes
-        wanted = sources[block.first : last, block.draw] == agents.ROLES.index(block.role)
-        rows = block.draw * pairs + block.first + np.flatnonzero(wanted)
+        first = block.first - env.first_episode(request)
+        wanted = sources[first : first + block.episodes, block.draw] == agents.ROLES.index(block.role)
+        rows = block.draw * pairs + first + np.flatnonzero(wanted)
         observations[rows] = made.observations[wanted, :, ::stride]
         actions[rows] = made.actions[wanted, :, ::stride]
         returns[rows], lengths[rows] = made.returns[wanted], made.lengths[wanted]
