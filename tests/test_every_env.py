@@ -24,6 +24,7 @@ ANY_MODEL = "llm"
 EVALUATED_ON = {
     "return": "hopper",
     "sampled-return": "hopper",
+    "return-at-agents-std": "hopper:std=learned",
     "style-reward": "smollm-style",
     "preference-accuracy": ANY_MODEL,
 }

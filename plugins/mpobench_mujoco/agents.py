@@ -82,7 +82,7 @@ class PairFacts(Settings):
 
     Attributes:
         sha256: Digests of the two agents' files.
-        pairs: Number of pairs of the base dataset that was measured, the paper scale's.
+        pairs: Number of pairs of the base datasets that were measured, at the paper scale.
         facts: Its properties, by name with unit (see :class:`mpobench.Trained`).
         versions: Versions of the libraries.
     """

@@ -1,7 +1,7 @@
 """The rollout pool: every agent is rolled out once, and every corruption picks from it.
 
 A trajectory depends on environment, agent, start state and draw, never on the corruption; each seed has start states of
-its own. Blocks of trajectories are content-keyed folders of ``.npy`` files that any number of processes map into memory.
+its own. Blocks of trajectories are content-keyed folders of ``.npy`` files that many processes map into memory.
 """
 
 from __future__ import annotations

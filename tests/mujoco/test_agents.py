@@ -72,9 +72,39 @@ def test_the_levels_are_those_that_the_recipes_aim_at(every_env, role):
     assert measured.stderr < 0.05 * card.recipe.level
 
 
-def test_the_original_agent_of_tla_has_the_papers_level_there(tla):
-    measured = tla.agent("original")[1].level("tla")
-    assert abs(measured.mean - 1700) < 0.05 * 1700
+def test_the_levels_of_tla_have_the_papers_ratios(tla):
+    """§4.1: the original agent has 6000 on ant and 1700 on tla, the target agent 3900 on tla."""
+    original, target = (tla.agent(role)[1] for role in agents.ROLES)
+    papers = {"ant": 6000 / 3900, "tla": 1700 / 3900}
+    for task, ratio in papers.items():
+        assert abs(original.level(task).mean / target.level("tla").mean / ratio - 1) < 0.05
+
+
+def test_the_levels_of_hopper_are_the_papers(registry):
+    """§I.3: the bad agent has 900, the expert 2100."""
+    hopper = registry.build("env", "hopper").component
+    for role, level in zip(agents.ROLES, (900, 2100), strict=True):
+        assert abs(hopper.agent(role)[1].level("hopper").mean / level - 1) < 0.05
+
+
+def test_agents_do_not_fall_and_the_target_wins(every_env):
+    """Else clean data are not clean: a fallen target agent loses its comparison."""
+    measured = agents.find_pair_facts(every_env.agent("target")[0].parent)
+    assert measured is not None, "of these very agents"
+    assert measured.pairs >= 1280
+    assert measured.facts["reversed pairs (the original agent earns more), %"] <= 1
+    assert measured.facts["episodes that ended early, %"] <= 5
+    for role in agents.ROLES:
+        assert all(level.full_length >= 0.95 for level in every_env.agent(role)[1].levels)
+
+
+def test_what_was_measured_of_other_agents_data_does_not_count(shipped):
+    assert agents.find_pair_facts(shipped) is not None
+    weights = shipped / "target.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    assert agents.find_pair_facts(shipped) is None
+    (shipped / "pairs.json").unlink()
+    assert agents.find_pair_facts(shipped) is None
 
 
 @pytest.mark.slow
@@ -139,9 +169,11 @@ def test_show_states_levels_and_how_they_were_made(tla):
         assert card.command in run.stdout
         for level in card.levels:
             assert (
-                f"{level.task}: {level.mean:.0f} ± {level.stderr:.0f}, {level.episodes} episodes"
-                in run.stdout
-            )
+                f"{level.task}: {level.mean:.0f} ± {level.stderr:.0f}, {level.episodes} episodes, "
+                f"{level.full_length:.1%} of full length"
+            ) in run.stdout
+    for name in agents.find_pair_facts(file.parent).facts:
+        assert f"  {name}: " in run.stdout
 
 
 def test_show_of_a_backend_without_agents_says_how_to_train_them():

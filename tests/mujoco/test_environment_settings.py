@@ -158,4 +158,4 @@ def test_dataset_config_holds_what_decides_the_data(tla):
     config = tla.dataset_config("paper")
     assert config["agents"] == {role: tla.agent(role)[1].sha256 for role in agents.ROLES}
     assert config["task"]["action_std"] == tla.settings.task.action_std
-    assert config["pairs"] > tla.dataset_config("quick")["pairs"]
+    assert config["pairs"] > tla.dataset_config("smoke")["pairs"]

@@ -64,7 +64,7 @@ def test_facts_of_a_dataset_are_those_of_its_episodes(tla, invented, text):
             reversed_pairs.append(returns["original"] > returns["target"])
         chosen = loaded.labels.chosen[row]
         wrong.append(sides[chosen].returns[row] < sides[1 - chosen].returns[row])
-    assert 0 < np.mean(early), "else this shows little"
+    assert np.mean(early) > 0, "else this shows little"
     for measured, expected in zip(
         loaded.facts.values(), (reversed_pairs, wrong, early, distances), strict=True
     ):
