@@ -123,6 +123,26 @@ def test_the_stated_level_is_reproduced(every_env, workspace):
             assert abs(returns.mean() - stated.mean) < 4 * stderr, (task, role)
 
 
+@pytest.mark.parametrize("name", ["tla", "hopper"])
+@every_role
+def test_agents_that_learn_their_noise_begin_with_the_others(registry, name, role):
+    learned = registry.build("env", f"{name}:std=learned").component
+    fixed = registry.build("env", name).component
+    file, card = learned.agent(role)
+    assert card.recipe == learned.settings.learned_std_agents[role]
+    assert card.command == f"mpobench agents train {name}:std=learned {role}"
+    assert abs(card.level(card.recipe.task).mean / card.recipe.level - 1) < 0.05
+    acting, other = policy.load(file), data.agent_policy(fixed, role)
+    stds = np.exp(acting.pop("log_std"))
+    assert stds.shape == acting["b3"].shape
+    assert (stds > policy.LEAST_STD).all()
+    assert {name: value.shape for name, value in acting.items()} == {
+        name: value.shape for name, value in other.items()
+    }
+    for statistics in ("obs_mean", "obs_std"):
+        np.testing.assert_allclose(acting[statistics], other[statistics], rtol=0.5, atol=0.5)
+
+
 @pytest.fixture
 def shipped(tmp_path, tla, monkeypatch):
     """A copy of the shipped agents that a test may damage."""

@@ -11,7 +11,7 @@ from mujoco_samples import random_policy, request
 
 from mpobench.protocols import NORMALISED_SCORE
 from mpobench.registry.registry import get_registry
-from mpobench_mujoco import agents, data, rollouts
+from mpobench_mujoco import agents, data, policy, rollouts
 
 EPISODES = 8
 
@@ -46,6 +46,19 @@ def test_a_sample_is_the_same_of_as_many_episodes_as_one_asks_for(tla, evaluator
     assert sample.metrics == evaluator.metrics
     for scale in ("smoke", "quick", "paper"):
         assert sample.config(tla, scale) == {**evaluator.config(tla, scale), "episodes": 5}
+
+
+def test_at_the_agents_noise_a_policy_keeps_its_mean_actions(registry, tla):
+    learned = registry.build("env", "tla:std=learned").component
+    quiet = {**random_policy(0), "log_std": np.full((8, 1), -3.0, np.float32)}
+    changed = learned.at_target_std(quiet)
+    np.testing.assert_array_equal(changed.pop("log_std"), data.agent_policy(learned, "target")["log_std"])
+    assert all(changed[name] is quiet[name] for name in changed)
+    np.testing.assert_allclose(learned.action_std(quiet), max(np.exp(-3.0), policy.LEAST_STD), rtol=1e-6)
+    assert tla.action_std(random_policy(0)) == pytest.approx(tla.settings.task.action_std)
+    at_agents = get_registry().build("evaluator", "return-at-agents-std").component
+    assert at_agents.skip_reason(learned) is None
+    assert "see return" in at_agents.skip_reason(tla)
 
 
 @pytest.mark.slow
