@@ -192,7 +192,7 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         return content_key([blocks, normalised_by, hashlib.sha256(sources.tobytes()).hexdigest()])
 
     def program_key(self, request: TrainingRequest, epochs: int) -> str:
-        """Content key of the data and shapes that trainings in one program share."""
+        """Content key of the shapes that trainings in one program share."""
         training = self.training_settings(request)
         shape = training.model_dump(include={"pairs_per_update", "max_grad_norm", "stride"})
-        return content_key([self.trajectories_key(request.dataset), epochs, shape])
+        return content_key([self.agents_name, self.dataset_settings(request.dataset.scale).pairs, epochs, shape])

@@ -34,7 +34,7 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
     libraries: ClassVar[tuple[str, ...]] = ("brax", "jax", "jaxlib", "mujoco", "numpy", "optax")
 
     def group_key(self, request: TrainingRequest) -> str:
-        """Trainings on the same trajectories by as many updates of the same size; the objectives may differ."""
+        """Trainings by as many updates of the same size; data and objectives may differ."""
         training = self.training_settings(request)
         return self.program_key(
             request, training.po_epochs if request.objective.two_stage else training.epochs

@@ -1,4 +1,4 @@
-"""Epoch after epoch of one policy, or of a group of policies on the same trajectories."""
+"""Epoch after epoch of one policy, or of a group of policies."""
 
 from __future__ import annotations
 
@@ -123,11 +123,12 @@ class _GroupTrainer:
         )
         self.weights = _stack([trainee.weights for trainee in trainees])
         self._states = _stack([_optimizer_state(trainee, self._programs[0][0]) for trainee in trainees])
-        self._pairs = _stack([trainee.pairs for trainee in trainees])
+        self._trajectories, pairs = _joined(trainees)
+        self._pairs = _stack(pairs)
         self._rates = jnp.asarray([trainee.learning_rate for trainee in trainees], jnp.float32)
 
     def epoch(self, orders: list[np.ndarray], progress: np.ndarray) -> Means:
-        trajectories = self._trainees[0].dataset.trajectories
+        trajectories = self._trajectories
         with xla.first_call(_program_name(self._kind, trajectories, orders)):
             self.weights, self._states, means = run_group_epoch(
                 self._programs,
@@ -146,6 +147,25 @@ class _GroupTrainer:
         for index, trainee in enumerate(self._trainees):
             trainee.weights = {name: value[index] for name, value in self.weights.items()}
             trainee.optimizer_state = jax.tree.map(lambda value, index=index: value[index], self._states)
+
+
+def _joined(trainees: Sequence[Trainee]) -> tuple[learner.Trajectories, list[learner.Pairs]]:
+    """The trajectories of all trainees one after the other, each once, and the pairs as indices into them."""
+    parts: dict[int, learner.Trajectories] = {}
+    firsts: dict[int, int] = {}
+    total = 0
+    for trainee in trainees:
+        trajectories = trainee.dataset.trajectories
+        if id(trajectories) not in parts:
+            parts[id(trajectories)], firsts[id(trajectories)] = trajectories, total
+            total += trajectories.lengths.size
+    joined = learner.Trajectories(*(jnp.concatenate(arrays) for arrays in zip(*parts.values(), strict=True)))
+    pairs = []
+    for trainee in trainees:
+        first, own = firsts[id(trainee.dataset.trajectories)], trainee.pairs
+        reference = jnp.zeros(total).at[first : first + own.reference.size].set(own.reference)
+        pairs.append(learner.Pairs(own.chosen + first, own.rejected + first, reference))
+    return joined, pairs
 
 
 def _by_objective(trainees: Sequence[Trainee]) -> list[Trainee]:
@@ -183,7 +203,7 @@ def run_stage(
 
     Args:
         stage: Name in the curves: ``sft`` or ``po``.
-        trainees: One trainee, or a group on the same trajectories.
+        trainees: One trainee, or a group with equally many pairs.
         training: Settings, of which pairs per update and the clip are read.
         std: The environment's action noise.
         epochs: Number of epochs.

@@ -1,7 +1,7 @@
 """An epoch of a group of policies in one compiled program, for devices that would idle with one 64×64 network.
 
 Forward and backward passes of all policies are one; then each objective computes the losses of its own policies. Seeds,
-labels, numbers of an objective and objectives may differ; the trajectories are the same.
+labels, numbers of an objective and objectives may differ; the trajectories of all are in one array.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run_group_epoch(
         params: Numbers and weights of each objective, stacked over its policies.
         weights: Weights of the policies, stacked.
         optimizer_states: States of Adam, stacked.
-        trajectories: Trajectories that all policies share.
+        trajectories: Trajectories of all policies.
         pairs: Pairs of each policy, stacked.
         orders: ``(policies, updates, pairs per update)`` indices of pairs.
         progress: ``(updates,)``, share of training done at each update.

@@ -58,7 +58,7 @@ def sft_stage(
 
 
 def sft_stages(env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace) -> None:
-    """Makes a group of SFT stages on the same trajectories in one program; those that diverge are left out."""
+    """Makes a group of SFT stages in one program; those that diverge are left out."""
     files = [_sft_file(env, request, workspace) for request in requests]
     missing = [(file, request) for file, request in zip(files, requests, strict=True) if not file.exists()]
     if not missing:
@@ -77,7 +77,7 @@ def _clone(
     env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace
 ) -> list[Trainee]:
     training = env.training_settings(requests[0])
-    datasets = [data.load_dataset(env, request.dataset, workspace, training.stride) for request in requests]
+    datasets = _datasets(env, requests, workspace, training.stride)
     trainees = [
         Trainee(
             learner.Cloning(),
@@ -92,6 +92,15 @@ def _clone(
     std = env.settings.task.action_std
     run_stage("sft", trainees, training, std, training.sft_epochs, workspace, "SFT stages")
     return trainees
+
+
+def _datasets(
+    env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace, stride: int
+) -> list[data.PreferenceData]:
+    """The datasets of trainings; those on the same trajectories are loaded one after the other, and share them."""
+    in_order = sorted(range(len(requests)), key=lambda at: env.trajectories_key(requests[at].dataset))
+    loaded = {at: data.load_dataset(env, requests[at].dataset, workspace, stride) for at in in_order}
+    return [loaded[at] for at in range(len(requests))]
 
 
 def _write_sft(file: Path, env: MujocoConfiguration, trainee: Trainee) -> None:
@@ -126,7 +135,7 @@ def train(env: MujocoConfiguration, request: TrainingRequest, workspace: Workspa
 def train_group(
     env: MujocoConfiguration, requests: Sequence[TrainingRequest], workspace: Workspace
 ) -> list[Trained | None]:
-    """Trains a group of policies on the same trajectories in one program; None for those that diverge."""
+    """Trains a group of policies in one program; None for those that diverge."""
     return [
         None if trainee.diverged else _trained(env, trainee, seconds)
         for trainee, seconds in _train(env, requests, workspace)
@@ -139,7 +148,7 @@ def _train(
     """Trainees at the end of their training, and the share of the time that each took."""
     began = time.perf_counter()
     first = env.training_settings(requests[0])
-    datasets = [data.load_dataset(env, request.dataset, workspace, first.stride) for request in requests]
+    datasets = _datasets(env, requests, workspace, first.stride)
     loaded = time.perf_counter()
     trainees = [
         _begin(env, request, dataset, workspace) for request, dataset in zip(requests, datasets, strict=True)

@@ -55,7 +55,7 @@ def test_a_group_may_differ_in_seeds_labels_numbers_and_objectives(tla, invented
         ("sft", "base", 0),
         ("tampo:beta=2", "base", 1),
         ("orpo", "noisy:0.3", 0),
-        ("tampo:beta=0.5", "noisy:0.3", 2),
+        ("tampo:beta=0.5", "mixed", 2),
         ("sft", "base", 3),
     ]
     before = [data.agent_policy(tla, "original")] * len(asked)
@@ -123,7 +123,7 @@ def test_trainings_of_different_programs_have_different_group_keys(tla):
     here = group_key("sft", "base", 0)
     assert here
     assert here == group_key("orpo:lam=3", "noisy:0.3", 7) == group_key("sft", "base", 0, learning_rate=1e-5)
-    assert here != group_key("sft", "mixed", 0) != group_key("sft", "mixed", 1), "other trajectories"
+    assert here == group_key("sft", "mixed", 0) == group_key("sft", "mixed", 1), "other trajectories"
     assert here != group_key("sft", "base", 0, epochs=7)
     assert here != group_key("sft", "base", 0, pairs_per_update=4)
     assert here != group_key("dpo", "base", 0), "its second stage is shorter"

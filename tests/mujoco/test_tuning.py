@@ -24,9 +24,9 @@ def test_one_stage_has_one_learning_rate_and_two_stages_have_two(registry: Regis
     assert list(spaces["sft"]) == [rate]
     assert set(spaces["dpo"]) == {"beta", rate, po_rate}
     assert set(spaces["rdpo:alpha=0.1"]) == {"beta", rate, po_rate}
-    assert spaces["dpo"][rate].search == SearchRange(1e-4, 1e-2, log=True)
-    assert spaces["dpo"][po_rate].search == SearchRange(1e-7, 1e-2, log=True)
-    assert spaces["dpo"][po_rate].default == 1e-6, "tla's own default"
+    assert spaces["dpo"][rate].search == SearchRange(1e-4, 3e-2, log=True)
+    assert spaces["dpo"][po_rate].search == SearchRange(1e-7, 3e-2, log=True)
+    assert spaces["dpo"][po_rate].default == 4.57e-6, "tla's own default"
 
 
 @pytest.mark.slow
