@@ -195,4 +195,6 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         """Content key of the shapes that trainings in one program share."""
         training = self.training_settings(request)
         shape = training.model_dump(include={"pairs_per_update", "max_grad_norm", "stride"})
-        return content_key([self.agents_name, self.dataset_settings(request.dataset.scale).pairs, epochs, shape])
+        return content_key(
+            [self.agents_name, self.dataset_settings(request.dataset.scale).pairs, epochs, shape]
+        )
