@@ -135,9 +135,9 @@ class ProcessPool(Executor):
                 for future, _ in self._queue.tasks:
                     future.cancel()
                 self._queue.tasks.clear()
-        self._notify()
         if cancel_futures:
             self._held.close()  # busy workers end here
+        self._notify()  # last: who wakes up must find all of this
         if wait:
             self._thread.join()
 

@@ -7,61 +7,24 @@ again, in the episodes from which the card states its level. The best of five is
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from mpobench import DatasetRequest, Workspace
 from mpobench.files.atomic import write_atomically
-from mpobench.protocols import CLEAN
-from mpobench.registry.registry import get_registry
-from mpobench_mujoco import checkpoint, data, physics, policy, ppo, rollouts
-from mpobench_mujoco.agents import ROLES, AgentCard, Level, PairFacts, Role
+from mpobench_mujoco import checkpoint, physics, policy, ppo
+from mpobench_mujoco.agent_measuring import CARD_EPISODES, level, versions
+from mpobench_mujoco.agents import AgentCard, Role
 from mpobench_mujoco.env import MujocoEnv
 from mpobench_mujoco.settings import Recipe
 
-AGENTS = 2
-"""Purpose of start states: an agent's level is measured from states that no dataset begins in."""
-
-SCREENING_EPISODES, CARD_EPISODES, BATCH = 64, 512, 64
+SCREENING_EPISODES = 64
 FINALISTS = 5
 """Checkpoints that are measured again, with as many episodes as the card states: 64 of them choose by luck."""
 
-MEASURED_PAIRS = 1280
-"""Pairs of clean data whose properties are measured: the paper's number. Datasets of as many seeds as that takes."""
-
 FEW_FALLS = 0.97
 """Share of episodes of full length from which an agent counts as one that does not fall."""
-
-
-def level(env: MujocoEnv, task: str, agent: policy.Policy, episodes: int) -> Level:
-    """An agent's mean return on a task, at the environment's own noise and parameters."""
-    settings = env.settings.task
-    simulated = physics.make(task, env.backend, **settings.parameters_of(task))
-    blocks = [
-        rollouts.roll_out(
-            simulated,
-            agent,
-            settings.action_std,
-            settings.steps,
-            *rollouts.episode_keys(AGENTS, first, BATCH, stream=0),
-        )
-        for first in range(0, episodes, BATCH)
-    ]
-    returns = np.concatenate([block.returns for block in blocks])
-    lengths = np.concatenate([block.lengths for block in blocks])
-    return Level(
-        task=task,
-        mean=float(returns.mean()),
-        stderr=float(returns.std(ddof=1) / np.sqrt(len(returns))),
-        full_length=float(np.mean(lengths == settings.steps)),
-        episodes=episodes,
-    )
 
 
 def train(
@@ -119,9 +82,8 @@ def train(
 def _teacher(env: MujocoEnv, role: Role) -> tuple[policy.Policy, float]:
     """The agent with a fixed standard deviation with which a training begins, and the one to begin with."""
     fixed = env.model_copy(update={"std": "fixed"})
-    return policy.load(fixed.agent(role)[0]), env.recipe(role).phases[
-        0
-    ].action_std or env.settings.task.action_std
+    begun_at = env.recipe(role).phases[0].action_std or env.settings.task.action_std
+    return policy.load(fixed.agent(role)[0]), begun_at
 
 
 def _cut(recipe: Recipe, steps: int) -> Recipe:
@@ -170,48 +132,8 @@ def write_agent(env: MujocoEnv, role: Role, params_file: Path, steps: int, folde
         levels=[level(env, name, agent, CARD_EPISODES) for name in env.settings.levels],
         command=f"mpobench agents train {env.spec} {role}",
         steps=steps,
-        versions=_versions(),
+        versions=versions(),
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
     )
     write_atomically(file.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
     return card
-
-
-def measure(env: MujocoEnv, workspace: Workspace) -> PairFacts:
-    """Measures the two agents of an environment again: the levels on their cards, and the data that they generate.
-
-    Args:
-        env: Environment of the agents.
-        workspace: Place of the rollout pool.
-
-    Returns:
-        The properties of their data, written beside their files as ``pairs.json``.
-    """
-    digests = {}
-    for role in ROLES:
-        file, card = env.agent(role)
-        agent = policy.load(file)
-        levels = [level(env, task, agent, CARD_EPISODES) for task in env.settings.levels]
-        card = card.model_copy(
-            update={"levels": levels, "parameters": env.settings.task.parameters, "versions": _versions()}
-        )
-        write_atomically(file.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
-        digests[role] = card.sha256
-    clean = get_registry().build("corruption", CLEAN).component
-    pairs = env.dataset_settings("paper").pairs
-    measured = [
-        data.load_dataset(env, DatasetRequest(clean, seed, "paper", key=""), workspace).facts
-        for seed in range(math.ceil(MEASURED_PAIRS / pairs))
-    ]
-    facts = PairFacts(
-        sha256=digests,
-        pairs=pairs * len(measured),
-        facts={name: math.fsum(each[name] for each in measured) / len(measured) for name in measured[0]},
-        versions=_versions(),
-    )
-    write_atomically(file.with_name("pairs.json"), facts.model_dump_json(indent=2) + "\n")
-    return facts
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("brax", "jax", "jaxlib", "mujoco")}

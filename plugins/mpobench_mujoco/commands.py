@@ -77,10 +77,9 @@ def measure(
     task = mujoco_env(env)
     xla.configure(cache_folder())
     with contextlib.redirect_stdout(io.StringIO()):  # as in physics
-        from mpobench_mujoco import agent_training
+        from mpobench_mujoco import agent_measuring
 
-    workspace = Workspace(cache_folder())
-    facts = agent_training.measure(task, workspace)
+    facts = agent_measuring.measure(task, Workspace(cache_folder()))
     for name, value in facts.facts.items():
         typer.echo(f"{name}: {value:.3g}")
 

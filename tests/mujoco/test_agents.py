@@ -9,9 +9,10 @@ import shutil
 import in_process
 import numpy as np
 import pytest
+from mujoco_samples import request
 
-from mpobench import RequestError
-from mpobench_mujoco import agents, data, physics, policy, rollouts
+from mpobench import DatasetRequest, RequestError
+from mpobench_mujoco import agent_measuring, agents, data, physics, policy, rollouts
 
 CHECK = 17
 """Purpose of start states that nothing else begins in."""
@@ -178,6 +179,24 @@ def test_agents_of_another_backend_are_the_users_own(shipped, tla):
     file, card = mjx.agent("target")
     assert file == agents.TRAINED / "tla-mjx" / "target.safetensors"
     assert card == tla.agent("target")[1]
+
+
+@pytest.mark.slow
+def test_what_is_measured_is_written_beside_the_agents(shipped, tla, workspace, monkeypatch):
+    pairs, episodes = tla.dataset_settings("paper").pairs, 64
+    monkeypatch.setattr(agent_measuring, "MEASURED_PAIRS", pairs)
+    monkeypatch.setattr(agent_measuring, "CARD_EPISODES", episodes)
+    (shipped / "pairs.json").unlink()
+    measured = agent_measuring.measure(tla, workspace)
+    assert agents.find_pair_facts(shipped) == measured
+    assert measured.pairs == pairs
+    clean = DatasetRequest(request(tla).dataset.corruption, 0, "paper", key="")
+    assert measured.facts == data.load_dataset(tla, clean, workspace).facts
+    agents.find.cache_clear()
+    for role in agents.ROLES:
+        levels = tla.agent(role)[1].levels
+        assert [level.task for level in levels] == list(tla.settings.levels)
+        assert {level.episodes for level in levels} == {episodes}
 
 
 def test_show_states_levels_and_how_they_were_made(tla):
