@@ -23,7 +23,7 @@ class Return(Evaluator):
         Metric(NORMALISED_SCORE, "%", summary="100·(J − J_original)/(J_target − J_original)"),
         Metric("return-1000", "return", summary="return over all 1000 steps: a fallen policy starts again"),
         Metric("length", "steps", summary="mean episode length"),
-        Metric("std", "", summary="mean standard deviation of the policy's actions"),
+        Metric("std", "action", summary="mean standard deviation of the policy's actions"),
     )
 
     def config(self, env: MujocoEnv, scale: Scale) -> JsonObject:
