@@ -15,7 +15,7 @@ from mpobench.env_kit.pair_labels import Labels, draw_sources, label
 from mpobench.files import locks
 from mpobench_mujoco import agents, physics, policy, pool, rollouts, xla
 from mpobench_mujoco.configuration import Block, MujocoConfiguration
-from mpobench_mujoco.learner import Trajectories
+from mpobench_mujoco.learner import Trajectories, all_logps
 from mpobench_mujoco.settings import EvaluationSettings
 
 if TYPE_CHECKING:
@@ -70,13 +70,27 @@ def make_block(env: MujocoConfiguration, block: Block, workspace: Workspace) -> 
         acting = agent_policy(env, block.role)
         made = rollouts.roll_out(brax_env(env), acting, task.action_std, task.steps, *keys)
         own, other = (
-            rollouts.mean_logps(made, agent, task.action_std)
+            mean_logps(made, agent, task.action_std)
             for agent in (acting, agent_policy(env, agents.other(block.role)))
         )
         pool.write_block(folder, pool.AgentRollouts(**vars(made), own_logps=own, other_logps=other))
 
     locks.once(folder, make)
     return pool.read_block(folder)
+
+
+def mean_logps(episodes: rollouts.Rollouts, judge: policy.Policy, std: float) -> NDArray[np.float32]:
+    """Mean log π(a|s) of each episode's steps under a policy, ``(episodes,)`` nats a step.
+
+    Args:
+        episodes: Episodes, of any policy.
+        judge: Policy whose probabilities are meant.
+        std: Its action noise, if it has none of its own.
+    """
+    observations = policy.normalise(judge, jnp.asarray(episodes.observations))
+    trajectories = Trajectories(observations, jnp.asarray(episodes.actions), jnp.asarray(episodes.lengths))
+    totals = np.asarray(all_logps(policy.weights_of(judge), trajectories, std))
+    return (totals / episodes.lengths).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def step_logps(weights: Weights, observations: jax.Array, actions: jax.Array, st
 
 
 def normalise(policy: Policy, observations: jax.Array) -> jax.Array:
-    """Observations ``(obs, steps)`` in units of the policy's frozen statistics."""
+    """Observations ``(…, obs, steps)`` in units of the policy's frozen statistics."""
     return (observations - policy["obs_mean"][:, None]) / policy["obs_std"][:, None]
 
 

@@ -25,7 +25,6 @@ from mpobench_mujoco.policy import (
     mean_action,
     normalise,
     statistics_of,
-    step_logps,
     weights_of,
 )
 
@@ -134,32 +133,6 @@ def roll_out(
         np.asarray(with_resets, np.float64),
         np.asarray(lengths),
     )
-
-
-@functools.partial(jax.jit, static_argnames="std")
-def _mean_logp(
-    weights: Weights,
-    statistics: Policy,
-    observations: jax.Array,
-    actions: jax.Array,
-    length: jax.Array,
-    std: float,
-) -> jax.Array:
-    logps = step_logps(weights, normalise(statistics, observations), actions, std)
-    return jnp.sum(logps * (jnp.arange(logps.size) < length)) / length
-
-
-def mean_logps(episodes: Rollouts, policy: Policy, std: float) -> NDArray[np.float32]:
-    """Mean log π(a|s) of each episode's steps under a policy, ``(episodes,)`` nats a step.
-
-    Args:
-        episodes: Episodes, of any policy.
-        policy: Policy that judges the steps.
-        std: Its action noise, for a policy without its own.
-    """
-    weights, statistics = weights_of(policy), statistics_of(policy)
-    steps = zip(episodes.observations, episodes.actions, episodes.lengths, strict=True)
-    return np.array([_mean_logp(weights, statistics, *episode, std) for episode in steps], np.float32)
 
 
 def episode_keys(purpose: int, first: int, episodes: int, stream: int) -> tuple[jax.Array, jax.Array]:

@@ -51,7 +51,7 @@ def test_an_ended_episode_starts_again_from_its_start_state(block):
 
 def test_log_probabilities_of_an_episode_are_the_means_of_its_own_steps(block):
     judge = random_policy(1, COUNTDOWN.observation_size, COUNTDOWN.action_size)
-    means = rollouts.mean_logps(block, judge, STD)
+    means = data.mean_logps(block, judge, STD)
     for episode in (0, 7, 31):
         length = block.lengths[episode]
         seen = policy.normalise(judge, block.observations[episode, :, :length])
