@@ -12,7 +12,7 @@ from mpobench.comparison.means import Place
 from mpobench.comparison.reference import Published, Reference
 from mpobench.comparison.verdicts import PartVerdict, Verdict
 from mpobench.leaderboard.marks import Markdown
-from mpobench.leaderboard.numbers import decimals_for, ranges, with_interval
+from mpobench.leaderboard.numbers import decimals_for, ranges, with_error, with_interval
 from mpobench.leaderboard.statistics import Estimate
 
 TITLE = "Against the paper"
@@ -171,10 +171,7 @@ def _returns(comparison: Comparison, paper: Reference) -> list[str]:
 def _own(estimate: Estimate | None, target: float | None, decimals: int) -> str:
     if estimate is None:
         return "–"
-    text = f"{estimate.mean:z.{decimals}f}"
-    if estimate.standard_error is not None:
-        text += f" ± {estimate.standard_error:.{decimals}f}"
-    return text + _share(estimate.mean, target)
+    return with_error(estimate, decimals) + _share(estimate.mean, target)
 
 
 def _published(cell: Published | None, target: float | None) -> str:

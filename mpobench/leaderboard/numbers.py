@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from mpobench.leaderboard.statistics import Quantity
+from mpobench.leaderboard.statistics import Estimate, Quantity
 
 
 def decimals_for(values: Iterable[float]) -> int:
     """Decimals that give the largest of some numbers three significant digits, at least."""
     largest = max(map(abs, values), default=0.0)
     return max(0, 2 - math.floor(math.log10(largest))) if largest else 0
+
+
+def with_error(estimate: Estimate, decimals: int) -> str:
+    """``2727 ± 29``; the mean alone where its standard error is unknown."""
+    text = f"{estimate.mean:z.{decimals}f}"
+    return text if estimate.standard_error is None else f"{text} ± {estimate.standard_error:.{decimals}f}"
 
 
 def with_interval(quantity: Quantity | None, decimals: int, unit: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from mpobench.leaderboard.marks import Markdown
-from mpobench.leaderboard.numbers import decimals_for, on_one_line
+from mpobench.leaderboard.numbers import decimals_for, on_one_line, with_error
 from mpobench.leaderboard.standings import Row, Section
 from mpobench.leaderboard.statistics import Estimate, mean_and_standard_error
 from mpobench.protocols import NORMALISED_SCORE
@@ -81,7 +81,4 @@ def _estimate(row: Row, column: str, metric: str) -> Estimate | None:
 
 
 def _number(estimate: Estimate | None, decimals: int) -> str:
-    if estimate is None:
-        return "–"
-    error = "" if estimate.standard_error is None else f" ± {estimate.standard_error:.{decimals}f}"
-    return f"{estimate.mean:z.{decimals}f}{error}"
+    return "–" if estimate is None else with_error(estimate, decimals)

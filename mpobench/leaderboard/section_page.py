@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mpobench.leaderboard.best_sets import BestRule, best
 from mpobench.leaderboard.marks import Markdown
-from mpobench.leaderboard.numbers import decimals_for, on_one_line, ranges
+from mpobench.leaderboard.numbers import decimals_for, on_one_line, ranges, with_error
 from mpobench.leaderboard.standings import Entry, Section, natural
 from mpobench.protocols import Origin
 
@@ -138,7 +138,5 @@ def _number(entry: Entry | None, decimals: int, state_n: bool) -> str:
     if entry.estimate is None:
         words = {_WORDS[result.status] for result in entry.unfinished}
         return words.pop() if len(words) == 1 else "failed"
-    text = f"{entry.estimate.mean:z.{decimals}f}"
-    if entry.estimate.standard_error is not None:
-        text += f" ± {entry.estimate.standard_error:.{decimals}f}"
+    text = with_error(entry.estimate, decimals)
     return f"{text} (n={entry.estimate.n})" if state_n and not entry.unfinished else text

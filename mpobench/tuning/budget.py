@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from mpobench.leaderboard.resampling import CONFIDENCE
+from mpobench.leaderboard.statistics import mean_and_standard_error
 from mpobench.tuning.budget_file import BudgetCurve, BudgetPoint
 from mpobench.tuning.scores import Job, Scores
 from mpobench.tuning.settings import Tuning
 from mpobench.tuning.study import Study
 from mpobench.tuning.trial import Trial, best
-
-CONFIDENCE = 0.95
 
 
 def measure_budgets(
@@ -85,8 +85,8 @@ def estimate(values: Sequence[float]) -> tuple[float | None, float | None, float
 
     if not values:
         return None, None, None
-    mean = math.fsum(values) / len(values)
-    if len(values) == 1:
-        return mean, None, None
-    error = math.hypot(*(value - mean for value in values)) / math.sqrt(len(values) * (len(values) - 1))
-    return mean, error, float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
+    known = mean_and_standard_error(values)
+    if known.standard_error is None:
+        return known.mean, None, None
+    reach = float(stdtrit(known.n - 1, (1 + CONFIDENCE) / 2)) * known.standard_error
+    return known.mean, known.standard_error, reach
