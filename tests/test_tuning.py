@@ -1,223 +1,26 @@
-"""Tuning: the space, the race, the proposals, and whole tunings of bandits."""
+"""Tuning: whole tunings of bandits."""
 
 from __future__ import annotations
 
 import json
-import math
-import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import Field
-from tuning_samples import MODULES, SMALL, suite_of, tuned_in, tuning_registry
+from tuning_samples import REGISTRY, SMALL, study_of, suite_of, tuned_in, with_toys
 
-from mpobench import Objective, ObjectiveCard, hookimpl
 from mpobench.errors import MpobenchError, RequestError
 from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
 from mpobench.planning.tuned_file import FIRST_HELD_OUT_SEED, FIRST_TUNING_SEED, TunedFile
-from mpobench.protocols import SearchChoices, SearchRange, searched
-from mpobench.registry.registry import Registry
 from mpobench.results.store import ResultStore
 from mpobench.tuning.budget import estimate
 from mpobench.tuning.budget_file import BudgetFile
 from mpobench.tuning.journal import Journal
-from mpobench.tuning.proposals import propose
-from mpobench.tuning.relevance import is_read
 from mpobench.tuning.settings import DEFAULTS, Tuning
-from mpobench.tuning.space import Dimension, Space
-from mpobench.tuning.study import Study, plan_studies
-from mpobench.tuning.trial import BATCH, Trial, best, promoted, trainings_of_batch
-
-REGISTRY = tuning_registry()
-
-
-def study_of(objective: str = "dpo", **fields: Any) -> Study:
-    tuning = Tuning.of(SMALL, "smoke")
-    (study,) = plan_studies(suite_of(objectives=objective, **fields), tuning, REGISTRY).studies
-    return study
-
-
-def keys(objective: str, **fields: Any) -> list[str]:
-    return [dimension.key for dimension in study_of(objective, **fields).space.dimensions]
-
-
-def test_declared_ranges_are_searched_but_for_what_is_stated() -> None:
-    assert keys("simpo") == ["beta", "gamma", "training.learning_rate"]
-    assert keys("simpo:gamma=1") == ["beta", "training.learning_rate"], "stated, if with the default"
-    assert keys("simpo", training={"learning_rate": 1.0}) == ["beta", "gamma"]
-    beta, gamma, rate = study_of("simpo").space.dimensions
-    assert beta.search == SearchRange(0.1, 100.0, log=True)
-    assert rate.search == SearchRange(0.01, 10.0, log=True)
-    assert (beta.default, gamma.default, rate.default) == (2.0, 1.0, 0.5)
-
-
-def test_fields_that_the_loss_does_not_read_are_left_out() -> None:
-    assert "q" not in keys("tampo"), "of no Tsallis entropy"
-    assert keys("tampo:phi=tsallis") == ["beta", "q", "gamma", "training.learning_rate"]
-    assert "alpha" not in keys("fdpo:divergence=forward_kl")
-    assert "alpha" in keys("fdpo:divergence=alpha")
-
-
-def test_every_published_range_but_those_is_of_a_field_that_is_read() -> None:
-    unread = {
-        (registered.card.name, name)
-        for registered in REGISTRY.cards("objective")
-        if registered.source.startswith("mpobench_objectives")
-        for objective in [REGISTRY.build("objective", registered.card.name).component]
-        for name, info in type(objective).model_fields.items()
-        if (search := searched(info)) is not None and not is_read(objective, name, search)
-    }
-    assert {name for _, name in unread} == {"q", "alpha"}
-    assert ("fdpo", "alpha") in unread
-
-
-def test_an_objective_without_any_range_is_refused() -> None:
-    with pytest.raises(RequestError, match="sft on bandit has nothing to tune"):
-        study_of("sft", training={"learning_rate": 1.0})
-
-
-class Choosy(Objective):
-    """Choices, a whole number, and a default outside of its range."""
-
-    kind: Literal["a", "b", "c"] = Field("c", json_schema_extra={"search": {"choices": ["a", "b"]}})
-    flag: bool = Field(False, json_schema_extra={"search": {"choices": [True, False]}})
-    free: Literal["x", "y"] = "x"
-    steps: int = Field(3, ge=1, json_schema_extra={"search": {"low": 1, "high": 9}})
-    gamma: float = Field(0.0, ge=0, json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}})
-
-    def loss(self, batch: Any) -> Any:
-        return -batch.chosen.mean
-
-
-class Greedy(Objective):
-    """Cloning, in steps of a size."""
-
-    gain: float = Field(0.3, gt=0, json_schema_extra={"search": {"low": 0.1, "high": 1.0, "log": True}})
-
-    def loss(self, batch: Any) -> Any:
-        return -self.gain * batch.chosen.mean
-
-
-@hookimpl
-def mpobench_objectives() -> Any:
-    yield ObjectiveCard(name="choosy", summary="Choices", target="test_tuning:Choosy")
-    yield ObjectiveCard(name="greedy", summary="The more the better", target="test_tuning:Greedy")
-
-
-def with_toys() -> Registry:
-    """The registry with the objectives of this module."""
-    modules = (*MODULES, sys.modules[__name__])
-    return Registry.of_modules([(module, module.__name__, "1.0") for module in modules])
-
-
-def test_choices_whole_numbers_and_defaults_outside_of_their_range(tmp_path: Path) -> None:
-    registry = with_toys()
-    done, _ = tuned_in(tmp_path, registry, objectives="choosy", training={"learning_rate": 1.0})
-    (curve,) = done.curves
-    assert curve.points[0].fields == {"kind": "c", "flag": False, "steps": 3, "gamma": 0.0}, (
-        "the defaults first"
-    )
-    trials = Journal(tmp_path / "tuning").trials(name_of(registry, "choosy"))
-    assert {type(trial.point["steps"]) for trial in trials} == {int}
-    assert {trial.point["kind"] for trial in trials[1:]} == {"a", "b"}
-    assert {trial.point["flag"] for trial in trials[1:]} == {True, False}
-    assert all(0.1 <= trial.point["gamma"] <= 10 for trial in trials[1:])
-    assert len(trials) == SMALL["trials"]
-
-
-def name_of(registry: Registry, objective: str) -> str:
-    suite = suite_of(objectives=objective, training={"learning_rate": 1.0})
-    (study,) = plan_studies(suite, Tuning.of(SMALL, "smoke"), registry).studies
-    return study.name
-
-
-@pytest.mark.parametrize(
-    ("search", "value", "end"),
-    [
-        (SearchRange(0.01, 100.0, log=True), 0.0119, "low"),
-        (SearchRange(0.01, 100.0, log=True), 0.0121, None),
-        (SearchRange(0.01, 100.0, log=True), 83.0, None),
-        (SearchRange(0.01, 100.0, log=True), 84.0, "high"),
-        (SearchRange(0.01, 100.0, log=True), 0.0, "low"),
-        (SearchRange(-1.0, 1.0), -0.97, "low"),
-        (SearchRange(-1.0, 1.0), -0.95, None),
-        (SearchRange(-1.0, 1.0), 5.0, "high"),
-        (SearchChoices(("a", "b")), "a", None),
-    ],
-)
-def test_an_edge_is_two_per_cent_of_the_range_on_its_own_scale(
-    search: Any, value: Any, end: str | None
-) -> None:
-    line = Dimension("fields", "beta", search, False, value).edge(value)
-    assert (line is None) == (end is None)
-    if end is not None:
-        assert line == f"beta = {value:g} is at the {end} end of {search}"
-
-
-@given(st.floats(1e-3, 1e6), st.floats(1.01, 1e6), st.floats(), st.booleans())
-def test_values_are_brought_into_their_range(low: float, factor: float, value: float, log: bool) -> None:
-    dimension = Dimension("fields", "x", SearchRange(low, low * factor, log), False, 1.0)
-    if math.isfinite(value):
-        assert low <= dimension.within(value) <= low * factor
-
-
-def trial(*scores: float) -> Trial:
-    return Trial({}, scores)
-
-
-def test_the_best_third_is_promoted_and_nothing_that_diverged() -> None:
-    scores = (3.0, math.nan, 7.0, 7.0, 1.0, 2.0, 9.0, 0.0)
-    batch = {number: trial(score) for number, score in enumerate(scores)}
-    assert promoted(batch) == [2, 3, 6]
-    assert promoted({0: trial(math.nan), 1: trial(1.0)}) == [1]
-    assert promoted({0: trial(math.nan)}) == []
-    assert promoted({}) == []
-
-
-def test_more_seeds_count_before_higher_means_and_divergence_last() -> None:
-    trials = [trial(math.nan, 9.0, 9.0), trial(8.0), trial(2.0, 4.0, 3.0), trial(1.0, 3.0, 2.0)]
-    assert best(trials) == 2
-    assert best(trials[:2]) == 1
-    assert best([trial(1.0), trial(1.0)]) == 0
-    assert trainings_of_batch((1, 3, 9)) == 8 + 3 * 2 + 1 * 6
-
-
-def test_proposals_depend_on_trials_and_seed_alone_and_learn() -> None:
-    space = study_of("simpo").space
-
-    def finished(points: list[Any]) -> list[Trial]:
-        """Better the nearer β is to 30."""
-        return [Trial(point, (-abs(math.log(point["beta"] / 30)),) * 4) for point in points]
-
-    first = propose(space, [], 4, 1)
-    assert first[0] == space.default
-    assert first == propose(space, [], 4, 1)
-    assert first[1:] != propose(space, [], 4, 2)[1:]
-    trials = finished(first)
-    for seed in range(2, 6):
-        trials += finished(propose(space, trials, 4, seed))
-
-    def distance(part: list[Trial]) -> float:
-        return sum(-each.mean for each in part) / len(part)
-
-    assert distance(trials[-2 * BATCH :]) < 0.5 * distance(trials[1:BATCH])
-
-
-def test_trials_that_diverge_repel_proposals() -> None:
-    space = study_of("sft").space
-    (rate,) = space.dimensions
-    trials = [
-        Trial({rate.key: value}, (math.nan,) if value > 1 else (value, value, value, value))
-        for value in (0.5, 2.0, 3.0, 4.0, 6.0, 8.0, 9.0, 0.3)
-    ]
-    proposed = [point[rate.key] for seed in range(4) for point in propose(space, trials, 4, seed)]
-    assert sum(value < 1 for value in proposed) > 0.7 * len(proposed)
+from mpobench.tuning.study import plan_studies
+from mpobench.tuning.trial import BATCH, trainings_of_batch
 
 
 def test_every_objective_has_the_same_budget_on_the_same_seeds(tmp_path: Path) -> None:
@@ -432,11 +235,3 @@ def test_seeds_of_tuning_are_disjoint_from_all_others(scale: Any) -> None:
     assert tuning.tuning_seeds[-1] < FIRST_HELD_OUT_SEED <= tuning.held_out_seeds[0]
     reported = Suite.of({"objectives": "dpo", "scale": scale, "tuned": "t"}).seed_count
     assert reported <= FIRST_TUNING_SEED
-
-
-def test_a_space_keeps_what_it_does_not_search() -> None:
-    space = study_of("simpo").space
-    values = space.values({"beta": 3.0, "gamma": 2.0, "training.learning_rate": 0.1})
-    assert (values.fields, values.training) == ({"beta": 3.0, "gamma": 2.0}, {"learning_rate": 0.1})
-    assert Space(space.dimensions[:1]).default == {"beta": 2.0}
-    assert replace(space.dimensions[0], owner="training").key == "training.beta"
