@@ -25,7 +25,7 @@ class CPO(ReducedObjective):
         0.1,
         gt=0,
         description="scale of the margin (β)",
-        json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}},
+        json_schema_extra={"search": {"low": 1e-3, "high": 100.0, "log": True}},
     )
 
     def loss(self, batch: PreferenceBatch) -> Array:

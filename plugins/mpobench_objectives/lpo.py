@@ -25,7 +25,7 @@ class LPO(ReducedObjective):
         10.0,
         gt=0,
         description="weight of the cloning term against the other (λ)",
-        json_schema_extra={"search": {"low": 1.5, "high": 100.0, "log": True}},
+        json_schema_extra={"search": {"low": 1.5, "high": 1000.0, "log": True}},
     )
 
     def loss(self, batch: PreferenceBatch) -> Array:
