@@ -178,6 +178,7 @@ def test_each_protocol_has_a_section_of_its_own() -> None:
         "`tla`, `return`, paper scale",
         "`tla:std=learned`, `return`, paper scale",
         "`tla:std=learned`, `return-at-agents-std`, paper scale",
+        "`tla:std=learned`, paper scale: acting better, or less noisily",
     ]
     assert page.count("### Claims") == 3
     assert page.count("SFT terms buy robustness") == 4

@@ -9,6 +9,8 @@ from mpobench.comparison.agreement import FEWEST, Agreement
 from mpobench.comparison.claims import CLAIMS
 from mpobench.comparison.compare import Comparison
 from mpobench.comparison.means import Place
+from mpobench.comparison.protocols import protocols
+from mpobench.comparison.protocols_page import protocols_section
 from mpobench.comparison.reference import Published, Reference
 from mpobench.comparison.verdicts import PartVerdict, Verdict
 from mpobench.leaderboard.marks import Markdown
@@ -39,6 +41,8 @@ def comparison_page(comparisons: Sequence[Comparison], paper: Reference, title: 
     blocks = [f"# {title}", f"{paper.title}, Tables 1, 5 and 6, beside results of this benchmark."]
     for comparison in comparisons:
         blocks += _section(comparison, paper)
+    for both in protocols(comparisons, paper):
+        blocks += protocols_section(both, paper)
     blocks += ["---", _LEGEND]
     if any(comparison.verdicts for comparison in comparisons):
         listed = [

@@ -36,6 +36,7 @@ class Reference:
         targets: Return of the target agent by environment.
         variants: By objective, its fields that make it another objective of the paper, with their defaults.
         discovered: Names of shipped discovered objectives, and the paper's names for what was discovered there.
+        protocols: Evaluators of the same policies: at the noise that they learned, and at the agents'.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Reference:
     targets: Mapping[str, float]
     variants: Mapping[str, Mapping[str, str]]
     discovered: Mapping[str, str]
+    protocols: tuple[str, str]
 
     def env_of(self, spec: str) -> str | None:
         """The paper's environment that a spec belongs to, by its name: ``tla:std=learned`` to ``tla``."""
@@ -86,4 +88,11 @@ def reference() -> Reference:
     for line in csv.DictReader((folder / "tables.csv").read_text("utf-8").splitlines()):
         published = Published(float(line["mean"]), float(line["stderr"]))
         tables.setdefault(line["env"], {})[line["objective"], line["corruption"]] = published
-    return Reference(about["title"], tables, about["target"], about["variants"], about["discovered"])
+    return Reference(
+        title=about["title"],
+        tables=tables,
+        targets=about["target"],
+        variants=about["variants"],
+        discovered=about["discovered"],
+        protocols=(about["protocols"]["own"], about["protocols"]["agents"]),
+    )
