@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mpobench.errors import RequestError
 from mpobench.planning.env_plan import EnvPlan, PlannedDataset, PlannedObjective
-from mpobench.planning.tuned_file import TunedEntry, TunedFile
+from mpobench.planning.tuned_file import TunedEntry, TunedFile, TunedValues
 from mpobench.registry.registry import Registry
 
 
@@ -59,16 +59,21 @@ class TunedTable:
 
     def objective(self, env: EnvPlan, dataset: PlannedDataset, text: str) -> PlannedObjective:
         """An objective with the values that were tuned for it here; with the defaults where there are none."""
+        values = self.values(env, dataset, text)
+        return env.objective(text) if values is None else env.objective(text, values)
+
+    def values(self, env: EnvPlan, dataset: PlannedDataset, text: str) -> TunedValues | None:
+        """The values that were tuned for an objective here; None where there are none."""
         plain = env.objective(text)
         place = env.env.text, dataset.corruption.text
         entry = self._entries.get((*place, plain.text)) or self._entries.get((*place, plain.name))
         row = f"{plain.text} on {env.env.text}"
         if entry is None:
             self._untuned.setdefault(row, []).append(dataset.corruption.text)
-            return plain
+            return None
         if entry.dataset != env.data_key(entry.scale):
             self._stale.setdefault(row, []).append(dataset.corruption.text)
-        return env.objective(text, entry.values)
+        return entry.values
 
     def notes(self) -> list[str]:
         """A line for the rows that have no tuned values, and one for those that were tuned on other data."""

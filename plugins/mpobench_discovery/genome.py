@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mpobench import Objective, RequestError, Tensors
+from mpobench.errors import one_line
 from mpobench.registry.build import Defaults
 from mpobench.registry.registry import get_registry
 
@@ -96,21 +97,22 @@ def _mapped(change: Callable[[str, str, Any], Any], numbers: Numbers) -> Numbers
 
 
 def find_genome(
-    family: str | None, learn: tuple[str, ...], start: Path | None, defaults: Defaults | None = None
+    family: str | None, learn: tuple[str, ...], start: str | None, defaults: Defaults | None = None
 ) -> Genome:
     """The genome that a command line asks for.
 
     Args:
-        family: Name of a registered objective with a ``start()``; None for the family of the objective file.
+        family: Name of a registered objective with a ``start()``; None for the family of ``start``.
         learn: Functions to learn, ``phi`` for the field ``phi_network``; none means all networks of the start.
-        start: Objective file; without one, the family's own start, with closed forms of functions that are not learned.
-        defaults: Defaults of an environment, for fields that the file leaves out.
+        start: Objective file, or spec of an objective with ``as_networks()``; without one, the family's own start,
+            with closed forms of functions that are not learned.
+        defaults: Defaults of fields that the start leaves out, an environment's or tuned ones.
 
     Raises:
         RequestError: For a family without functions to learn, a function that it does not have, or a start that is
             no objective of the family.
     """
-    family, objective = _family_start(family) if start is None else _file_start(family, start, defaults)
+    family, objective = _family_start(family) if start is None else _stated_start(family, start, defaults)
     networks = {name.removesuffix(NETWORK): name for name, value in objective if isinstance(value, Tensors)}
     if not networks:
         raise RequestError(f"{start} has no networks, and so nothing to learn: leave --start out")
@@ -138,22 +140,50 @@ def _family_start(family: str | None) -> tuple[str, Objective]:
     return family, begin()
 
 
-def _file_start(family: str | None, file: Path, defaults: Defaults | None) -> tuple[str, Objective]:
-    if file.suffix != ".json":
-        raise RequestError(f"--start {file}: objective files end in .json")
-    built = get_registry().build("objective", str(file.absolute()), defaults or {})
-    name = (built.base or built.registered).card.name
+def _stated_start(family: str | None, start: str, defaults: Defaults | None) -> tuple[str, Objective]:
+    is_file = start.endswith(".json")
+    built = get_registry().build(
+        "objective", str(Path(start).absolute()) if is_file else start, defaults or {}
+    )
+    objective = built.component if is_file or built.file else _as_networks(start, built.component)
+    name = (built.base or built.registered).card.name if objective is built.component else _name_of(objective)
     if family not in (None, name):
-        raise RequestError(f"{file} is a {name!r}, not a {family!r}: leave --family out")
-    return name, built.component
+        raise RequestError(f"{start} is a {name!r}, not a {family!r}: leave --family out")
+    return name, objective
+
+
+def _as_networks(start: str, objective: Objective) -> Objective:
+    """An objective that was written by hand, as networks."""
+    convert = getattr(objective, "as_networks", None)
+    if convert is None:
+        able = [name for name, model in _models().items() if hasattr(model, "as_networks")]
+        raise RequestError(
+            f"--start {start}: it cannot be written as networks; begin with an objective file (.json), or with one of "
+            f"{', '.join(able)}"
+        )
+    try:
+        networks: Objective = convert()
+    except ValueError as error:
+        raise RequestError(f"--start {start} has no form as networks: {one_line(error)}") from error
+    return networks
+
+
+def _name_of(objective: Objective) -> str:
+    return next(name for name, model in _models().items() if model is type(objective))
 
 
 def _families() -> str:
-    """Names of registered classes that have a start; broken ones are left out."""
-    registry, families = get_registry(), []
+    """Names of registered classes that have a start."""
+    return ", ".join(name for name, model in _models().items() if hasattr(model, "start"))
+
+
+def _models() -> dict[str, type[Objective]]:
+    """Registered classes by name, without those of objective files; broken ones are left out."""
+    registry = get_registry()
+    models: dict[str, type[Objective]] = {}
     for registered in registry.cards("objective"):
         with contextlib.suppress(RequestError):
-            model = registry.resolve("objective", registered.card.name)
-            if hasattr(model, "start") and registry.file(registered) is None:
-                families.append(registered.card.name)
-    return ", ".join(families)
+            if registry.file(registered) is None:
+                model: Any = registry.resolve("objective", registered.card.name)
+                models[registered.card.name] = model
+    return models

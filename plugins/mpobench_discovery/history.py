@@ -61,7 +61,7 @@ def read_history(path: Path) -> History:
         raise RequestError(
             f"{folder.start} is missing: give the command of the search again, which writes it"
         )
-    genome = find_genome(search.family, search.learn, folder.start)
+    genome = find_genome(search.family, search.learn, str(folder.start))
     shapes = {field: getattr(genome.start, field) for field in genome.fields}
     generations = [
         folder.load(number, key, shapes, search.population) for number in range(1, folder.generations() + 1)

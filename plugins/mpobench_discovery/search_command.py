@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
+from mpobench import RequestError
 from mpobench.files.cache import cache_folder
+from mpobench.planning.env_plan import EnvPlan
 from mpobench.planning.overrides import overrides
+from mpobench.planning.tuned_file import TunedValues
+from mpobench.planning.tuned_table import TunedTable
 from mpobench.protocols import JsonObject, Scale
 from mpobench.registry.registry import get_registry
 from mpobench_discovery.genome import Genome, find_genome
-from mpobench_discovery.settings import HasSearchDefaults, Search
+from mpobench_discovery.settings import HasSearchDefaults, Search, checked_scale
 
 
 def discover(
@@ -31,9 +35,16 @@ def discover(
         ),
     ] = None,
     start: Annotated[
+        str | None,
+        typer.Option(
+            help="Where to begin: an objective file, or sft, cpo, orpo, lpo or tampo, as networks. Default: ORPO "
+            "(1s-mpo), DPO (2s-mpo), Eq. 13 (tampo), each with λ = β = 1."
+        ),
+    ] = None,
+    tuned: Annotated[
         Path | None,
         typer.Option(
-            help="Objective file to begin with. Default: ORPO (1s-mpo), DPO (2s-mpo), Eq. 13 (tampo)."
+            help="File of tuned values, made by mpobench tune: fields of --start, and the training of the members."
         ),
     ] = None,
     scale: Annotated[
@@ -75,6 +86,7 @@ def discover(
       mpobench discover --env tla --corruption noisy:0.3 --family 1s-mpo --learn psi,phi,g
       mpobench discover --corruption mixed --family tampo --learn schedule --output found
       mpobench discover --corruption mixed --start found/objective.json --seed 1
+      mpobench discover --corruption noisy:0.3 --start cpo --tuned leaderboards/tla.tuned.toml
       mpobench run --objectives orpo,./found/objective.json --corruptions mixed
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
     if context.invoked_subcommand is not None:
@@ -88,17 +100,32 @@ def discover(
         "generations": generations,
         "sigma": sigma,
         "learning_rate": learning_rate,
-        "training": overrides(training),
         "evaluator": evaluator,
     }
+    values = _tuned_start(env or "tla", corruption or "base", start, scale or "quick", tuned)
+    options["training"] = {**values.training, **(overrides(training) or {})}
     names = tuple(name.strip() for name in (learn or "").split(",") if name.strip())
     defaults = get_registry().build("env", env or "tla").component.objective_defaults
-    genome = find_genome(family, names, start, defaults)
-    start_file = None if start is None else str(start)
-    search = Search.of(
-        {**options, "family": genome.family, "learn": names, "start": start_file}, _env_defaults
+    genome = find_genome(
+        family, names, start, lambda name, fields: {**defaults(name, fields), **values.fields}
     )
+    search = Search.of({**options, "family": genome.family, "learn": names, "start": start}, _env_defaults)
     _run(search, genome, output or search.folder, launcher, workers)
+
+
+def _tuned_start(env: str, corruption: str, start: str | None, scale: str, tuned: Path | None) -> TunedValues:
+    """The tuned values of the start of a search; none without a file."""
+    if tuned is None:
+        return TunedValues()
+    if start is None:
+        raise RequestError(f"--tuned {tuned} is for the objective that --start names: name one")
+    registry = get_registry()
+    plan = EnvPlan(registry, env, (), checked_scale(scale), {})
+    table = TunedTable(tuned, registry)
+    values = table.values(plan, plan.dataset(corruption), start)
+    for note in table.notes():
+        typer.echo(f"mpobench: warning: {note}", err=True)
+    return values or TunedValues()
 
 
 def _env_defaults(env: str, scale: Scale) -> JsonObject:

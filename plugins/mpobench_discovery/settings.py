@@ -25,6 +25,18 @@ SCALES: dict[Scale, JsonObject] = {
 have few generations, and so take larger steps with the coefficients."""
 
 
+def checked_scale(text: str) -> Scale:
+    """A scale.
+
+    Raises:
+        RequestError: For another word.
+    """
+    for scale in SCALES:
+        if scale == text:
+            return scale
+    raise RequestError(f"discover: scale={text!r}: choose one of {', '.join(SCALES)}")
+
+
 @runtime_checkable
 class HasSearchDefaults(Protocol):
     """An environment with settings of its own for the discovery of objectives."""
@@ -55,7 +67,7 @@ class Search(Settings):
     family: str = Field("1s-mpo", description="objective whose functions are learned")
     learn: tuple[str, ...] = Field((), description="functions to learn; none means all that the start has")
     start: str | None = Field(
-        None, description="objective file to begin with; none means the family's own start"
+        None, description="objective file or spec to begin with; none means the family's own start"
     )
     scale: Scale = Field("quick", description="amount of work")
     seed: int = Field(0, ge=0, le=400, description="seed of the search")
@@ -96,9 +108,7 @@ class Search(Settings):
             RequestError: One line that names the field and what is allowed.
         """
         given = {key: value for key, value in values.items() if value is not None}
-        scale = given.get("scale", "quick")
-        if scale not in SCALES:
-            raise RequestError(f"discover: scale={scale!r}: choose one of {', '.join(SCALES)}")
+        scale = checked_scale(given.get("scale", "quick"))
         below = {**SCALES[scale], **defaults(given.get("env", "tla"), scale)}
         training = {**below.get("training", {}), **given.get("training", {})}
         return validated(cls, {**below, **given, "training": training}, "discover", RequestError)

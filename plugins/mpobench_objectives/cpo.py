@@ -7,6 +7,8 @@ from pydantic import Field
 from mpobench.protocols import Array, PreferenceBatch
 
 from .base import ReducedObjective
+from .mirror.one_step import OneStepMPO
+from .mirror.weights import LOG, added_term, one_unit, ready_units
 from .numerics import logistic_loss
 
 
@@ -27,6 +29,12 @@ class CPO(ReducedObjective):
         description="scale of the margin (β)",
         json_schema_extra={"search": {"low": 1e-3, "high": 100.0, "log": True}},
     )
+
+    def as_networks(self) -> OneStepMPO:
+        """The same loss on means, for log π above −62, as networks: a place for a search to begin."""
+        return OneStepMPO(
+            beta=self.beta, psi_network=added_term(), phi_network=one_unit(LOG), g_network=ready_units()
+        )
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.

@@ -7,6 +7,8 @@ from pydantic import Field
 from mpobench.protocols import Array, PreferenceBatch
 
 from .base import ReducedObjective, Reduction
+from .mirror.one_step import OneStepMPO
+from .mirror.weights import LOG, added_term, identity_units, one_unit
 
 
 class LPO(ReducedObjective):
@@ -27,6 +29,12 @@ class LPO(ReducedObjective):
         description="weight of the cloning term against the other (λ)",
         json_schema_extra={"search": {"low": 1.5, "high": 1000.0, "log": True}},
     )
+
+    def as_networks(self) -> OneStepMPO:
+        """The same loss on means, for λ above 1 and log π above −62, as networks: a place for a search to begin."""
+        return OneStepMPO(
+            psi_network=added_term(self.lam - 1), phi_network=one_unit(LOG), g_network=identity_units()
+        )
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.

@@ -7,6 +7,7 @@ from pydantic import Field
 from mpobench import Objective
 from mpobench.protocols import Array, PreferenceBatch
 
+from .mirror.one_step import OneStepMPO
 from .numerics import log_odds, logistic_loss
 
 
@@ -29,6 +30,10 @@ class ORPO(Objective):
         description="weight of the odds-ratio term (λ)",
         json_schema_extra={"search": {"low": 0.01, "high": 10.0, "log": True}},
     )
+
+    def as_networks(self) -> OneStepMPO:
+        """The same loss as networks: a place for a search to begin."""
+        return OneStepMPO.start().model_copy(update={"lam": self.lam})
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mpobench.protocols import Array, PreferenceBatch
 
 from .base import ReducedObjective, Reduction
+from .mirror.one_step import OneStepMPO
+from .mirror.weights import idle_units
 
 
 class SFT(ReducedObjective):
@@ -18,6 +20,10 @@ class SFT(ReducedObjective):
     """
 
     reduction: Reduction = "mean"
+
+    def as_networks(self) -> OneStepMPO:
+        """The same loss on means as networks, of which g is 0: a place for a search to begin."""
+        return OneStepMPO.start().model_copy(update={"g_network": idle_units()})
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.

@@ -11,7 +11,7 @@ from mpobench.protocols import Array, PreferenceBatch, Tensors
 from .base import MarginScale, TargetMargin
 from .mirror import network
 from .mirror.base import CloningMirrorObjective
-from .mirror.weights import SQUARE, added_term, one_unit, ready_units
+from .mirror.weights import LOG, SQUARE, TANH, added_term, one_unit, ready_units
 from .numerics import as_array_like
 
 Schedule: TypeAlias = Literal["linear", "quadratic", "sigmoid"]
@@ -50,6 +50,25 @@ class TAMPO(CloningMirrorObjective):
             phi_network=added_term(),
             g_network=ready_units(),
             schedule_network=one_unit(SQUARE),
+        )
+
+    def as_networks(self) -> TAMPO:
+        """The same loss on means, for log π above −62, as four networks: a place for a search to begin.
+
+        The sigmoid schedule is moved and scaled a little, so that it runs from 0 to 1.
+        """
+        schedules = {
+            "linear": added_term(),
+            "quadratic": one_unit(SQUARE),
+            "sigmoid": one_unit(TANH, 10, -7.5),
+        }
+        return TAMPO(
+            beta=self.beta,
+            gamma=self.gamma,
+            psi_network=added_term(),
+            phi_network=one_unit(LOG),
+            g_network=ready_units(),
+            schedule_network=schedules[self.schedule],
         )
 
     def preference_weight(self, xp: Any, t: Array) -> Array:

@@ -9,7 +9,7 @@ import pytest
 from search_samples import FAMILIES, a_genome
 
 import mpobench
-from mpobench import RequestError, save_objective
+from mpobench import PreferenceBatch, RequestError, SequenceLogps, save_objective
 from mpobench_discovery.genome import find_genome
 
 
@@ -63,7 +63,7 @@ def a_file(path: Path, objective: mpobench.Objective, registered: str) -> Path:
 def test_a_search_begins_with_an_objective_file(tmp_path: Path) -> None:
     start = a_genome("2s-mpo", "phi").start.model_copy(update={"beta": 0.5})
     file = a_file(tmp_path / "mine.json", start, "2s-mpo")
-    found = find_genome(None, (), file)
+    found = find_genome(None, (), str(file))
     assert (found.family, found.start, found.fields) == ("2s-mpo", start, ("phi_network",))
 
 
@@ -85,11 +85,52 @@ def test_what_cannot_be_searched(family: str, learn: tuple[str, ...], error: str
 def test_a_start_that_does_not_fit(tmp_path: Path) -> None:
     networks = a_file(tmp_path / "networks.json", a_genome("1s-mpo", "g").start, "1s-mpo")
     with pytest.raises(RequestError, match="is a '1s-mpo', not a '2s-mpo': leave --family out"):
-        find_genome("2s-mpo", (), networks)
+        find_genome("2s-mpo", (), str(networks))
     with pytest.raises(RequestError, match=r"has no network for 'phi': learn g"):
-        find_genome(None, ("phi",), networks)
+        find_genome(None, ("phi",), str(networks))
     closed = a_file(tmp_path / "closed.json", mpobench.objective("dpo"), "dpo")
     with pytest.raises(RequestError, match="has no networks, and so nothing to learn"):
-        find_genome(None, (), closed)
-    with pytest.raises(RequestError, match=r"--start dpo: objective files end in \.json"):
-        find_genome(None, (), Path("dpo"))
+        find_genome(None, (), str(closed))
+    with pytest.raises(
+        RequestError, match=r"--start dpo: it cannot be written as networks; .*\.json.*cpo, lpo, orpo"
+    ):
+        find_genome(None, (), "dpo")
+    with pytest.raises(RequestError, match=r"--start lpo:lam=0\.5 has no form as networks"):
+        find_genome(None, (), "lpo:lam=0.5")
+    with pytest.raises(RequestError, match="cpo is a '1s-mpo', not a 'tampo'"):
+        find_genome("tampo", (), "cpo")
+
+
+@pytest.mark.parametrize(
+    ("start", "family"),
+    [
+        ("sft", "1s-mpo"),
+        ("cpo:beta=0.02", "1s-mpo"),
+        ("orpo:lam=0.3", "1s-mpo"),
+        ("lpo:lam=20", "1s-mpo"),
+        ("tampo:beta=0.3,gamma=2,schedule=linear", "tampo"),
+        ("tampo:beta=0.3,gamma=2,schedule=quadratic", "tampo"),
+    ],
+)
+def test_a_search_begins_with_a_loss_written_by_hand(start: str, family: str) -> None:
+    found = find_genome(None, (), start)
+    assert found.family == family
+    rng = np.random.default_rng(0)
+    logps = rng.uniform(-50, 1, (2, 200))
+    batch = PreferenceBatch(
+        *(SequenceLogps(side * 7, np.full(200, 7.0)) for side in logps), progress=np.float64(0.4)
+    )
+    by_hand = mpobench.objective(start)
+    if "reduction" in type(by_hand).model_fields:
+        by_hand = by_hand.model_copy(update={"reduction": "mean"})
+    np.testing.assert_allclose(found.start.loss(batch), by_hand.loss(batch), rtol=1e-5, atol=1e-5)
+    begun = found.objective(found.decoded(found.encoded(0.03)))
+    np.testing.assert_allclose(begun.loss(batch), by_hand.loss(batch), rtol=1e-4, atol=1e-4)
+
+
+def test_the_sigmoid_schedule_as_a_network_runs_from_0_to_1() -> None:
+    start = find_genome(None, (), "tampo:schedule=sigmoid").start
+    t = np.linspace(0, 1, 101)
+    weight = start.preference_weight(np, t)
+    assert (weight[0], weight[-1]) == (0, 1)
+    np.testing.assert_allclose(weight, 1 / (1 + np.exp(-20 * (t - 0.75))), atol=0.01)

@@ -74,7 +74,7 @@ def write_search(
     Folder(folder).claim(asked, KEY, "start")
     start = type(mpobench.objective(registered)).start()  # type: ignore[attr-defined]
     save_objective(folder / "start.json", start, registered, name="start", summary="Where the search began")
-    fields = find_genome(registered, learn, folder / "start.json").fields
+    fields = find_genome(registered, learn, str(folder / "start.json")).fields
     mean = {field: parts for field, parts in networks(start).items() if field in fields}
     random = np.random.default_rng(0)
     for number, members in enumerate(fitness, 1):

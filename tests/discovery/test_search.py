@@ -16,8 +16,10 @@ import pytest
 from processes import Run, environment, program
 from safetensors.numpy import load_file
 from search_samples import FAMILIES, arguments
+from tuning_samples import entry
 
 import mpobench
+from mpobench.planning.tuned_file import TunedFile
 
 
 @pytest.fixture
@@ -154,9 +156,35 @@ def members(folder: Path) -> int:
         return 6 * len(finished)
 
 
+def test_a_search_begins_with_a_tuned_loss(discover: Run, tmp_path: Path) -> None:
+    tuned = entry(
+        corruption="noisy:0.1", objective="cpo", fields={"beta": 0.3}, training={"learning_rate": 0.7}
+    )
+    TunedFile(tuned=(tuned,)).write(tmp_path / "tuned.toml")
+    options = ("--start", "cpo", "--tuned", str(tmp_path / "tuned.toml"))
+    done = discover(tmp_path / "search", *options)
+    assert done.returncode == 0, done.stderr
+    start = mpobench.objective(str(tmp_path / "search" / "start.json"))
+    assert start == mpobench.objective("cpo:beta=0.3").as_networks()  # type: ignore[attr-defined]
+    assert json.loads((tmp_path / "search" / "search.json").read_text())["search"]["training"] == {
+        "learning_rate": 0.7
+    }
+    stated = discover(
+        tmp_path / "stated", "--start", "cpo:beta=0.1", *options[2:], "--training", "learning_rate=0.2"
+    )
+    assert stated.returncode == 0, stated.stderr
+    assert mpobench.objective(str(tmp_path / "stated" / "start.json")).beta == 0.1  # type: ignore[attr-defined]
+    assert json.loads((tmp_path / "stated" / "search.json").read_text())["search"]["training"] == {
+        "learning_rate": "0.2"
+    }
+
+
 @pytest.mark.parametrize(
     ("more", "error"),
     [
+        (("--tuned", "tuned.toml"), "--tuned tuned.toml is for the objective that --start names: name one"),
+        (("--start", "cpo", "--tuned", "none.toml"), "cannot read tuned values none.toml"),
+        (("--start", "dpo"), "it cannot be written as networks"),
         (("--learn", "psi,h"), "1s-mpo has no network for 'h'"),
         (("--training", "epoch=2"), "training has no field 'epoch'"),
         (("--evaluator", "return"), "Bandit has no rollouts with a true return"),

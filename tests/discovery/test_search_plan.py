@@ -27,7 +27,9 @@ def start(tmp_path: Path) -> Path:
 def planned(start: Path | None, folder: Path, learn: tuple[str, ...] = ()) -> SearchPlan:
     search = a_search(env="tla", datasets=2, seed=1, learn=learn, start=None if start is None else str(start))
     with Folder(folder).held():
-        return plan_search(search, find_genome("1s-mpo", learn, start), Folder(folder))
+        return plan_search(
+            search, find_genome("1s-mpo", learn, None if start is None else str(start)), Folder(folder)
+        )
 
 
 def moved(plan: SearchPlan, step: float) -> Numbers:

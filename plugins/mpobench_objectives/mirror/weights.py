@@ -68,13 +68,35 @@ def ready_units() -> Tensors:
     return Tensors({**added_term(), "kernel_in": kernel, "bias": bias})
 
 
-def one_unit(activation: int) -> Tensors:
-    """A network of one unit with kernels 1 and bias 0, and no added term: one of the activations itself.
+def one_unit(activation: int, kernel: float = 1.0, bias: float = 0.0) -> Tensors:
+    """A network of one unit and no added term: an activation of ``kernel * x + bias``.
 
     ``one_unit(LOG)`` is φ⁻¹ = log, the inverse of φ = exp, for log π above −62.
     """
     import numpy as np
 
-    only = np.zeros(UNITS, np.float32)
-    only[activation, 0] = 1
-    return Tensors({**added_term(0.0), "kernel_in": only, "kernel_out": only})
+    def only(value: float) -> np.ndarray:
+        array = np.zeros(UNITS, np.float32)
+        array[activation, 0] = value
+        return array
+
+    return Tensors(
+        {**added_term(0.0), "kernel_in": only(kernel), "bias": only(bias), "kernel_out": only(1.0)}
+    )
+
+
+def identity_units() -> Tensors:
+    """g(x) = x, and the other units ready beside it (see :func:`ready_units`)."""
+    import numpy as np
+
+    ready = ready_units()
+    kernel_out = np.zeros(UNITS, np.float32)
+    kernel_out[IDENTITY, 0] = 1 / ready["kernel_in"][IDENTITY, 0]
+    return Tensors({**ready, "kernel_out": kernel_out, "coefficient": np.float32(0)})
+
+
+def idle_units() -> Tensors:
+    """g(x) = 0, and all units ready (see :func:`ready_units`)."""
+    import numpy as np
+
+    return Tensors({**ready_units(), "coefficient": np.float32(0)})
