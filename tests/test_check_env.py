@@ -24,7 +24,7 @@ from mpobench.files.keys import content_key
 from mpobench.registry.registry import Registry
 from mpobench.testing import check_env, check_evaluator, planning
 
-sys.path.insert(0, str(REPOSITORY / "plugins" / "example"))
+sys.path.insert(0, str(REPOSITORY / "mpobench" / "scaffold" / "example"))
 
 import mpobench_example
 from mpobench_example.env import Arms

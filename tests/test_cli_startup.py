@@ -178,7 +178,7 @@ def test_an_objective_that_cannot_be_had_is_listed_all_the_same(install: Any, cl
 def test_show_tells_everything_of_an_objective(cli: Cli) -> None:
     shown = json.loads(cli("objectives", "show", "simpo", "--json").stdout)
     beta = next(field for field in shown["fields"] if field["name"] == "beta")
-    assert beta["search"] == {"low": 0.1, "high": 100.0, "log": True}
+    assert beta["search"] == {"low": 0.01, "high": 100.0, "log": True}
     assert (beta["range"], beta["default"]) == ("(0, ∞)", "2")
     assert next(field for field in shown["fields"] if field["name"] == "sft_first")["search"] is None
     text = cli("objectives", "show", "simpo").stdout

@@ -13,7 +13,7 @@ from command_line import Cli
 
 from mpobench.results.store import ResultStore
 
-EXAMPLE = REPOSITORY / "plugins" / "example"
+EXAMPLE = REPOSITORY / "mpobench" / "scaffold" / "example"
 
 COMPONENTS = {
     "objective": "logistic",

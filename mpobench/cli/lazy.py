@@ -18,6 +18,8 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "tune": ("mpobench.cli.tune:app", "Tune objectives per environment and corruption."),
     "leaderboard": ("mpobench.cli.leaderboard:app", "Rebuild the leaderboard from results."),
     "compare": ("mpobench.cli.compare:app", "Compare results with the paper's, and decide its claims."),
+    "new": ("mpobench.cli.new:new", "Write a plugin to begin with."),
+    "check": ("mpobench.cli.check:check", "Check that a plugin keeps its promises."),
     "plugins": ("mpobench.cli.plugins:plugins", "List every component, its plugin, and what is broken."),
     "envs": ("mpobench.cli.components:envs", "List environments, or show one with its options."),
     "corruptions": ("mpobench.cli.components:corruptions", "List dataset corruptions, or show one."),

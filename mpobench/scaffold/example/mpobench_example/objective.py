@@ -9,7 +9,7 @@ from mpobench.protocols import Array
 
 
 class Logistic(Objective):
-    """Logistic loss on the mean log-probability margin: log(1 + exp(−β (M_w − M_l)))."""
+    """−log σ(β (M_w − M_l)), M = log π(τ) / |τ|: the logistic loss on the margin of means."""
 
     beta: float = Field(
         1.0,
