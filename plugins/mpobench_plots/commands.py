@@ -103,7 +103,7 @@ def gradient(
         typer.echo(f"pairs of {env}, {corruption}, seed {seed}: found in {cache_folder()}, or made", err=True)
         training = plan_training(get_registry(), env, corruption, objectives[0], seed, scale)
         drawn = dataset_points(training, points, Workspace(cache_folder()))
-    from mpobench_plots.evaluation import Circumstances
+    from mpobench.registry.pair_plane import Circumstances
     from mpobench_plots.gradient import gradient_figure
 
     span = span or (drawn.span if drawn else PAPER_SPAN)
