@@ -55,10 +55,10 @@ def field_data(section: Section, registry: Registry) -> dict[str, Any]:
 
 
 def _span(values: list[float]) -> tuple[float, float]:
-    """A range of both axes around the path of every row, without the first steps of a policy from random weights."""
+    """A range of both axes around most of the paths: where a policy begins or escapes to would hide where it learns."""
     if not values:
         return PAPER_SPAN
-    low, high = np.quantile(values, [0.02, 0.98])
+    low, high = np.quantile(values, [0.1, 0.9])
     air = 0.08 * max(high - low, 1.0)
     return math.floor(low - air), math.ceil(high + air)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mpobench.leaderboard.resampling import interval, resampled_means
+from mpobench.leaderboard.scores import score
 from mpobench.leaderboard.standings import Row, Section
+from mpobench.leaderboard.statistics import Interval
 from mpobench_site.boards import Board
 from mpobench_site.digits import short
 from mpobench_site.section_data import label
@@ -51,11 +52,8 @@ def _picture(section: Section) -> dict[str, Any] | None:
 
 
 def _bar(section: Section, column: str, row: Row) -> dict[str, Any]:
-    entry = row.entries[column]
-    estimate = row.estimate(column)
-    assert estimate is not None
-    drawn = None
-    if estimate.n > 1:
-        drawn = interval(resampled_means(entry.by_seed, section.resamples), estimate.n)
-    low, high = (drawn.low, drawn.high) if drawn else (estimate.mean, estimate.mean)
-    return {"label": label(row), "low": low, "mean": estimate.mean, "high": high, "text": short(estimate.mean, 3)}
+    found = score(section, row.entries[column])
+    assert found is not None
+    drawn = found.interval or Interval(found.value, found.value)
+    text = short(found.value, 4)
+    return {"label": label(row), "low": drawn.low, "mean": found.value, "high": drawn.high, "text": text}

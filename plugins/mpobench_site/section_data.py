@@ -10,7 +10,7 @@ from mpobench.leaderboard.best_sets import best
 from mpobench.leaderboard.numbers import decimals_for, on_one_line, with_error
 from mpobench.leaderboard.overall import overall
 from mpobench.leaderboard.profiles import profiles, scores
-from mpobench.leaderboard.resampling import interval, resampled_means
+from mpobench.leaderboard.scores import score
 from mpobench.leaderboard.standings import Entry, Row, Section
 from mpobench.protocols import CLEAN, NORMALISED_SCORE
 from mpobench.registry.specs import split_sum
@@ -140,14 +140,13 @@ def _score(section: Section, entry: Entry, decimals: int) -> dict[str, Any]:
         note = f"{len(entry.finished)} of {whole} seeds finished ({', '.join(words)})"
     if entry.estimate is None:
         return {"text": "/".join(words), "note": note, "mean": None}
-    n = entry.estimate.n
-    drawn = interval(resampled_means(entry.by_seed, section.resamples), n) if n > 1 else None
+    found = score(section, entry)
     return {
         "text": with_error(entry.estimate, decimals),
         "note": note,
         "mean": short(entry.estimate.mean),
         "error": short(entry.estimate.standard_error),
-        "interval": ends(drawn),
+        "interval": ends(found.interval if found else None),
     }
 
 

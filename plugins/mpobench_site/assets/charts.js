@@ -17,7 +17,12 @@
   }
 
   const tooltip = (...fields) => fields.map(([field, title, format]) => ({ field, title, type: format ? "quantitative" : "nominal", format }));
+  const MOST_BANDS = 6; // objectives up to which intervals are drawn: those of more would hide each other
   const base = (values, height) => ({ $schema: undefined, data: { values }, width: "container", height, autosize: { type: "fit", contains: "padding", resize: true } });
+
+  const few = (shown) => shown.rows.size <= MOST_BANDS;
+  const rules = (shown, encoding) => (few(shown) ? [{ mark: { type: "rule", opacity: 0.6 }, encoding }] : []);
+  const bands = (shown, encoding) => (few(shown) ? [{ mark: { type: "area", opacity: 0.14 }, encoding }] : []);
 
   const charts = {
     scores(section, shown) {
@@ -72,7 +77,7 @@
       return {
         ...base(values, 300),
         layer: [
-          { mark: { type: "rule", opacity: 0.5 }, encoding: { x, y: y("low"), y2: { field: "high" }, color: look.color } },
+          ...rules(shown, { x, y: y("low"), y2: { field: "high" }, color: look.color }),
           { mark: { ...line, point: { size: 40 } }, encoding: { x, y: y("mean"), ...look, detail: group, tooltip: tooltip(["objective"], ["data", "besides"], ["share", "labels flipped, %", ".3~g"], ["mean", section.metric, ".5~g"]) } },
         ],
       };
@@ -90,13 +95,13 @@
         }));
       }
       if (!values.length) return null;
-      const x = { field: "epoch", type: "quantitative", title: "epoch", axis: { tickMinStep: 1, format: "d" }, scale: { nice: false } };
+      const x = { field: "epoch", type: "quantitative", title: "epoch", axis: { format: "d", tickCount: Math.min(12, new Set(values.map((value) => value.epoch)).size - 1 || 1), tickMinStep: 1 }, scale: { nice: false } };
       const y = (field) => ({ field, type: "quantitative", title: choice.quantity, scale: { zero: false } });
       const look = looks(section.rows, shown);
       return {
         ...base(values, 300),
         layer: [
-          { mark: { type: "area", opacity: 0.15 }, encoding: { x, y: y("low"), y2: { field: "high" }, color: look.color, detail: look.detail } },
+          ...bands(shown, { x, y: y("low"), y2: { field: "high" }, color: look.color, detail: look.detail }),
           { mark: { ...line, point: { size: 16 } }, encoding: { x, y: y("mean"), ...look, tooltip: tooltip(["objective"], ["stage"], ["epoch", "epoch", "d"], ["mean", choice.quantity, ".4~g"]) } },
         ],
       };
@@ -113,10 +118,9 @@
       const x = { field: "score", type: "quantitative", title: "normalised score τ", scale: { nice: false } };
       const y = (field) => ({ field, type: "quantitative", title: "share of runs above τ", scale: { domain: [0, 1] } });
       const look = looks(section.rows, shown);
-      const bands = kept.length <= 6 ? [{ mark: { type: "area", opacity: 0.12 }, encoding: { x, y: y("low"), y2: { field: "high" }, color: look.color, detail: look.detail } }] : [];
       return {
         ...base(values, 300),
-        layer: [...bands, { mark: line, encoding: { x, y: y("share"), ...look, tooltip: tooltip(["objective"], ["score", "τ", ".4~g"], ["share", "share above", ".2f"]) } }],
+        layer: [...bands(shown, { x, y: y("low"), y2: { field: "high" }, color: look.color, detail: look.detail }), { mark: line, encoding: { x, y: y("share"), ...look, tooltip: tooltip(["objective"], ["score", "τ", ".4~g"], ["share", "share above", ".2f"]) } }],
       };
     },
 
@@ -131,7 +135,7 @@
       return {
         ...base(values, 300),
         layer: [
-          { mark: { type: "rule", opacity: 0.5 }, encoding: { x, y: y("low"), y2: { field: "high" }, color: look.color } },
+          ...rules(shown, { x, y: y("low"), y2: { field: "high" }, color: look.color }),
           { mark: { ...line, point: { size: 40 } }, encoding: { x, y: y("mean"), ...look, tooltip: tooltip(["objective"], ["trials", "trials", "d"], ["mean", "score", ".5~g"]) } },
         ],
       };
@@ -160,7 +164,8 @@
   /** Fills a plot's own controls; calls back when one changes. */
   function controls(figure, section, changed) {
     for (const select of figure.querySelectorAll("[data-choice]")) {
-      select.append(...choices[select.dataset.choice](section).map(([value, words]) => el("option", { value }, words)));
+      const offered = choices[select.dataset.choice](section);
+      select.append(...offered.map(([value, words]) => el("option", { value, selected: value === "margin" }, words)));
       select.addEventListener("change", changed);
     }
   }

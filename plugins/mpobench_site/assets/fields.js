@@ -47,7 +47,7 @@
       description: `Gradient of ${objective.label} over the two log-probabilities`,
       data: [
         { name: "raw", values: [{ width: CELLS, height: CELLS, values: decoded(field.grid) }] },
-        { name: "grid", source: "raw", transform: [{ type: "heatmap", field: "datum", color: { expr: "scale('size', datum.$value / 255 * most)" }, opacity: 1 }] },
+        { name: "grid", source: "raw", transform: [{ type: "heatmap", color: { expr: "scale('size', datum.$value / 255 * most)" }, opacity: 1 }] },
         { name: "arrows", values: arrows }, { name: "path", values: path }, { name: "inside", values: inside },
       ],
       signals: [{ name: "most", value: field.most || 1 }],
@@ -60,7 +60,7 @@
         { orient: "bottom", scale: "x", title: "log π(τ_w), chosen", tickCount: 5 },
         { orient: "left", scale: "y", title: "log π(τ_l), rejected", tickCount: 5 },
       ],
-      legends: [{ fill: "size", type: "gradient", orient: "top", gradientLength: SIZE, gradientThickness: 8, tickCount: 4, format: ".2~g" }],
+      legends: [{ fill: "size", type: "gradient", orient: "top", direction: "horizontal", gradientLength: SIZE, gradientThickness: 8, tickCount: 4, format: ".3~g" }],
       marks,
     };
   }

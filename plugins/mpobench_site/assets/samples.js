@@ -16,10 +16,9 @@
       const { rows, columns } = window.mp.shown(number), { prompt, answers: given } = prompts[Number(select.value)];
       answers.replaceChildren(
         el("blockquote", {}, prompt),
-        el("dl", {}, ...given.filter(([row, column]) => rows.has(row) && columns.has(column)).flatMap(([row, column, score, answer]) => [
-          el("dt", {}, el("code", {}, section.rows[row].label), " ", el("code", {}, section.columns[column].name), ` ${score}`),
-          el("dd", {}, answer),
-        ])));
+        el("dl", {}, ...given.filter(([row, column]) => rows.has(row) && columns.has(column)).map(([row, column, score, answer]) => el("div", {},
+          el("dt", {}, el("code", {}, section.rows[row].label), " on ", el("code", {}, section.columns[column].name), `: ${score}`),
+          el("dd", {}, answer)))));
     };
     select.addEventListener("change", draw);
     document.addEventListener("mp-filter", draw);
