@@ -12,8 +12,8 @@ import typer
 
 from mpobench import Objective, RequestError, Workspace
 from mpobench.display.pictures import picture_file, rendered, require_matplotlib
-from mpobench.files.atomic import write_atomically
 from mpobench.env_kit.films import FILM_SECONDS, HasFilms
+from mpobench.files.atomic import write_atomically
 from mpobench.files.cache import cache_folder
 from mpobench.planning.env_plan import plan_training
 from mpobench.protocols import Scale
@@ -253,7 +253,9 @@ def rollout(
     scale: Annotated[Scale, typer.Option(help="Scale of its training.")] = "quick",
     results: Annotated[
         Path | None,
-        typer.Option(help="Results that say how it was trained: the record of that objective, corruption and seed."),
+        typer.Option(
+            help="Results that say how it was trained: the record of that objective, corruption and seed."
+        ),
     ] = None,
     episode: Annotated[int, typer.Option(min=0, help="Number of the episode.")] = 0,
     seconds: Annotated[float, typer.Option(min=0.5, max=60, help="Length of the episode.")] = FILM_SECONDS,

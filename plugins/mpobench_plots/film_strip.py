@@ -96,7 +96,9 @@ def _draw(axes: Axes, film: Film, frame: int, span: float, height: float, side: 
     shapes = [shape for shape in film.shapes if shape.kind != "plane"]
     for ends, shape in zip(bodies, shapes, strict=True):  # shadows first: they lie below everything
         flat = _seen(ends * np.array([1, 1, 0]), centre)
-        axes.plot(*flat.T[:2], color="0.8", linewidth=2 * shape.size[0] * points_per_metre, solid_capstyle="round")
+        axes.plot(
+            *flat.T[:2], color="0.8", linewidth=2 * shape.size[0] * points_per_metre, solid_capstyle="round"
+        )
     seen = [(_seen(ends, centre), shape) for ends, shape in zip(bodies, shapes, strict=True)]
     for ends, shape in sorted(seen, key=lambda pair: float(pair[0][:, 2].mean())):
         width = 2 * shape.size[0] * points_per_metre

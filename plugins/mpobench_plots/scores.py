@@ -37,10 +37,7 @@ def scores_figure(sections: Sequence[Section]) -> Figure:
 def _draw(axes: Axes, section: Section) -> None:
     sign = -1.0 if section.higher_is_better else 1.0
     found = [
-        [
-            score(section, row.entries[column]) if column in row.entries else None
-            for column in section.columns
-        ]
+        [score(section, row.entries[column]) if column in row.entries else None for column in section.columns]
         for row in section.rows
     ]
     means = [[quantity.value for quantity in line if quantity] for line in found]

@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     import jinja2
 
 HERE = Path(__file__).parent
-ASSETS = ("site.css", "theme.js", "table.js", "cells.js", "charts.js", "fields.js", "samples.js", "films.js", "page.js")
+ASSETS = (
+    "site.css",
+    "theme.js",
+    "table.js",
+    "cells.js",
+    "charts.js",
+    "fields.js",
+    "samples.js",
+    "films.js",
+    "page.js",
+)
 """Files of this package that every site has, scripts in the order in which a page loads them."""
 
 Note = Callable[[str], None]

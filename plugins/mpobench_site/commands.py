@@ -16,7 +16,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     epilog="\b\nExamples:\n"
     "  mpobench site leaderboards/ --output site/\n"
     "  mpobench site results --output site/ --no-rollouts\n"
-    "  npx wrangler pages deploy site/      (or any other host of static files)"
+    "  rsync -a --delete site/ HOST:/var/www/mpobench/     (or any other host of static files)"
 )
 def site(
     leaderboards: Annotated[
@@ -40,10 +40,10 @@ def site(
 ) -> None:
     """Make a static site of leaderboards: one page each, and an index.
 
-    Open site/index.html in a browser: no server is needed, and nothing is loaded from elsewhere. Tables can be sorted and
-    filtered; every number leads to its cells, and to the command that makes them again.
+    Open site/index.html in a browser: no server is needed, and nothing is loaded from elsewhere. Tables can be sorted
+    and filtered; every number leads to its cells, and to the command that makes them again.
 
-    The same results give the same files. To publish them, copy the folder to any static host.
+    The same results give the same files. To publish them, copy the folder to any host of static files.
     """
     from mpobench_site.build import build
     from mpobench_site.vendored import require_libraries

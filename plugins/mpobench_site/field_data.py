@@ -127,7 +127,9 @@ def _fields(
     """The field at half of the training; at its beginning, middle and end if it changes."""
     reference = _reference(path, span)
     corners = np.asarray(span)
-    moments = (0.1, 0.5, 0.9) if depends_on_progress(configured, corners[None, :], corners[:, None]) else (0.5,)
+    moments = (
+        (0.1, 0.5, 0.9) if depends_on_progress(configured, corners[None, :], corners[:, None]) else (0.5,)
+    )
     return [
         {
             "progress": progress if len(moments) > 1 else None,

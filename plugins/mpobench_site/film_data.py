@@ -40,9 +40,7 @@ def film_data(
     return [films for films in found if films]
 
 
-def _of_env(
-    section: Section, registry: Registry, cache: Path, note: Callable[[str], None]
-) -> dict[str, Any]:
+def _of_env(section: Section, registry: Registry, cache: Path, note: Callable[[str], None]) -> dict[str, Any]:
     for column in section.columns:
         row = leader(section, column)
         if row is None:
@@ -66,7 +64,9 @@ def viewer_system(film: Film) -> dict[str, Any]:
     geoms: dict[str, list[dict[str, Any]]] = {}
     for shape in film.shapes:
         link = film.links[shape.link] if shape.link >= 0 else "world"
-        size = (0.0, 0.0, 0.0) if shape.kind == "plane" else shape.size  # endless: it has a pattern to run over
+        size = (
+            (0.0, 0.0, 0.0) if shape.kind == "plane" else shape.size
+        )  # endless: it has a pattern to run over
         geoms.setdefault(link, []).append(
             {
                 "name": shape.kind.capitalize(),

@@ -1,7 +1,7 @@
 """JavaScript libraries, taken from the Python packages that ship them.
 
-Vega and Vega-Lite come from vl-convert, three.js with its orbit controls from jupyter-threejs-sage, the viewer of rollouts
-from brax. None is a part of this package; all are copied into a site.
+Vega and Vega-Lite come from vl-convert, three.js with its orbit controls from jupyter-threejs-sage, the viewer of
+rollouts from brax. None is a part of this package; all are copied into a site.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from pathlib import Path
 from mpobench import RequestError
 from mpobench.errors import MpobenchError
 
-_PACKAGES = {"vl_convert": "vl-convert-python", "jupyter_threejs_sage": "jupyter-threejs-sage", "jinja2": "jinja2"}
+_PACKAGES = {
+    "vl_convert": "vl-convert-python",
+    "jupyter_threejs_sage": "jupyter-threejs-sage",
+    "jinja2": "jinja2",
+}
 
 _ORDER = ("system.js", "selector.js", "animator.js", "viewer.js")
 """Modules of brax's viewer, each after those that it imports."""
@@ -43,7 +47,9 @@ def three() -> str:
     """three.js with orbit controls, as one script that defines ``THREE``."""
     found = sorted(_folder("jupyter_threejs_sage").glob("static/r*/three.min.js"), key=_release)
     if not found:
-        raise MpobenchError("jupyter-threejs-sage has no three.min.js: install the version of constraints.txt")
+        raise MpobenchError(
+            "jupyter-threejs-sage has no three.min.js: install the version of constraints.txt"
+        )
     return found[-1].read_text(encoding="utf-8")
 
 
