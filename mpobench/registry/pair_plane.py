@@ -103,10 +103,9 @@ def _alone(objective: Objective, given: Circumstances) -> Callable[[Floats, Floa
     """The loss of pairs that do not see each other: all at once where that makes no difference."""
 
     def together(chosen: Floats, rejected: Floats) -> Floats:
-        sides = (chosen, rejected, *(np.full_like(chosen, logp) for logp in given.reference))
-        batch = PreferenceBatch(
-            *(SequenceLogps(side, np.ones_like(side)) for side in sides), progress=given.progress
-        )
+        reference = (np.full_like(chosen, logp) for logp in given.reference)
+        first, second, *others = (SequenceLogps(side, np.ones_like(side)) for side in (chosen, rejected, *reference))
+        batch = PreferenceBatch(first, second, others[0], others[1], given.progress)
         values: Floats = np.asarray(objective.loss(batch), np.float64)
         return values
 

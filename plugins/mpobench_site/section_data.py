@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from mpobench.errors import SpecError
 from mpobench.leaderboard.best_sets import best
 from mpobench.leaderboard.numbers import decimals_for, on_one_line, with_error
 from mpobench.leaderboard.overall import overall
@@ -75,7 +76,10 @@ def _index(rows: Sequence[Row], wanted: Row) -> int:
 
 def _column(corruption: str) -> dict[str, Any]:
     """A corruption, the level of its noise, and what is corrupted besides."""
-    parts = split_sum(corruption)
+    try:
+        parts = split_sum(corruption)
+    except SpecError:  # of a plugin that is not here, or of none
+        parts = [corruption]
     levels = [float(found[1]) for part in parts if (found := _NOISE.fullmatch(part))]
     rest = "+".join(part for part in parts if not _NOISE.fullmatch(part)) or CLEAN
     return {"name": corruption, "noise": levels[0] if levels else 0.0, "besides": rest}
