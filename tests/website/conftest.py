@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from website_samples import until
 
 FLAGS = ("--no-sandbox", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage")
 
@@ -57,9 +58,10 @@ class Watched:
         for at in range(0, height + 2000, 500):
             self.page.evaluate(f"window.scrollTo(0, {at})")
             self.page.wait_for_timeout(20)
-        self.page.wait_for_function(
+        until(
+            self.page,
             "[...document.querySelectorAll('figure[data-chart]:not([hidden]) .plot, .field:not([hidden]) .plot')]"
-            ".every((plot) => plot.childElementCount || !plot.offsetParent || plot.closest('.field')?.querySelector('.fine'))"
+            ".every((plot) => plot.childElementCount || !plot.offsetParent || plot.closest('.field')?.querySelector('.fine'))",
         )
 
 

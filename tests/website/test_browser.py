@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from website_samples import HOSTILE
+from website_samples import HOSTILE, until
 
 Watch = Callable[..., Any]
 
@@ -94,10 +94,10 @@ def test_plots_follow_the_filters_and_their_legend(site: Path, watched: Watch) -
     seen.scroll_through()
     scores = page.locator("#table-1 figure[data-chart=scores]")
     points = scores.locator(".mark-symbol.role-mark path")
-    page.wait_for_function("document.querySelectorAll('#table-1 figure[data-chart=scores] .mark-symbol.role-mark path').length === 12")
+    until(page, "document.querySelectorAll('#table-1 figure[data-chart=scores] .mark-symbol.role-mark path').length === 12")
     page.select_option("select[name=corruption]", "base")
     page.locator("#table-1 .chip", has_text="dpo").click()
-    page.wait_for_function("document.querySelectorAll('#table-1 figure[data-chart=scores] .mark-symbol.role-mark path').length === 2")
+    until(page, "document.querySelectorAll('#table-1 figure[data-chart=scores] .mark-symbol.role-mark path').length === 2")
     assert points.count() == 2
     page.locator("#table-1 .plain", has_text="none").click()
     page.wait_for_selector("#table-1 figure[data-chart=scores] .plot >> text=Nothing to draw")
@@ -206,7 +206,7 @@ def test_dark_mode_is_dark_legible_and_follows_the_system(site: Path, watched: W
         assert contrast(selector) >= 4.5, selector
     dark = page.evaluate(label)
     page.emulate_media(color_scheme="light")
-    page.wait_for_function(f"{label} !== {dark!r}")
+    until(page, f"{label} !== {dark!r}")
     assert luminance(page.evaluate("getComputedStyle(document.body).backgroundColor")) > 0.9
     for selector in ("body", ".fine", "td.best", "a[href]", "figcaption p"):
         assert contrast(selector) >= 4.5, selector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,14 @@ def board_folder(folder: Path) -> Path:
     write_jsonl(hostile_results(), folder / "hostile.jsonl")
     budget().write(folder / "tla.budget.json")
     return folder
+
+
+def until(page: Any, expression: str, seconds: float = 60.0) -> None:
+    """Waits for an expression to be true; the page's policy forbids playwright's own way, which compiles it there."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(50)
 
 
 def rolling_ball(frames: int = 40) -> Film:

@@ -45,11 +45,14 @@
       const x = { type: "quantitative", title: section.metric, scale: { zero: false } };
       const color = { field: "corruption", type: "nominal", sort: columns, title: "corruption", legend: { orient: "top", columns: 4, symbolType: "circle" } };
       const levels = Object.entries(section.levels).map(([name, value]) => ({ name, value }));
+      const marks = levels.length ? [
+          { data: { values: levels }, mark: { type: "rule", strokeDash: [4, 3] }, encoding: { x: { field: "value", type: "quantitative" } } },
+          { data: { values: levels }, mark: { type: "text", baseline: "bottom", dy: -4, fontSize: 11, color: css("--faint") }, encoding: { x: { field: "value", type: "quantitative" }, y: { value: 0 }, text: { field: "name" } } },
+      ] : [];
       return {
         ...base(values, Math.max(120, order.length * (columns.length * 9 + 12) + 30)),
         layer: [
-          { data: { values: levels }, mark: { type: "rule", strokeDash: [4, 3] }, encoding: { x: { field: "value", type: "quantitative" } } },
-          { data: { values: levels }, mark: { type: "text", baseline: "bottom", dy: -4, fontSize: 11, color: css("--faint") }, encoding: { x: { field: "value", type: "quantitative" }, y: { value: 0 }, text: { field: "name" } } },
+          ...marks,
           { data: { values: seeds }, mark: { type: "tick", thickness: 1, size: 6, opacity: 0.45 }, encoding: { x: { ...x, field: "value" }, y, yOffset, color, tooltip: tooltip(["objective"], ["corruption"], ["seed"], ["value", section.metric, ".5~g"]) } },
           { mark: { type: "rule", strokeWidth: 2 }, encoding: { x: { ...x, field: "low" }, x2: { field: "high" }, y, yOffset, color } },
           { mark: { type: "point", filled: true, size: 46, opacity: 1 }, encoding: { x: { ...x, field: "mean" }, y, yOffset, color, tooltip: tooltip(["objective"], ["corruption"], ["text", section.metric], ["low", "from", ".5~g"], ["high", "to", ".5~g"]) } },

@@ -42,7 +42,7 @@
       section.hidden = out;
       const columns = window.mp.data.sections[section.dataset.section].columns;
       for (const cell of section.querySelectorAll("[data-column]")) {
-        cell.hidden = Boolean(chosen.corruption) && columns[cell.dataset.column].name !== chosen.corruption;
+        cell.hidden = Boolean(chosen.corruption) && columns[cell.dataset.column].name !== window.mp.safe(chosen.corruption);
       }
       for (const row of section.querySelectorAll("tbody tr[data-row]")) {
         const name = row.cells[0].textContent.toLowerCase();
@@ -89,7 +89,7 @@
         },
       }, line, row.label));
     });
-    if (rows.length > 3) {
+    if (rows.length > 1) {
       for (const [words, pressed] of [["all", "true"], ["none", "false"]]) {
         place.append(el("button", {
           type: "button", class: "plain",

@@ -2,6 +2,15 @@
 "use strict";
 window.mp = (() => {
   const data = window.mpobenchData;
+
+  /** A name that plots can use as a key: Vega groups by properties of plain objects, which have some of their own. */
+  const safe = (name) => (name in {} ? `\u2060${name}` : name);
+  for (const section of data.sections) {
+    for (const row of section.rows) row.label = safe(row.label);
+    for (const column of section.columns) [column.name, column.besides] = [safe(column.name), safe(column.besides)];
+    for (const curve of section.budget) [curve.objective, curve.corruption] = [safe(curve.objective), safe(curve.corruption)];
+  }
+
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
   /** An element with attributes and children; strings become text. */
@@ -57,5 +66,5 @@ window.mp = (() => {
     return made;
   }
 
-  return { data, dark, el, look, scales, names, embed, css };
+  return { data, safe, dark, el, look, scales, names, embed, css };
 })();
