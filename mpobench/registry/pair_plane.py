@@ -104,7 +104,9 @@ def _alone(objective: Objective, given: Circumstances) -> Callable[[Floats, Floa
 
     def together(chosen: Floats, rejected: Floats) -> Floats:
         reference = (np.full_like(chosen, logp) for logp in given.reference)
-        first, second, *others = (SequenceLogps(side, np.ones_like(side)) for side in (chosen, rejected, *reference))
+        first, second, *others = (
+            SequenceLogps(side, np.ones_like(side)) for side in (chosen, rejected, *reference)
+        )
         batch = PreferenceBatch(first, second, others[0], others[1], given.progress)
         values: Floats = np.asarray(objective.loss(batch), np.float64)
         return values

@@ -64,7 +64,7 @@ def film_strip(films: Mapping[str, Film], frames: int = FRAMES) -> Figure:
         shown = np.linspace(0, len(film.positions) - 1, frames).round().astype(int)
         for axes, frame in zip(axes_row, shown, strict=True):
             _draw(axes, film, frame, span, height, side)
-            said = f"{frame * film.frame_seconds:.1f} s: {film.earned[frame]:.0f}".replace("-", "−")
+            said = f"{frame * film.frame_seconds:.1f} s: {film.earned[frame]:z.0f}".replace("-", "−")
             axes.set_title(said, fontsize=6.5, pad=2)
         axes_row[0].text(
             -0.06,

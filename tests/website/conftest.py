@@ -61,7 +61,8 @@ class Watched:
         until(
             self.page,
             "[...document.querySelectorAll('figure[data-chart]:not([hidden]) .plot, .field:not([hidden]) .plot')]"
-            ".every((plot) => plot.childElementCount || !plot.offsetParent || plot.closest('.field')?.querySelector('.fine'))",
+            ".every((plot) => plot.childElementCount || !plot.offsetParent"
+            " || plot.closest('.field')?.querySelector('.fine'))",
         )
 
 
@@ -83,9 +84,9 @@ def watched(browser: Any) -> Iterator[Callable[..., Watched]]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of the sample leaderboards, one of them hostile, with a rollout that costs nothing."""
-    import mpobench_site.build
     from website_samples import board_folder, make_site, rolling_ball
 
+    import mpobench_site.build
     from mpobench_site.film_data import viewer_system
 
     films = [

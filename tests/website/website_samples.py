@@ -127,9 +127,20 @@ def until(page: Any, expression: str, seconds: float = 60.0) -> None:
 
 def rolling_ball(frames: int = 40) -> Film:
     """A ball with a stick, which rolls along x."""
-    ground = Shape(kind="plane", link=-1, position=(0, 0, 0), rotation=(1, 0, 0, 0), size=(9, 9, 9), color=(1, 1, 1))
-    ball = Shape(kind="sphere", link=0, position=(0, 0, 0), rotation=(1, 0, 0, 0), size=(0.3, 0, 0), color=(1, 0, 0))
-    stick = Shape(kind="capsule", link=0, position=(0, 0, 0.4), rotation=(1, 0, 0, 0), size=(0.1, 0.3, 0), color=(0, 0, 1))
+    ground = Shape(
+        kind="plane", link=-1, position=(0, 0, 0), rotation=(1, 0, 0, 0), size=(9, 9, 9), color=(1, 1, 1)
+    )
+    ball = Shape(
+        kind="sphere", link=0, position=(0, 0, 0), rotation=(1, 0, 0, 0), size=(0.3, 0, 0), color=(1, 0, 0)
+    )
+    stick = Shape(
+        kind="capsule",
+        link=0,
+        position=(0, 0, 0.4),
+        rotation=(1, 0, 0, 0),
+        size=(0.1, 0.3, 0),
+        color=(0, 0, 1),
+    )
     return Film(
         shapes=(ground, ball, stick), links=("ball",), frame_seconds=0.1,
         positions=tuple(((0.1 * at, 0.0, 0.3),) for at in range(frames)),
