@@ -34,7 +34,7 @@ def blocks(page: str, language: str) -> list[str]:
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what a checkout has, where commands may write."""
     place = tmp_path_factory.mktemp("docs")
-    for folder in ("plugins", "leaderboards"):
+    for folder in ("plugins", "leaderboards", "docs"):
         shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return place
 
@@ -113,6 +113,17 @@ def test_published_pages_match_their_results() -> None:
     assert results
     for file in results:
         assert file.with_suffix(".md").read_text() == Leaderboard.of(read_results(file)).markdown(), file.name
+
+
+def test_each_picture_is_made_by_the_command_and_shown() -> None:
+    made = re.findall(r"--output (docs/pictures/\S+)", (ROOT / "docs" / "pictures" / "make").read_text())
+    shown = re.findall(r"!\[[^\]]+\]\((\S+)\)", (ROOT / "README.md").read_text())
+    there = [str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "pictures").glob("*.*")]
+    assert sorted(made) == sorted(shown) == sorted(there)
+    for picture in made:
+        content = (ROOT / picture).read_bytes()
+        assert content.startswith(b"\x89PNG\r\n\x1a\n")
+        assert 10_000 < len(content) < 400_000
 
 
 def test_readme_shows_a_published_leaderboard() -> None:

@@ -60,10 +60,12 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
     Attributes:
         name: Name under which its agents are shipped.
         settings_file: Name of its TOML file, beside this module.
+        marked_links: Links that films show in another colour.
     """
 
     name: ClassVar[str]
     settings_file: ClassVar[str]
+    marked_links: ClassVar[tuple[str, ...]] = ()
     training_model: ClassVar[type[TrainingSettings]] = TrainingSettings
 
     backend: Literal["spring", "generalized", "positional", "mjx"] = Field(

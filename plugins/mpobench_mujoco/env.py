@@ -23,6 +23,7 @@ from mpobench_mujoco.configuration import Block, MujocoConfiguration
 from mpobench_mujoco.settings import EvaluationSettings
 
 if TYPE_CHECKING:
+    from mpobench.env_kit.films import Film
     from mpobench_mujoco.data import EpisodeScores
     from mpobench_mujoco.policy import Policy
 
@@ -111,6 +112,12 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
 
         return data.evaluation_scores(self, policy, seed, settings, workspace)
 
+    def film(self, actor: int | Policy, episode: int, seconds: float, workspace: Workspace) -> Film:
+        """See :class:`mpobench.env_kit.films.HasFilms`."""
+        from mpobench_mujoco import filming
+
+        return filming.film(self, actor, episode, seconds, workspace)
+
     def action_std(self, policy: Policy) -> float:
         """Mean standard deviation of a policy's actions."""
         from mpobench_mujoco.policy import action_std
@@ -145,6 +152,7 @@ class ThreeLeggedAnt(MujocoEnv):
 
     name: ClassVar[str] = "tla"
     settings_file: ClassVar[str] = "tla.toml"
+    marked_links: ClassVar[tuple[str, ...]] = ("aux_4", "link 8")
 
 
 class Ant(MujocoEnv):

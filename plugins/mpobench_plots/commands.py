@@ -12,6 +12,7 @@ import typer
 
 from mpobench import Objective, RequestError, Workspace
 from mpobench.display.pictures import picture_file, rendered, require_matplotlib
+from mpobench.env_kit.films import FILM_SECONDS, HasFilms
 from mpobench.files.atomic import write_atomically
 from mpobench.files.cache import cache_folder
 from mpobench.planning.env_plan import plan_training
@@ -23,11 +24,13 @@ from mpobench.registry.specs import split_list
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from mpobench.planning.cells import Training
+
 PAPER_SPAN = (-14.0, -8.0)
 """Range of log π(τ) on the Three-Legged Ant, the axes of the paper's Figure 6, in nats per step."""
 
 app = typer.Typer(
-    help="Draw gradients, losses and performance profiles of objectives, or what tuning gained them.",
+    help="Draw objectives (gradients, losses) and results (scores, profiles, tuning, rollouts).",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -103,7 +106,7 @@ def gradient(
         typer.echo(f"pairs of {env}, {corruption}, seed {seed}: found in {cache_folder()}, or made", err=True)
         training = plan_training(get_registry(), env, corruption, objectives[0], seed, scale)
         drawn = dataset_points(training, points, Workspace(cache_folder()))
-    from mpobench_plots.evaluation import Circumstances
+    from mpobench.registry.pair_plane import Circumstances
     from mpobench_plots.gradient import gradient_figure
 
     span = span or (drawn.span if drawn else PAPER_SPAN)
@@ -203,6 +206,98 @@ def tuning(
     if not curves:
         raise RequestError(f"{tuned} has no curve: nothing has been tuned yet")
     _write(tuning_figure(curves), file)
+
+
+@app.command(
+    name="scores",
+    epilog="\b\nExamples:\n"
+    "  mpobench plot scores results\n"
+    "  mpobench plot scores leaderboards/tla.jsonl --output tla.svg",
+)
+def scores_command(
+    results: Annotated[
+        Path, typer.Argument(help="Results folder of `mpobench run`, or a published .jsonl file.")
+    ],
+    *,
+    output: Output = None,
+) -> None:
+    """Draw a leaderboard: the mean of every objective on every corruption, with its 95 % bootstrap interval.
+
+    One panel per table (environment, evaluator, scale), the best mean over its corruptions at the top.
+    """
+    file = picture_file(output, f"scores-{results.resolve().stem}")
+    require_matplotlib()
+    from mpobench.leaderboard.standings import standings
+    from mpobench.results.store import read_results
+    from mpobench_plots.scores import scores_figure
+
+    sections = [section for section in standings(read_results(results)) if section.metric]
+    if not sections:
+        raise RequestError(f"{results} has no finished cell: there is nothing to draw")
+    _write(scores_figure(sections), file)
+
+
+@app.command(
+    epilog="\b\nExamples:\n"
+    "  mpobench plot rollout tla\n"
+    "  mpobench plot rollout tla --objective cpo --corruption mixed --results leaderboards/tla.jsonl"
+)
+def rollout(
+    env: Annotated[str, typer.Argument(help="Environment whose episodes can be looked at: tla, hopper.")],
+    *,
+    objective: Annotated[
+        str, typer.Option(help="Objective that trains the third policy, with its fields if need be.")
+    ] = "sft",
+    corruption: Annotated[str, typer.Option(help="Corruption of its data.")] = "base",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of its training.")] = 0,
+    scale: Annotated[Scale, typer.Option(help="Scale of its training.")] = "quick",
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="Results that say how it was trained: the record of that objective, corruption and seed."
+        ),
+    ] = None,
+    episode: Annotated[int, typer.Option(min=0, help="Number of the episode.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0.5, max=60, help="Length of the episode.")] = FILM_SECONDS,
+    output: Output = None,
+) -> None:
+    """Draw an episode as strips of frames: the original agent, the target agent, and a trained policy.
+
+    All begin in the same state. Above each frame stand the time and the true return so far. The policy is trained the
+    first time, which takes a minute or more; films are kept in the cache.
+    """
+    file = picture_file(output, "rollout-" + re.sub(r"[^\w.]+", "-", env))
+    require_matplotlib()
+    from mpobench.running.films import films
+    from mpobench_plots.film_strip import film_strip
+
+    if results is None:
+        training = plan_training(get_registry(), env, corruption, objective, seed, scale)
+    else:
+        training = _recorded(results, env, corruption, objective, seed)
+    if not isinstance(training.env, HasFilms):
+        raise RequestError(f"{env} has nothing to look at: try tla")
+    typer.echo(f"films of {env}: found in {cache_folder()}, or made", err=True)
+    _write(film_strip(dict(films(training, cache_folder(), episode, seconds))), file)
+
+
+def _recorded(results: Path, env: str, corruption: str, objective: str, seed: int) -> Training:
+    """The training of a record.
+
+    Raises:
+        RequestError: If there is no such record, or the installed version trains something else.
+    """
+    from mpobench.planning.recorded import recorded_training
+    from mpobench.results.store import read_results
+
+    wanted = (env, corruption, objective, seed)
+    for result in read_results(results):
+        if (result.env, result.corruption, result.objective, result.seed) == wanted:
+            training = recorded_training(result, get_registry())
+            if training is None:
+                raise RequestError(f"{results}: the installed version makes other cells than {result.key}")
+            return training
+    raise RequestError(f"{results} has no cell of {objective} on {env} {corruption}, seed {seed}")
 
 
 def _write(figure: Figure, file: Path) -> None:

@@ -18,7 +18,7 @@ from matplotlib.image import AxesImage
 from mpobench import Objective
 from mpobench.display.pictures import ACCENT, COLOR_MAP, WIDTH, in_style, number
 from mpobench.registry.build import Configured
-from mpobench_plots.evaluation import Circumstances, depends_on_progress, slopes
+from mpobench.registry.pair_plane import Circumstances, depends_on_progress, slopes
 from mpobench_plots.labels import in_lines
 from mpobench_plots.pairs import Points
 

@@ -12,6 +12,6 @@ def mpobench_commands() -> Iterable[CommandCard]:
     """Pictures of objectives and of their results."""
     yield CommandCard(
         name="plot",
-        summary="Draw objectives: gradients, losses, performance profiles, and what tuning gains",
+        summary="Draw objectives and results: gradients, losses, scores, profiles, rollouts",
         target="mpobench_plots.commands:app",
     )

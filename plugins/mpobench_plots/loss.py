@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mpobench import Objective
 from mpobench.display.pictures import WIDTH, curve_style, in_style, number
 from mpobench.registry.build import Configured
-from mpobench_plots.evaluation import Circumstances, depends_on_progress, losses
+from mpobench.registry.pair_plane import Circumstances, depends_on_progress, losses
 from mpobench_plots.labels import in_lines
 
 CURVE = 401

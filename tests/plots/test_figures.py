@@ -16,8 +16,8 @@ from mpobench.display.pictures import curve_style, rendered
 from mpobench.errors import PluginError
 from mpobench.planning.env_plan import plan_training
 from mpobench.registry.build import Configured
+from mpobench.registry.pair_plane import Circumstances, depends_on_progress, losses, slopes
 from mpobench.registry.registry import Registry
-from mpobench_plots.evaluation import Circumstances, depends_on_progress, losses, slopes
 from mpobench_plots.gradient import CELLS, gradient_figure
 from mpobench_plots.labels import in_lines
 from mpobench_plots.loss import loss_figure

@@ -1,0 +1,71 @@
+"""Films of an environment's agents and of a policy that is trained for them, made once and kept in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mpobench.env_kit.films import FILM_SECONDS, Film, HasFilms
+from mpobench.files import locks
+from mpobench.files.atomic import write_atomically
+from mpobench.files.keys import content_key
+from mpobench.planning.cells import Training
+from mpobench.protocols import ORIGINAL, TARGET, Workspace
+from mpobench.running.prerequisites import missing_prerequisites
+
+_FORMAT = 1
+_ACTORS = {"original agent": ORIGINAL, "target agent": TARGET}
+
+
+def films(
+    training: Training, cache: Path, episode: int = 0, seconds: float = FILM_SECONDS
+) -> Iterator[tuple[str, Film]]:
+    """Films of the original agent, of the target agent, and of the policy of a training, each named.
+
+    All begin in the same state. What is not in the cache is made in this process: rollouts, SFT stage, the policy.
+
+    Args:
+        training: Training in an environment that has films (:class:`~mpobench.env_kit.films.HasFilms`).
+        cache: Folder that runs share.
+        episode: Number of the episode.
+        seconds: Length of a film, unless the episode ends before.
+
+    Raises:
+        DivergedError: When the training leaves the finite numbers.
+    """
+    env, workspace = training.env, Workspace(cache)
+    assert isinstance(env, HasFilms)
+    data = {name: training.config[name] for name in ("env", "dataset")}
+    for name, actor in _ACTORS.items():
+        yield name, _film(env, actor, [data, name, episode, seconds], workspace)
+    yield training.cells[0].objective, _film(env, training, [training.key, episode, seconds], workspace)
+
+
+def _film(env: HasFilms, actor: int | Training, identity: list[Any], workspace: Workspace) -> Film:
+    *_, episode, seconds = identity
+    file = workspace.cache / "films" / f"{content_key([_FORMAT, *identity])}.json"
+
+    def make() -> None:
+        acting = trained_policy(actor, workspace) if isinstance(actor, Training) else actor
+        write_atomically(file, env.film(acting, episode, seconds, workspace).model_dump_json())
+
+    locks.once(file, make)
+    try:
+        return Film.model_validate_json(file.read_bytes())
+    except ValidationError:  # damaged: it can be made again
+        make()
+        return Film.model_validate_json(file.read_bytes())
+
+
+def trained_policy(training: Training, workspace: Workspace) -> Any:
+    """The policy of a training, trained in this process; the shared files that it needs are made unless they are there.
+
+    Raises:
+        DivergedError: When the training leaves the finite numbers.
+    """
+    for needed in missing_prerequisites(training, workspace.cache):
+        training.env.prepare(needed.payload, workspace)
+    return training.env.train(training.request, workspace).policy
