@@ -18,6 +18,7 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "tune": ("mpobench.cli.tune:app", "Tune objectives per environment and corruption."),
     "leaderboard": ("mpobench.cli.leaderboard:app", "Rebuild the leaderboard from results."),
     "compare": ("mpobench.cli.compare:app", "Compare results with the paper's, and decide its claims."),
+    "verify": ("mpobench.cli.verify:app", "Check published results, and make some of their cells again."),
     "plugins": ("mpobench.cli.plugins:plugins", "List every component, its plugin, and what is broken."),
     "envs": ("mpobench.cli.components:envs", "List environments, or show one with its options."),
     "corruptions": ("mpobench.cli.components:corruptions", "List dataset corruptions, or show one."),
