@@ -42,6 +42,11 @@ LISTINGS = [
     ["discover", "--help"],
     ["discover", "distil", "--help"],
     ["discover", "export", "--help"],
+    ["verify", "--help"],
+    ["status", "--help"],
+    ["show", "--help"],
+    ["diff", "--help"],
+    ["clean", "--help"],
 ]
 
 _PROBE = """

@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import bandit_plugin
-import faulty_plugin
-import in_process
 import numpy as np
 import pytest
+from bandits_installed import bandits_in_turn
 from bench import INTERRUPTIBLE, wait_until
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -25,11 +23,8 @@ from lab import Lab
 from processes import environment, program
 
 import mpobench
-import mpobench_corruptions.hooks
-import mpobench_objectives.hooks
 from mpobench.files.keys import KEY_VERSION, content_key
 from mpobench.planning.recorded import key_problem
-from mpobench.registry.registry import Registry
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import read_results, write_jsonl
 from mpobench.verification.tolerance import Spreads
@@ -41,14 +36,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 @pytest.fixture(scope="module", autouse=True)
 def _bandits_are_installed() -> Iterator[None]:
-    modules = (
-        bandit_plugin,
-        faulty_plugin,
-        in_process,
-        mpobench_objectives.hooks,
-        mpobench_corruptions.hooks,
-    )
-    with installed(Registry.of_modules([(module, module.__name__, "1.0") for module in modules])):
+    with installed(bandits_in_turn()):
         yield
 
 
