@@ -47,6 +47,7 @@ LISTINGS = [
     ["show", "--help"],
     ["diff", "--help"],
     ["clean", "--help"],
+    ["doctor", "--help"],
 ]
 
 _PROBE = """

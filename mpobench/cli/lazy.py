@@ -23,6 +23,7 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "diff": ("mpobench.cli.diff:app", "Show what two sets of results disagree on."),
     "verify": ("mpobench.cli.verify:app", "Check published results, and make some of their cells again."),
     "clean": ("mpobench.cli.clean:app", "Remove old files from the cache."),
+    "doctor": ("mpobench.cli.doctor:app", "Check this machine and installation."),
     "plugins": ("mpobench.cli.plugins:plugins", "List every component, its plugin, and what is broken."),
     "envs": ("mpobench.cli.components:envs", "List environments, or show one with its options."),
     "corruptions": ("mpobench.cli.components:corruptions", "List dataset corruptions, or show one."),
