@@ -48,6 +48,7 @@ LISTINGS = [
     ["diff", "--help"],
     ["clean", "--help"],
     ["doctor", "--help"],
+    ["export", "--help"],
 ]
 
 _PROBE = """

@@ -21,6 +21,7 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "status": ("mpobench.cli.status:app", "Show what is done, what runs, and how long it takes."),
     "show": ("mpobench.cli.show:app", "Show one cell: numbers, curves, configuration."),
     "diff": ("mpobench.cli.diff:app", "Show what two sets of results disagree on."),
+    "export": ("mpobench.cli.export:app", "Write results as CSV or Parquet."),
     "verify": ("mpobench.cli.verify:app", "Check published results, and make some of their cells again."),
     "clean": ("mpobench.cli.clean:app", "Remove old files from the cache."),
     "doctor": ("mpobench.cli.doctor:app", "Check this machine and installation."),
