@@ -148,6 +148,7 @@ def test_what_another_process_holds_stays_until_it_is_killed(cache: Path, what: 
         holder.kill()
         holder.communicate()
     assert clean("--yes").returncode == 0
+    assert not (cache / ".in-use").exists()
     assert names(cache) == {"b", "verdicts.jsonl"}
 
 

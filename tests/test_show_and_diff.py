@@ -109,6 +109,18 @@ def test_what_did_not_finish_is_shown_too(lab: Lab) -> None:
     assert "diverged: the loss is not finite" in shown(lab, "--objective", "nan")
 
 
+def test_curves_of_words_and_curves_of_nothing_are_shown(lab: Lab, tmp_path: Path) -> None:
+    lab.run("sft")
+    (cell,) = lab.store.load_all()
+    curves = {"stage": ["sft", "po"], "loss": [1.5, None], "none": []}
+    write_jsonl([cell.model_copy(update={"curves": curves})], tmp_path / "odd.jsonl")
+    done = invoke("show", cell.key, "--results", str(tmp_path / "odd.jsonl"))
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    for row in (["stage", "sft", "po"], ["loss", "1.5", "not", "finite", "▁×"], ["none"]):
+        assert row in rows
+
+
 def test_a_cell_of_a_plugin_that_is_not_here_is_shown(lab: Lab, tmp_path: Path) -> None:
     lab.run("sft")
     (cell,) = lab.store.load_all()

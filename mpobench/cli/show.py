@@ -144,8 +144,10 @@ def _text(value: Any) -> str:
 def _curve(name: str, curve: list[Any]) -> tuple[str, str, str, str]:
     from mpobench.display.quantities import sparkline
 
-    if not curve or any(isinstance(value, str) for value in curve):
-        return name, *(str(end) for end in (curve[:1] + curve[-1:])), ""  # type: ignore[return-value]
+    if not curve:
+        return name, "", "", ""
+    if any(isinstance(value, str) for value in curve):
+        return name, str(curve[0]), str(curve[-1]), ""
     first, last = ("not finite" if value is None else f"{value:.5g}" for value in (curve[0], curve[-1]))
     return name, first, last, sparkline([math.nan if value is None else value for value in curve])
 

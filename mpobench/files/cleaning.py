@@ -148,6 +148,7 @@ def remove(cache: Path, going: Iterable[Entry]) -> Cleaned:
             raise MpobenchError(
                 f"the cache is in use by {', '.join(busy)}, and nothing was removed: clean it when that has ended"
             )
+        shutil.rmtree(users_folder(cache), ignore_errors=True)  # marks of processes that were killed
         for entry in going:
             if locks.is_held(entry.lock):
                 done.held.append(entry)
