@@ -1,9 +1,12 @@
+from .api import dry_run as dry_run
 from .api import objective as objective
 from .api import run as run
 from .errors import DivergedError as DivergedError
 from .errors import LauncherLostError as LauncherLostError
 from .errors import MpobenchError as MpobenchError
 from .errors import RequestError as RequestError
+from .leaderboard.loaded import Results as Results
+from .leaderboard.loaded import load as load
 from .protocols import ORIGINAL as ORIGINAL
 from .protocols import TARGET as TARGET
 from .protocols import DatasetCorruption as DatasetCorruption

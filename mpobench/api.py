@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from mpobench.files.atomic import write_atomically
 from mpobench.files.cache import cache_folder
+from mpobench.leaderboard.loaded import Results
 from mpobench.leaderboard.page import TITLE, Leaderboard
 from mpobench.planning.cells import Cell
 from mpobench.planning.plan import Plan, plan
-from mpobench.planning.suite import Suite
-from mpobench.protocols import Objective
+from mpobench.planning.suite import Rerun, Suite
+from mpobench.protocols import Objective, Scale
 from mpobench.registry.registry import get_registry
-from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running.outcome import Outcome
 from mpobench.running.runner import execute
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def objective(spec: str) -> Objective:
@@ -51,9 +54,17 @@ class Run:
 
     outcome: Outcome
     notes: tuple[str, ...]
-    results: list[CellResult]
+    results: Results
     damaged: list[ResultFileError]
     leaderboard: Leaderboard
+
+    def to_frame(self) -> pd.DataFrame:
+        """The results, one row a cell; see :meth:`mpobench.Results.to_frame`."""
+        return self.results.to_frame()
+
+    def _repr_html_(self) -> str:
+        """The main tables, for Jupyter."""
+        return self.leaderboard.html()
 
 
 def planned(suite: Suite) -> Plan:
@@ -92,22 +103,61 @@ def run_suite(suite: Suite, note: Callable[[str], None] = lambda line: None) -> 
     leaderboard = Leaderboard.of(results)
     page = leaderboard.markdown(suite.title or TITLE)
     write_atomically(suite.results / "leaderboard.md", page)
-    return Run(outcome, expanded.notes, results, damaged, leaderboard)
+    return Run(outcome, expanded.notes, Results(results, damaged), damaged, leaderboard)
 
 
-def run(suite: str | Path | None = None, **options: Any) -> Run:
-    """Runs a suite.
+class SuiteOptions(TypedDict, total=False):
+    """The options of a run, as on the command line; see :class:`~mpobench.planning.suite.Suite` for each.
+
+    Lists may be comma lists or sequences of specs; what is None or absent has the suite file's value, or its default.
+    """
+
+    envs: str | Sequence[str] | None
+    corruptions: str | Sequence[str] | None
+    objectives: str | Sequence[str] | None
+    evaluators: str | Sequence[str] | None
+    scale: Scale | None
+    seeds: int | None
+    training: Mapping[str, Any] | None
+    tuned: str | Path | None
+    results: str | Path | None
+    launcher: str | None
+    workers: int | None
+    cell_timeout: float | None
+    rerun: Rerun | None
+    title: str | None
+
+
+def run(suite: str | Path | None = None, **options: Unpack[SuiteOptions]) -> Run:
+    """Runs a suite: ``mpobench run``.
 
     Args:
         suite: A TOML file, or None.
-        **options: The fields of :class:`~mpobench.planning.suite.Suite`, above the file's.
+        **options: Options of the command line, above the file's.
 
     Example:
-        >>> mpobench.run(objectives="dpo,orpo", corruptions="noisy:0.1", scale="smoke")
+        >>> run = mpobench.run(objectives="dpo,orpo", corruptions="noisy:0.1", scale="smoke")
+        >>> run.to_frame()[["objective", "seed", "score"]]
 
     Raises:
         RequestError: As :func:`run_suite`.
     """
-    if suite is None:
-        return run_suite(Suite.of(options, "mpobench.run"))
-    return run_suite(Suite.from_toml(Path(suite), options))
+    return run_suite(_suite(suite, options, "mpobench.run"))
+
+
+def dry_run(suite: str | Path | None = None, **options: Unpack[SuiteOptions]) -> Plan:
+    """The cells and trainings of a suite, of which nothing is computed: ``mpobench run --dry-run``.
+
+    Args:
+        suite: A TOML file, or None.
+        **options: As of :func:`run`.
+
+    Raises:
+        RequestError: If the suite cannot be carried out as asked.
+    """
+    return planned(_suite(suite, options, "mpobench.dry_run"))
+
+
+def _suite(suite: str | Path | None, options: SuiteOptions, source: str) -> Suite:
+    values: dict[str, Any] = dict(options)
+    return Suite.of(values, source) if suite is None else Suite.from_toml(Path(suite), values)

@@ -42,6 +42,13 @@ LISTINGS = [
     ["discover", "--help"],
     ["discover", "distil", "--help"],
     ["discover", "export", "--help"],
+    ["verify", "--help"],
+    ["status", "--help"],
+    ["show", "--help"],
+    ["diff", "--help"],
+    ["clean", "--help"],
+    ["doctor", "--help"],
+    ["export", "--help"],
 ]
 
 _PROBE = """

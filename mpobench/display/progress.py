@@ -71,10 +71,13 @@ class Display:
 
     Args:
         phases: Tasks and their costs, by phase, in the order of work.
+
+    Attributes:
+        phases: State of each phase that has tasks.
     """
 
     def __init__(self, phases: dict[str, dict[str, float]]) -> None:
-        self._phases = {name: Phase(costs) for name, costs in phases.items() if costs}
+        self.phases = {name: Phase(costs) for name, costs in phases.items() if costs}
         self._began = time.monotonic()
         self._last_line = self._began
         self._started: set[str] = set()
@@ -105,7 +108,7 @@ class Display:
             )
             self._ids = {
                 name: self._bars.add_task(name, total=phase.total, start=False)
-                for name, phase in self._phases.items()
+                for name, phase in self.phases.items()
             }
             self._bars.start()
         return self
@@ -119,10 +122,10 @@ class Display:
 
     def update(self, task: str, phase: str, fraction: float) -> None:
         """Notes a report and shows it."""
-        if phase not in self._phases:
+        if phase not in self.phases:
             return
         with self._lock:
-            self._phases[phase].update(task, fraction)
+            self.phases[phase].update(task, fraction)
             if self._live:
                 self._update_bar(phase)
             else:
@@ -142,14 +145,14 @@ class Display:
                 print(line, file=sys.stderr, flush=True)
 
     def _update_bar(self, name: str) -> None:
-        phase, bar = self._phases[name], self._ids[name]
+        phase, bar = self.phases[name], self._ids[name]
         self._bars.start_task(bar)
         self._bars.update(bar, completed=phase.done)
         if phase.complete:
             self._bars.stop_task(bar)
 
     def _print_lines(self, name: str) -> None:
-        now, phase = time.monotonic(), self._phases[name]
+        now, phase = time.monotonic(), self.phases[name]
         complete = phase.complete and name not in self._finished
         starts = name not in self._started
         if not complete and not starts and now - self._last_line < SECONDS_BETWEEN_LINES:

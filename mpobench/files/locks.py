@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 
 def lock(path: Path) -> FileLock:
@@ -25,3 +26,24 @@ def once(path: Path, make: Callable[[], None]) -> None:
         with lock(path):
             if not path.exists():
                 make()
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of a file; one that cannot be tried counts as held."""
+    try:
+        with lock(path).acquire(timeout=0):
+            return False
+    except (Timeout, OSError, NotImplementedError):
+        return True
+
+
+@contextlib.contextmanager
+def held_while_open(path: Path) -> Iterator[None]:
+    """Holds the lock of a file that belongs to this process alone; file and lock are removed at the end."""
+    with lock(path):
+        try:
+            yield
+        finally:
+            for file in (path, path.with_name(f"{path.name}.lock")):
+                with contextlib.suppress(OSError):
+                    file.unlink()

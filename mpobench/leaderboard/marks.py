@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -72,6 +73,53 @@ class Markdown:
     def footnote(self, number: int, text: str) -> str:
         """A footnote."""
         return f"[^{number}]: {text}"
+
+
+class Html(Markdown):
+    """Marks of HTML, for notebooks; all text of users and plugins is escaped."""
+
+    table_format = "unsafehtml"  # cells are escaped already, and have marks of their own
+
+    def heading(self, level: int, text: str) -> str:
+        """A heading of a level, from 1; ``*words*`` are in italics."""
+        return f"<h{level}>{_italics(text)}</h{level}>"
+
+    def paragraph(self, text: str) -> str:
+        """A paragraph; ``*words*`` are in italics."""
+        return f"<p>{_italics(escape(text))}</p>"
+
+    def code(self, text: str) -> str:
+        """Text that is shown as it is."""
+        return f"<code>{escape(text)}</code>"
+
+    def in_table(self, text: str) -> str:
+        """Text of a table's cell."""
+        return escape(text)
+
+    def spec(self, text: str) -> str:
+        """A spec as a heading or a label of a table."""
+        return self.code(text)
+
+    def group(self, text: str) -> str:
+        """Title of a group of rows."""
+        return f"<i>{text}</i>"
+
+    def best(self, text: str) -> str:
+        """The best number of a column."""
+        return f"<b>{text}</b>"
+
+    def reference(self, number: int) -> str:
+        """Reference to a footnote."""
+        return f"<sup>[{number}]</sup>"
+
+    def footnote(self, number: int, text: str) -> str:
+        """A footnote."""
+        return f"<sup>[{number}]</sup> {text}<br>"
+
+
+def _italics(text: str) -> str:
+    """HTML in which ``*words*`` are in italics."""
+    return re.sub(r"[*]([a-z]+)[*]", r"<i>\1</i>", text)
 
 
 class Terminal(Markdown):

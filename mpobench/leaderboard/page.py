@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mpobench.leaderboard.best_sets import BestRule
-from mpobench.leaderboard.marks import Markdown, Terminal
+from mpobench.leaderboard.marks import Html, Markdown, Terminal
 from mpobench.leaderboard.numbers import on_one_line
 from mpobench.leaderboard.overall import Overall, overall
 from mpobench.leaderboard.record_tables import dataset_blocks, other_metric_blocks
@@ -102,6 +102,16 @@ class Leaderboard:
             blocks += overall_blocks(section, over_all, style)
         blocks += [*page.footnotes(), _KEYS[best], self.provenance]
         return "\n\n".join(block for block in blocks if block) + "\n"
+
+    def html(self, best: BestRule = "significance") -> str:
+        """The main tables as HTML, for a notebook."""
+        style = Html()
+        page = SectionPage(style, best)
+        blocks = []
+        for section in self.sections:
+            heading, caption, table = page.section(section)
+            blocks += [heading, style.paragraph(caption), table]
+        return "\n".join([*blocks, *page.footnotes(), style.paragraph(self.provenance)])
 
 
 def _provenance(results: Collection[CellResult]) -> str:

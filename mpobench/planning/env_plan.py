@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpobench.errors import MpobenchError, PluginError, RequestError, one_line
-from mpobench.files.keys import KEY_VERSION, content_key
+from mpobench.planning.cell_keys import (
+    cell_key,
+    corruption_key,
+    dataset_key,
+    env_key,
+    evaluator_key,
+    recipe_key,
+    training_key,
+)
 from mpobench.planning.cells import Cell, ObjectiveSource, PlannedEvaluator, Training
 from mpobench.planning.tuned_file import TunedValues
 from mpobench.protocols import (
@@ -117,13 +125,13 @@ class EnvPlan:
             # An evaluator may be unable to configure itself for an environment that it does not fit.
             config = None if skip else evaluator.config(env, self.scale)
         identity = built.identity
-        key = content_key({"identity": identity, "config": config})
+        key = evaluator_key(identity, config)
         return PlannedEvaluator(built.text, evaluator, identity, config or {}, key, skip)
 
     def _data(self, scale: Scale) -> tuple[JsonObject, str]:
         with _blamed(self.env):
             config = self.env.component.dataset_config(scale)
-        return config, content_key({"identity": self.env.identity, "config": config})
+        return config, env_key(self.env.identity, config)
 
     def data_key(self, scale: Scale) -> str:
         """Content key of the environment and of all that its datasets share at a scale."""
@@ -132,7 +140,7 @@ class EnvPlan:
     def dataset(self, corruption: str) -> PlannedDataset:
         """A corruption of this environment's datasets."""
         built = self._registry.build("corruption", corruption)
-        key = content_key({"version": KEY_VERSION, "env": self._key, "corruption": built.identity})
+        key = corruption_key(self._key, built.identity)
         with _blamed(self.env):
             return PlannedDataset(built, key, self.env.component.skip_reason(built.component))
 
@@ -157,7 +165,7 @@ class EnvPlan:
     ) -> TrainingRequest:
         """A training at a seed; its key is empty unless the key of its recipe is given."""
         built = objective.configured
-        key = content_key([dataset.key, seed])
+        key = dataset_key(dataset.key, seed)
         data = DatasetRequest(dataset.corruption.component, seed, self.scale, key)
         return TrainingRequest(
             data,
@@ -165,7 +173,7 @@ class EnvPlan:
             built.component,
             seed,
             objective.overrides,
-            "" if recipe is None else content_key([key, recipe, seed]),
+            "" if recipe is None else training_key(key, recipe, seed),
         )
 
     def training_config(self, dataset: PlannedDataset, objective: PlannedObjective) -> JsonObject:
@@ -187,7 +195,7 @@ class EnvPlan:
     ) -> Iterator[tuple[tuple[Cell, ...], Training | None]]:
         """For each seed, all cells, and the training that they need unless all of them are skipped."""
         config = None if dataset.skip else self.training_config(dataset, objective)
-        recipe = content_key({"objective": objective.configured.identity, "config": config})
+        recipe = recipe_key(objective.configured.identity, config)
         record = self._record(dataset, objective.configured, config or {})
         for seed in seeds:
             request = self.request(dataset, objective, seed, recipe)
@@ -230,7 +238,7 @@ class EnvPlan:
             self.scale,
             request.dataset.key,
             request.key,
-            content_key([request.key, evaluator.key]),
+            cell_key(request.key, evaluator.key),
             dataset.skip or evaluator.skip,
         )
 

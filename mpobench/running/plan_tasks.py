@@ -125,6 +125,13 @@ class PlanTasks:
         """The tasks of a group, or the task itself."""
         return self.groups.get(key, [key])
 
+    def words(self, key: str) -> str:
+        """A task in words: ``dpo on tla base, seed 0``."""
+        members = self.members(key)
+        first = self.trainings.get(members[0])
+        what = self.prerequisites[members[0]].phase if first is None else str(first.cells[0])
+        return what if len(members) == 1 else f"{len(members)} tasks at once, {what} …"
+
     def ended(self, key: str) -> None:
         """Notes that a task is over: its group goes on without it."""
         self._over.add(key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable, Iterable
 
@@ -9,8 +11,8 @@ from mpobench.protocols import Report
 
 MIN_SECONDS_BETWEEN_REPORTS = 0.2
 
-BEGUN = ""
-"""Phase of the first report of every task: its worker has begun it."""
+BEGUN = "@"
+"""First character of the phase of a task's first report; the name of the worker that has begun it follows."""
 
 _send: Report | None = None
 
@@ -19,6 +21,11 @@ def connect(send: Report) -> None:
     """Makes ``send`` the way of this process's reports; a launcher calls it in its workers."""
     global _send  # noqa: PLW0603  # one per process, set once when a worker starts
     _send = send
+
+
+def begun(task: str) -> None:
+    """Reports that this worker begins a task, with the worker's host and process."""
+    send(task, f"{BEGUN}{socket.gethostname()}:{os.getpid()}", 0.0)
 
 
 def send(task: str, phase: str, fraction: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mpobench.display.progress import Display
 from mpobench.files import locks
-from mpobench.files.cache import check_cache
+from mpobench.files.cache import check_cache, in_use
 from mpobench.planning.cells import Cell, Training
 from mpobench.planning.plan import Plan
 from mpobench.planning.suite import Rerun
@@ -17,6 +17,7 @@ from mpobench.protocols import Env, GroupTraining, Launcher, Workers
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running import worker
+from mpobench.running.live_note import live_note
 from mpobench.running.outcome import Outcome
 from mpobench.running.plan_tasks import PlanTasks
 from mpobench.running.records import skipped, unfinished
@@ -54,13 +55,15 @@ def execute(
     check_cache(cache)
     outcome = Outcome(planned=len(plan.cells))
     pending = _pending(plan, store, rerun, outcome)
-    tasks = PlanTasks(store, cache, rerun)
-    for training in plan.trainings:
-        if due := [at for at, cell in enumerate(training.cells) if cell.key in pending]:
-            cells = tuple(training.cells[at] for at in due)
-            tasks.add(replace(training, cells=cells, evaluators=tuple(training.evaluators[at] for at in due)))
-    if tasks.trainings:
-        _Run(tasks, outcome).run(launcher, workers, cell_timeout)
+    if pending:
+        with in_use(cache):  # from here on nobody removes what is there and therefore not made
+            tasks = PlanTasks(store, cache, rerun)
+            for training in plan.trainings:
+                if due := [at for at, cell in enumerate(training.cells) if cell.key in pending]:
+                    cells = tuple(training.cells[at] for at in due)
+                    evaluators = tuple(training.evaluators[at] for at in due)
+                    tasks.add(replace(training, cells=cells, evaluators=evaluators))
+            _Run(tasks, outcome).run(launcher, workers, cell_timeout)
     return outcome
 
 
@@ -104,16 +107,21 @@ class _Run:
 
     def run(self, launcher: Launcher, workers: int | None, cell_timeout: float | None) -> None:
         """Runs all tasks; returns when the last one is over."""
-        with Display(self._tasks.phases()) as display:
+        with (
+            Display(self._tasks.phases()) as display,
+            live_note(self._tasks.store.folder, self._outcome, display) as note,
+        ):
             for key, failure in self._tasks.unplanned.items():
                 self._fail(self._tasks.trainings[key], failure)
                 display.finish(key, self._tasks.phases_of(key))
             scheduler: Scheduler | None = None
 
             def report(task: str, phase: str, fraction: float) -> None:
-                if phase != BEGUN:
+                if not phase.startswith(BEGUN):
                     display.update(task, phase, fraction)
+                    note.progress(task, phase, fraction)
                     return
+                note.begun(task, self._tasks.words(task), phase.removeprefix(BEGUN))
                 if scheduler is not None:
                     scheduler.begun(task)
                 for member in self._tasks.members(task):
@@ -123,10 +131,12 @@ class _Run:
             def finished(task: str, result: Any) -> None:
                 self._finished(task, result)
                 display.finish(task, self._tasks.phases_of(task))
+                note.over(task)
 
             with launcher.open(workers, report) as opened:
                 opened.check_folders((self._tasks.store.folder, self._tasks.cache))
                 self._tasks.forget_policies()
+                note.workers = opened.count
                 self._tasks.form_groups(lambda env: ask_group_size(opened, env))
                 scheduler = Scheduler(opened, finished, display.note, cell_timeout)
                 scheduler.run(self._tasks.tasks())

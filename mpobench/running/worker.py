@@ -118,7 +118,7 @@ def perform(task: str, message: bytes, seconds: float | None) -> Any:
 @contextmanager
 def _time_limit(task: str) -> Iterator[None]:
     """Reports that a task begins, and ends this process when its time is over, even where compiled code hangs."""
-    reports.send(task, reports.BEGUN, 0.0)
+    reports.begun(task)
     if _limit is None:
         yield
         return

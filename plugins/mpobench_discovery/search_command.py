@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mpobench import RequestError
-from mpobench.files.cache import cache_folder
+from mpobench.files.cache import cache_folder, in_use
 from mpobench.planning.env_plan import EnvPlan
 from mpobench.planning.overrides import overrides
 from mpobench.planning.tuned_file import TunedValues
@@ -143,7 +143,7 @@ def _run(search: Search, genome: Genome, output: Path, launcher: str, workers: i
 
     place = get_registry().build("launcher", launcher).component
     folder, cache = Folder(output), cache_folder()
-    with folder.held():
+    with folder.held(), in_use(cache):
         plan = plan_search(search, genome, folder)
         try:
             with place.open(workers, lambda *_: None) as opened:

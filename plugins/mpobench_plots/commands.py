@@ -287,16 +287,13 @@ def _recorded(results: Path, env: str, corruption: str, objective: str, seed: in
     Raises:
         RequestError: If there is no such record, or the installed version trains something else.
     """
-    from mpobench.planning.recorded import recorded_training
+    from mpobench.planning.recorded import Recorded
     from mpobench.results.store import read_results
 
     wanted = (env, corruption, objective, seed)
     for result in read_results(results):
         if (result.env, result.corruption, result.objective, result.seed) == wanted:
-            training = recorded_training(result, get_registry())
-            if training is None:
-                raise RequestError(f"{results}: the installed version makes other cells than {result.key}")
-            return training
+            return Recorded(get_registry()).training(result)
     raise RequestError(f"{results} has no cell of {objective} on {env} {corruption}, seed {seed}")
 
 

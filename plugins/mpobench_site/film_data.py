@@ -10,7 +10,7 @@ from mpobench.env_kit.films import Film, HasFilms
 from mpobench.errors import MpobenchError
 from mpobench.leaderboard.paired import leader
 from mpobench.leaderboard.standings import Section
-from mpobench.planning.recorded import recorded_training
+from mpobench.planning.recorded import Recorded
 from mpobench.registry.registry import Registry
 from mpobench.running.films import films
 
@@ -46,16 +46,13 @@ def _of_env(section: Section, registry: Registry, cache: Path, note: Callable[[s
         if row is None:
             continue
         record = min(row.entries[column].finished, key=lambda result: result.seed)
-        training = recorded_training(record, registry)
-        if training is None:
-            continue
+        training = Recorded(registry).training(record)
         note(f"rollouts of {section.env}: found in {cache}, or made")
         return {
             "env": section.env,
             "trained": f"{row.objective} on {column}, seed {record.seed}",
             "films": [{"name": name, "film": viewer_system(film)} for name, film in films(training, cache)],
         }
-    note(f"no rollouts of {section.env}: the installed version plans other trainings than its records")
     return {}
 
 

@@ -19,7 +19,6 @@ from website_samples import PUBLISHED, board_folder, make_site, results, rolling
 
 from mpobench.errors import RequestError
 from mpobench.leaderboard.standings import standings
-from mpobench.planning.recorded import recorded_training
 from mpobench.registry.registry import Registry
 from mpobench.results.store import read_results, write_jsonl
 from mpobench_site import vendored
@@ -83,19 +82,6 @@ def test_commands_plan_the_cells_when_they_are_given(
     for entry in random.Random(0).sample(section["entries"], 3):
         planned = cli(*shlex.split(entry["command"])[1:], "--dry-run").stdout
         assert {each[4] for each in entry["cells"]} <= set(planned.split())
-
-
-def test_a_record_that_nobody_makes_any_more_has_no_training(registry: Registry) -> None:
-    record = read_results(PUBLISHED / "tla.jsonl")[0]
-    training = recorded_training(record, registry)
-    assert training is not None
-    assert training.key == record.training_key
-    assert recorded_training(record.model_copy(update={"key": "0" * 24}), registry) is None
-    changed = json.loads(record.model_dump_json())
-    changed["config"]["training"]["max_grad_norm"] = 0.5
-    assert recorded_training(record.model_validate(changed), registry) is None
-    with pytest.raises(RequestError):
-        recorded_training(record.model_copy(update={"objective": "nobody-has-it"}), registry)
 
 
 def test_the_same_results_give_the_same_files(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Verification of published results: their keys, and cells that are computed again."""
