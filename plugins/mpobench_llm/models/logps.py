@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from mpobench import RequestError
-from mpobench_llm.models.tokens import Batch, Row, collate
+from mpobench_llm.models.batch import Batch, collate
+from mpobench_llm.models.tokens import Row
 
 CHUNK = 512
 """Number of positions whose logits are in memory at once."""

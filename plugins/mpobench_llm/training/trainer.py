@@ -10,8 +10,8 @@ import torch
 import transformers
 
 from mpobench import DivergedError, PreferenceBatch, SequenceLogps
+from mpobench_llm.models.batch import Batch, collate
 from mpobench_llm.models.logps import sequence_logps
-from mpobench_llm.models.tokens import Batch, collate
 from mpobench_llm.training.curves import QUANTITIES, batch_sums
 from mpobench_llm.training.length_sampler import ShuffledByLength
 from mpobench_llm.training.stage import Stage

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM
 from mpobench import RequestError
 from mpobench_llm.models import logps
 from mpobench_llm.models.adapters import adapted
+from mpobench_llm.models.batch import collate
 from mpobench_llm.models.logps import all_logps, headless, sequence_logps, token_logps
-from mpobench_llm.models.tokens import collate
 
 SHAPE = {
     "vocab_size": WORDS,

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from llm_samples import tiny_base
 
 from mpobench import RequestError
+from mpobench_llm.models.batch import collate
 from mpobench_llm.models.preference_pair import PreferencePair
-from mpobench_llm.models.tokens import Row, collate, completion_ids, encode, prompt_ids
+from mpobench_llm.models.tokens import Row, completion_ids, encode, prompt_ids
 
 SOME = st.lists(st.integers(3, 399), min_size=1, max_size=6).map(tuple)
 

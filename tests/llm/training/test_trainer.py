@@ -17,8 +17,9 @@ from mpobench import DivergedError, Objective, PreferenceBatch, SequenceLogps
 from mpobench.registry.registry import Registry
 from mpobench_llm.models.adapters import adapted
 from mpobench_llm.models.base_model import ModelSource
+from mpobench_llm.models.batch import collate
 from mpobench_llm.models.logps import all_logps, headless, sequence_logps
-from mpobench_llm.models.tokens import Row, collate
+from mpobench_llm.models.tokens import Row
 from mpobench_llm.settings import TrainingSettings
 from mpobench_llm.training.cloning import Cloning
 from mpobench_llm.training.curves import QUANTITIES
