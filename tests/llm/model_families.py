@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -131,7 +129,9 @@ VARIANTS: tuple[dict[str, Any], ...] = (
 
 def families() -> list[str]:
     """Names of all causal families, one of those that share a model's class."""
-    by_class = {name: family for family, name in sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items(), reverse=True)}
+    by_class = {
+        name: family for family, name in sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items(), reverse=True)
+    }
     return sorted(by_class.values())
 
 

@@ -83,9 +83,7 @@ def collate(rows: Sequence[Row], dtype: torch.dtype, layout: Layout) -> Batch:
     )
 
 
-def _packed(
-    rows: Sequence[Row], dtype: torch.dtype
-) -> tuple[dict[str, torch.Tensor], list[tuple[int, int]]]:
+def _packed(rows: Sequence[Row], dtype: torch.dtype) -> tuple[dict[str, torch.Tensor], list[tuple[int, int]]]:
     """Arguments of the model, and the line and column in which each completion begins."""
     width = max(map(len, rows))
     ids = torch.zeros(len(rows), width, dtype=torch.long)

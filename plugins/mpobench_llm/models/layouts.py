@@ -111,7 +111,7 @@ class _Trial:
             )
 
     def first_right(self, shapes: Sequence[Shape], first: Layout) -> Layout:
-        """The first of the layouts, from some one on, in which rows of these shapes have the right log-probabilities."""
+        """The first layout, from one on, in which rows of these shapes have the right log-probabilities."""
         rows = [Row(*_random_row(self.model, shape, number)) for number, shape in enumerate(shapes)]
         expected = torch.cat([self._plain(row.prompt, side) for row in rows for side in row.completions])
         packs = first == "packed" and not _declares_more(self.model.config.get_text_config())
@@ -146,8 +146,8 @@ class _Trial:
             raise
         except Exception as error:
             raise RequestError(
-                f"{model_name(self.model)} cannot read {ids.shape[1]} tokens ({one_line(error)}): choose another model, "
-                "or a smaller training.max_length"
+                f"{model_name(self.model)} cannot read {ids.shape[1]} tokens ({one_line(error)}): "
+                "choose another model, or a smaller training.max_length"
             ) from error
         return token_logps(states, self.head, ids[0, len(prompt) :])
 

@@ -46,13 +46,10 @@ class CachedSpeech:
     def logits(self) -> torch.Tensor:
         """Logits of the next tokens, ``(rows, vocabulary)``, float32."""
         optional = {"position_ids": self._positions, "logits_to_keep": 1}
-        out = self._model(
-            input_ids=self._ids,
-            attention_mask=self._mask,
-            use_cache=True,
-            **{name: optional[name] for name in self._known},
-            **{self._cache_name: self._cache},
-        )
+        inputs = {name: optional[name] for name in self._known}
+        if self._cache is None or self._cache_name == "past_key_values":  # states have forgotten the padding
+            inputs["attention_mask"] = self._mask
+        out = self._model(input_ids=self._ids, use_cache=True, **inputs, **{self._cache_name: self._cache})
         self._cache = out[self._cache_name]
         logits: torch.Tensor = out.logits[:, -1].float()
         return logits
@@ -136,7 +133,9 @@ def _cache_is_right(model: Any) -> bool:
                     ids = torch.tensor([sequences[row][:-step]], device=model.device)
                     plain = model(input_ids=ids, use_cache=False).logits[0, -1].float()
                     errors.append((line - plain.log_softmax(-1)).abs())
-                kept = [at for at, row in enumerate(rows) if step != _MORE - 1 or row != 0]  # the first one leaves
+                kept = [
+                    at for at, row in enumerate(rows) if step != _MORE - 1 or row != 0
+                ]  # the first one leaves
                 tokens = torch.tensor([sequences[row][-step] for row in rows], device=model.device)
                 speech.go_on(tokens, torch.tensor(kept, device=model.device))
                 rows = [rows[at] for at in kept]

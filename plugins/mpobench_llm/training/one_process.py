@@ -56,9 +56,7 @@ def _weights(wrapped: Any) -> dict[str, torch.Tensor]:
     return weights
 
 
-def fit(
-    model: Any, head: Head, stage: Stage, report: Callable[[float], None]
-) -> dict[str, list[float]]:
+def fit(model: Any, head: Head, stage: Stage, report: Callable[[float], None]) -> dict[str, list[float]]:
     """Trains an adapter in place, from the last checkpoint of the stage if there is one.
 
     Args:
