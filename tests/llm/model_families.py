@@ -150,20 +150,24 @@ def small_config(kind: type[PreTrainedConfig], changes: dict[str, Any]) -> PreTr
         return kind(**values, layer_types=default.layer_types[:LAYERS])
 
 
-LARGEST = 8_000_000
+LARGEST = 3_000_000
 """Number of parameters of the largest model that counts as small."""
 
 
-def small_model(family: str) -> Any:
+def small_model(family: str, changes: dict[str, Any] | None = None) -> Any:
     """A random model of a family: float32, frozen, weights large enough for probabilities to differ.
+
+    Args:
+        family: Name of the family.
+        changes: Values of its configuration, in place of the first of :data:`VARIANTS` that can be built.
 
     Returns:
         The model, or the reason why there is none.
     """
     reasons: list[str] = []
-    for changes in VARIANTS:
+    for variant in [changes] if changes else VARIANTS:
         try:
-            config = small_config(CONFIG_MAPPING[family], changes)
+            config = small_config(CONFIG_MAPPING[family], variant)
             with torch.device("meta"):
                 size = AutoModelForCausalLM.from_config(config).num_parameters()
             if size > LARGEST:

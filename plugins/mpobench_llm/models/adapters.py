@@ -32,7 +32,7 @@ def adapted(model: Any, lora: LoraConfig, weights: Mapping[str, torch.Tensor] | 
     from peft import get_peft_model, set_peft_model_state_dict
 
     try:
-        wrapped = get_peft_model(model, copy.copy(lora))  # a copy: peft writes the model's folder into it
+        wrapped = get_peft_model(model, copy.deepcopy(lora))  # a copy: peft writes into it
     except BaseException:
         forget_base()  # half an adapter may be on it
         raise
