@@ -26,7 +26,7 @@ Shape: TypeAlias = tuple[int, tuple[int, ...]]
 """Lengths of a prompt and of its completions."""
 
 _PROBE: tuple[Shape, ...] = ((13, (9, 17)), (3, (5, 2)), (1, (1, 20)), (7, (12, 6)), (19, (3, 10)))
-"""Shapes that are always tried, alone and in a long row's company."""
+"""Shapes that are always tried. The second keeps a long row company."""
 
 _PROBE_LENGTH = 30
 """Number of tokens of the longest sequence among them."""
@@ -76,7 +76,7 @@ def layout_for(model: Any, head: Head, rows: Sequence[Row] = ()) -> Layout:
     if prompt + max(sides) > tried.longest:
         with in_single_precision(base) as exact:
             trial = _Trial(base, head.single() if exact else head, exact)
-            tried.layout = trial.first_right(((prompt, (*sides, *sides)[:2]), *_PROBE), tried.layout)
+            tried.layout = trial.first_right(((prompt, (*sides, *sides)[:2]), _PROBE[1]), tried.layout)
         tried.longest = prompt + max(sides)
     return tried.layout
 
