@@ -37,10 +37,11 @@ class CachedSpeech:
         for row, prompt in enumerate(prompts):
             ids[row, longest - len(prompt) :] = torch.tensor(prompt)
             self._mask[row, longest - len(prompt) :] = 1
-        self._model, self._ids, self._cache = model, ids.to(model.device), None
+        self._model, self._ids = model, ids.to(model.device)
+        self._cache: Any = None
         self._positions = (self._mask.cumsum(1) - 1).clamp(min=0)
         known = inspect.signature(_base(model).forward).parameters
-        self._cache_name = next((name for name in ("past_key_values", "cache_params") if name in known), None)
+        self._cache_name = "past_key_values" if "past_key_values" in known else "cache_params"
         self._known = {"position_ids", "logits_to_keep"} & known.keys()
 
     def logits(self) -> torch.Tensor:
