@@ -63,7 +63,9 @@ class LanguageConfiguration(TomlEnv[TrainingSettings, DatasetSettings, Evaluatio
                 f"training.pairs_per_batch = {training.pairs_per_batch} is more than the dataset's {pairs} pairs"
             )
         unread = (
-            {"epochs"} if request.objective.two_stage else {"sft_epochs", "po_epochs", "po_learning_rate"}
+            {"epochs"}
+            if request.objective.two_stage
+            else {"sft_epochs", "po_epochs", "po_learning_rate", "lora_dropout"}
         )
         return training.model_dump(exclude=set(NOT_IN_KEY) | unread)
 

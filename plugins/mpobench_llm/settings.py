@@ -28,7 +28,9 @@ class TrainingSettings(Settings):
         max_grad_norm: Global norm to which larger gradients are scaled down.
         lora_rank: Rank of the adapter's matrices.
         lora_alpha: Scale of the adapter, which is alpha / rank.
-        lora_dropout: Probability of dropping an adapter's input.
+        lora_dropout: Probability of dropping an adapter's input in the SFT stage. Preferences are learned without any
+            dropout, as in TRL, so that policy and reference begin as one function; a model's own dropout is always off,
+            and the adapter of a mixture of experts has none.
         max_length: Largest number of tokens of a prompt with either of its completions; the rest is cut off.
         precision: Precision of the frozen weights and of products; ``auto`` takes bfloat16 where the device computes
             it. The adapter and its gradients are always float32.

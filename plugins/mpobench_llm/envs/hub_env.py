@@ -103,19 +103,27 @@ class HubEnv(LanguageEnv):
     def data_prerequisites(self, request: TrainingRequest) -> list[Prerequisite]:
         """One download of model and dataset, so that workers do not download side by side."""
         names = {"model": identity(self.model_name), "dataset": identity(self.dataset_name)}
-        key = content_key({"make": "download", **names})
+        key = content_key({"make": "download", "tried": True, **names})
         download = Download(f"downloads/{key}", self.training_settings(request).precision)
         return [Prerequisite(key, download.path, "download", download)]
 
     def prepare_data(self, payload: Download, workspace: Workspace) -> None:
-        """Downloads model and dataset, unless that has been done."""
+        """Downloads model and dataset, and tries the model, unless that has been done.
+
+        Raises:
+            RequestError: If the model's log-probabilities cannot be computed as they are.
+        """
         done = workspace.cache / payload.path
         if done.exists():
             return
         from mpobench_llm.models.base_model import load_base
+        from mpobench_llm.models.head import headless
+        from mpobench_llm.models.layouts import layout_for
 
         self._pairs("train")
-        load_base(self.source(workspace, payload.precision))
+        model, _ = load_base(self.source(workspace, payload.precision))
+        with headless(model) as head:
+            layout_for(model, head)
         write_atomically(done, "")
 
     def _pairs(self, split: Split) -> list[PreferencePair]:

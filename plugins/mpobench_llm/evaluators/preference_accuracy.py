@@ -33,7 +33,8 @@ class PreferenceAccuracy(Evaluator):
         """The metrics of a policy, from log π of all held-out completions."""
         from mpobench_llm.models.adapters import acting
         from mpobench_llm.models.base_model import load_base
-        from mpobench_llm.models.logps import all_logps, headless
+        from mpobench_llm.models.head import headless
+        from mpobench_llm.models.logps import all_logps
 
         rows = env.held_out_rows(scale, workspace)
         model, _ = load_base(env.source(workspace))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import functools
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.checkpoint import checkpoint
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from mpobench_llm.models.base_model import device, forget_base
 from mpobench_llm.models.policy import Policy
@@ -28,7 +32,7 @@ def adapted(model: Any, lora: LoraConfig, weights: Mapping[str, torch.Tensor] | 
     from peft import get_peft_model, set_peft_model_state_dict
 
     try:
-        wrapped = get_peft_model(model, copy.copy(lora))  # a copy: peft writes the model's folder into it
+        wrapped = get_peft_model(model, copy.deepcopy(lora))  # a copy: peft writes into it
     except BaseException:
         forget_base()  # half an adapter may be on it
         raise
@@ -38,9 +42,6 @@ def adapted(model: Any, lora: LoraConfig, weights: Mapping[str, torch.Tensor] | 
             set_peft_model_state_dict(wrapped, dict(weights))
         yield wrapped
     finally:
-        if model.is_activation_checkpointing:
-            model.activation_checkpointing_disable()
-            model.disable_input_require_grads()
         wrapped.unload()
         model.requires_grad_(False).eval()
 
@@ -70,11 +71,54 @@ def merged(model: Any, policy: Policy) -> Iterator[Any]:
             yield actor
             return
         layers = [layer for layer in actor.modules() if hasattr(layer, "lora_A")]
-        weights = [layer.get_base_layer().weight.detach().clone() for layer in layers]
+        weights = [(_adapted_weight(layer), _adapted_weight(layer).detach().clone()) for layer in layers]
         actor.merge_adapter()
         try:
             yield actor
         finally:
-            for layer, weight in zip(layers, weights, strict=True):
-                layer.get_base_layer().weight.data.copy_(weight)
+            for weight, before in weights:
+                weight.data.copy_(before)
+            for layer in layers:
                 layer.merged_adapters.clear()
+
+
+def _adapted_weight(layer: Any) -> torch.Tensor:
+    """The weight of the base model to which a layer of peft's adds: of a module, or of experts in one tensor."""
+    weight: torch.Tensor = layer.get_param() if hasattr(layer, "get_param") else layer.get_base_layer().weight
+    return weight
+
+
+def with_experts(lora: LoraConfig, model: Any) -> LoraConfig:
+    """An adapter's shape that reaches the experts of a mixture, too.
+
+    transformers holds the experts of a layer in one tensor, ``(experts, inputs, outputs)``, which is no linear layer.
+    peft cannot drop the inputs of such a tensor's adapter, so an adapter of a mixture has no dropout.
+    """
+    names = {
+        re.sub(r".*\.\d+\.", "", f"{path}.{name}")
+        for path, module in model.named_modules()
+        if "expert" in f"{path}.{type(module).__name__}".lower()
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.ndim == 3 and not isinstance(module, torch.nn.Conv1d)
+    }
+    if not names:
+        return lora
+    reaching = copy.copy(lora)
+    reaching.target_parameters, reaching.lora_dropout = sorted(names), 0.0
+    return reaching
+
+
+@contextmanager
+def recomputing(model: Any) -> Iterator[None]:
+    """Lets the backward pass compute the activations of each layer again.
+
+    transformers' own way does so in training mode alone, in which a model may drop activations.
+    """
+    layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    for layer in layers:
+        layer.forward = functools.partial(checkpoint, layer.forward, use_reentrant=False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward

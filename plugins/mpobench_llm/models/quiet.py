@@ -14,5 +14,5 @@ def silence_libraries() -> None:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     for library in ("transformers", "peft"):
-        warnings.filterwarnings("ignore", category=FutureWarning, module=library)
-        warnings.filterwarnings("ignore", category=UserWarning, module=library)
+        for kind in (FutureWarning, RuntimeWarning, UserWarning):
+            warnings.filterwarnings("ignore", category=kind, module=library)

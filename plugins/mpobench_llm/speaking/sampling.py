@@ -7,11 +7,13 @@ probabilities, and rows leave the batch when they end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+
+from mpobench_llm.speaking.speech import speech_of
 
 
 @torch.inference_mode()
@@ -61,47 +63,20 @@ def _sample_batch(
     draws: np.ndarray[Any, Any],
     ends: Collection[int],
     temperature: float,
-) -> Any:
+) -> Iterator[tuple[list[int], list[int]]]:
     """Yields for each step the rows that have not ended, and the next token of each."""
-    device = model.device
-    longest = max(map(len, prompts))
-    ids = torch.zeros(len(prompts), longest, dtype=torch.long, device=device)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):  # on the left, so that all continue from the last column
-        ids[row, longest - len(prompt) :] = torch.tensor(prompt, device=device)
-        mask[row, longest - len(prompt) :] = 1
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
     alive = np.arange(len(prompts))
-    stops = torch.tensor(sorted(ends), device=device)
-    cache = None
+    stops = torch.tensor(sorted(ends), device=model.device)
+    speech = speech_of(model)(model, prompts)
     for step in range(draws.shape[1]):
-        out = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        cache = out.past_key_values
-        uniform = torch.tensor(draws[alive, step], dtype=torch.float32, device=device)
-        tokens = choose(out.logits[:, -1].float(), uniform, temperature)
+        uniform = torch.tensor(draws[alive, step], dtype=torch.float32, device=model.device)
+        tokens = choose(speech.logits(), uniform, temperature)
         yield alive.tolist(), tokens.tolist()
-        unfinished = ~torch.isin(tokens, stops)
-        if not bool(unfinished.any()):
+        kept = (~torch.isin(tokens, stops)).nonzero()[:, 0]
+        if not len(kept):
             return
-        if not bool(unfinished.all()):
-            kept = unfinished.nonzero()[:, 0]
-            cache.batch_select_indices(kept)
-            alive, tokens, mask, positions = (
-                alive[kept.cpu().numpy()],
-                tokens[kept],
-                mask[kept],
-                positions[kept],
-            )
-        ids = tokens[:, None]
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
-        positions = positions[:, -1:] + 1
+        alive = alive[kept.cpu().numpy()]
+        speech.go_on(tokens, kept)
 
 
 def choose(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> torch.Tensor:

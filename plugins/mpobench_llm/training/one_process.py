@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import torch
 import transformers
 
 from mpobench import DivergedError
-from mpobench_llm.models.adapters import adapted
+from mpobench_llm.models.adapters import adapted, recomputing, with_experts
 from mpobench_llm.models.base_model import device, load_base
-from mpobench_llm.models.logps import headless
+from mpobench_llm.models.head import Head, headless
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.training.curves import epoch_means
 from mpobench_llm.training.stage import Stage
@@ -38,11 +39,11 @@ def carry_out(stage: Stage, report: Callable[[float], None]) -> tuple[Policy, di
     """
     model, _ = load_base(stage.source)
     torch.manual_seed(stage.seed)
-    with adapted(model, stage.lora, stage.weights) as wrapped:
-        wrapped.train()
+    lora = with_experts(stage.lora, model)
+    with adapted(model, lora, stage.weights) as wrapped:
         with headless(model) as head:
             curves = fit(wrapped, head, stage, report)
-        return Policy(stage.lora, _weights(wrapped), stage.source.name), curves
+        return Policy(lora, _weights(wrapped), stage.source.name), curves
 
 
 def _weights(wrapped: Any) -> dict[str, torch.Tensor]:
@@ -55,14 +56,12 @@ def _weights(wrapped: Any) -> dict[str, torch.Tensor]:
     return weights
 
 
-def fit(
-    model: Any, head: torch.Tensor, stage: Stage, report: Callable[[float], None]
-) -> dict[str, list[float]]:
+def fit(model: Any, head: Head, stage: Stage, report: Callable[[float], None]) -> dict[str, list[float]]:
     """Trains an adapter in place, from the last checkpoint of the stage if there is one.
 
     Args:
         model: Model with an adapter, and without its head.
-        head: Weights of the head.
+        head: Its head.
         stage: Stage. Its source, adapter and initial weights are not read: the model has them.
         report: Function of the fraction that is done.
 
@@ -75,22 +74,21 @@ def fit(
     deep = model.num_parameters() > 1e9 and device().type != "cpu"
     choice = stage.settings.gradient_checkpointing
     recompute = choice == "on" or (choice == "auto" and deep)
-    arguments = _arguments(stage, head.dtype == torch.bfloat16, recompute)
-    trainer = PreferenceTrainer(model, head, stage, arguments, report)
-    trainer.train(resume_from_checkpoint=_last_checkpoint(stage.folder))
+    trainer = PreferenceTrainer(model, head, stage, _arguments(stage, head.dtype == torch.bfloat16), report)
+    with recomputing(model) if recompute else nullcontext():
+        trainer.train(resume_from_checkpoint=_last_checkpoint(stage.folder))
     curves = epoch_means(trainer.state.log_history, stage.epochs)
     del trainer
     gc.collect()  # it is part of a cycle, and holds the optimizer
     return curves
 
 
-def _arguments(stage: Stage, half: bool, recompute: bool) -> transformers.TrainingArguments:
+def _arguments(stage: Stage, half: bool) -> transformers.TrainingArguments:
     """Settings of transformers' Trainer.
 
     Args:
         stage: Stage.
         half: Whether the model is in bfloat16.
-        recompute: Whether the backward pass computes activations again.
     """
     settings = stage.settings
     on_cpu = device().type == "cpu"
@@ -109,8 +107,6 @@ def _arguments(stage: Stage, half: bool, recompute: bool) -> transformers.Traini
         bf16=half,
         use_cpu=on_cpu,
         ddp_find_unused_parameters=False,
-        activation_checkpointing=recompute,
-        activation_checkpointing_kwargs={"use_reentrant": False} if recompute else None,
         seed=stage.seed,
         save_strategy="epoch" if settings.checkpoint_updates is None else "steps",
         save_steps=settings.checkpoint_updates or 500,

@@ -45,7 +45,7 @@ def _last_stage(
     if objective.two_stage:
         sft = load_sft_stage(env, request, workspace)
         _extend(curves, "sft", sft.curves)
-        lora, weights, reference = sft.policy.lora or lora, sft.policy.weights, sft.reference
+        weights, reference = sft.policy.weights, sft.reference
         epochs, learning_rate = settings.po_epochs, settings.po_learning_rate
     elif objective.needs_reference:
         reference = untrained_reference(env, request, workspace)

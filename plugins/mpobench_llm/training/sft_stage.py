@@ -15,7 +15,8 @@ from mpobench.files.atomic import file_atomically, folder_atomically
 from mpobench_llm.configuration import LanguageConfiguration
 from mpobench_llm.models.adapters import acting
 from mpobench_llm.models.base_model import load_base
-from mpobench_llm.models.logps import all_logps, headless
+from mpobench_llm.models.head import headless
+from mpobench_llm.models.logps import all_logps
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.models.tokens import Row
 from mpobench_llm.training import resumable
@@ -66,7 +67,7 @@ def _clone(env: LanguageConfiguration, request: TrainingRequest, workspace: Work
     settings, rows = env.training_settings(request), env.rows(request, workspace)
     stage = Stage(
         source=env.source(workspace, settings.precision),
-        lora=adapter_config(settings),
+        lora=adapter_config(settings, settings.lora_dropout),
         weights=None,
         objective=Cloning(),
         rows=[Row(row.prompt, row.completions[:1], row.index) for row in rows],

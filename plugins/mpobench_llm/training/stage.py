@@ -48,14 +48,19 @@ class Stage:
     folder: Path
 
 
-def adapter_config(settings: TrainingSettings) -> LoraConfig:
-    """The adapter of a training: LoRA on every linear layer but the head (Hu et al. 2021, arXiv:2106.09685)."""
+def adapter_config(settings: TrainingSettings, dropout: float = 0.0) -> LoraConfig:
+    """The adapter of a training: LoRA on every linear layer but the head (Hu et al. 2021, arXiv:2106.09685).
+
+    Args:
+        settings: Training settings.
+        dropout: Probability of dropping an adapter's input.
+    """
     from peft import LoraConfig
 
     return LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
+        lora_dropout=dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )

@@ -10,8 +10,10 @@ import torch
 import transformers
 
 from mpobench import DivergedError, PreferenceBatch, SequenceLogps
+from mpobench_llm.models.batch import Batch, collate
+from mpobench_llm.models.head import Head
+from mpobench_llm.models.layouts import layout_for
 from mpobench_llm.models.logps import sequence_logps
-from mpobench_llm.models.tokens import Batch, collate
 from mpobench_llm.training.curves import QUANTITIES, batch_sums
 from mpobench_llm.training.length_sampler import ShuffledByLength
 from mpobench_llm.training.stage import Stage
@@ -22,7 +24,7 @@ class PreferenceTrainer(transformers.Trainer):
 
     Args:
         model: Model with an adapter, and without its head.
-        head: Weights of the head.
+        head: Its head.
         stage: Objective, rows, references and settings.
         arguments: Settings of transformers' Trainer.
         report: Function of the fraction that is done.
@@ -31,7 +33,7 @@ class PreferenceTrainer(transformers.Trainer):
     def __init__(
         self,
         model: Any,
-        head: torch.Tensor,
+        head: Head,
         stage: Stage,
         arguments: transformers.TrainingArguments,
         report: Callable[[float], None],
@@ -39,12 +41,12 @@ class PreferenceTrainer(transformers.Trainer):
         self._head, self._objective, self._reference = head, stage.objective, stage.reference
         self._pairs_per_update = stage.settings.pairs_per_batch * stage.settings.accumulation
         self._row_lengths = [len(row) for row in stage.rows]
-        dtype = head.dtype
+        dtype, layout = head.dtype, layout_for(model, head, stage.rows)
         super().__init__(
             model=model,
             args=arguments,
             train_dataset=stage.rows,
-            data_collator=lambda batch: vars(collate(batch, dtype)),
+            data_collator=lambda batch: vars(collate(batch, dtype, layout)),
             callbacks=[_Progress(report, self)],
         )
         self.loss_is_scaled_for_ga = True
@@ -61,7 +63,15 @@ class PreferenceTrainer(transformers.Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """A batch's share of the mean loss over the pairs of its update."""
+        """A batch's share of the mean loss over the pairs of its update.
+
+        transformers' loop puts the model into training mode. It is taken out of it: the model's own dropout, layer drop
+        and router noise would make the policy another function than the reference. The adapter's dropout is left.
+        """
+        model.eval()
+        for module in model.modules():
+            if hasattr(module, "lora_dropout"):
+                module.lora_dropout.train()
         batch = Batch(**inputs)
         pairs = self._preferences(batch, sequence_logps(model, self._head, batch))
         losses = self._objective.loss(pairs)

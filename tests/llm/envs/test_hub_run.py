@@ -70,3 +70,30 @@ def test_what_is_not_there_is_one_line(mpobench_cli: Run, tmp_path: Path) -> Non
     assert done.returncode == 1
     assert "no-data" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_cannot_be_right_is_refused_before_anything_is_computed(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """One that reads the tokens that follow, by the first prerequisite of a training."""
+    import shutil
+
+    from transformers import BertConfig, BertLMHeadModel
+
+    from mpobench import DatasetRequest, RequestError, TrainingRequest, Workspace, objective
+    from mpobench.registry.registry import get_registry
+    from mpobench_llm.envs.hub_env import AnyModel
+
+    shape = BertConfig(vocab_size=400, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+    BertLMHeadModel(shape).save_pretrained(tmp_path / "model")
+    for file in tiny.glob("tokenizer*"):
+        shutil.copy(file, tmp_path / "model")
+    env = AnyModel(model=str(tmp_path / "model"), dataset=str(dpo_mix(tmp_path / "pairs")))
+    noise = get_registry().build("corruption", "base").component
+    request = TrainingRequest(DatasetRequest(noise, 0, "smoke", "key"), "orpo", objective("orpo"), 0, {})
+    (download,) = env.prerequisites(request)
+    with pytest.raises(
+        RequestError, match=r"model \(bert\) is no causal model, [^\n]*: choose another model"
+    ):
+        env.prepare(download.payload, Workspace(tmp_path / "cache"))
+    assert not (tmp_path / "cache").exists()

@@ -17,8 +17,10 @@ from mpobench import DivergedError, Objective, PreferenceBatch, SequenceLogps
 from mpobench.registry.registry import Registry
 from mpobench_llm.models.adapters import adapted
 from mpobench_llm.models.base_model import ModelSource
-from mpobench_llm.models.logps import all_logps, headless, sequence_logps
-from mpobench_llm.models.tokens import Row, collate
+from mpobench_llm.models.batch import collate
+from mpobench_llm.models.head import headless
+from mpobench_llm.models.logps import all_logps, sequence_logps
+from mpobench_llm.models.tokens import Row
 from mpobench_llm.settings import TrainingSettings
 from mpobench_llm.training.cloning import Cloning
 from mpobench_llm.training.curves import QUANTITIES
@@ -48,12 +50,10 @@ def adapter(tiny: Path, settings: TrainingSettings = SETTINGS, seed: int = 0) ->
     """The tiny model with an adapter that already does something, and without its head: (model, head)."""
     model, _ = tiny_base(tiny)
     torch.manual_seed(seed)
-    lora = adapter_config(settings)
+    lora = adapter_config(settings, settings.lora_dropout)
     lora.init_lora_weights = False
-    with adapted(model, lora, None) as wrapped:
-        wrapped.train()
-        with headless(model) as head:
-            yield wrapped, head
+    with adapted(model, lora, None) as wrapped, headless(model) as head:
+        yield wrapped, head
 
 
 def weights(wrapped: Any) -> Weights:
@@ -133,7 +133,7 @@ def by_hand(
     """DPO (β = 1/2) by an AdamW without decay, written out; returns the adapter and each epoch's mean loss."""
     losses = []
     with adapter(tiny) as (wrapped, head):
-        wrapped.base_model.model.set_output_embeddings(tied(head))
+        wrapped.base_model.model.set_output_embeddings(tied(head.weight))
         trained = {name: each for name, each in wrapped.named_parameters() if each.requires_grad}
         first, second = ({name: torch.zeros_like(each) for name, each in trained.items()} for _ in range(2))
         step = 0
@@ -260,7 +260,7 @@ def test_every_objective_has_a_slope_in_every_weight_of_the_adapter(
     """By which any optimizer moves it; one forward pass serves all objectives."""
     rows, reference = like_an_sft_stage
     with adapter(tiny) as (wrapped, head):
-        batch = collate(rows, torch.float32)
+        batch = collate(rows, torch.float32, "packed")
         totals, lengths = sequence_logps(wrapped, head, batch), batch.lengths.float()
         sides = [
             SequenceLogps(logps[:, side], lengths[:, side])

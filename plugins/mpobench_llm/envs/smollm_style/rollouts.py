@@ -14,7 +14,8 @@ from mpobench.files.atomic import write_atomically
 from mpobench_llm.envs.smollm_style import rules
 from mpobench_llm.envs.smollm_style.configuration import ROLES, Block, StyleConfiguration
 from mpobench_llm.models.base_model import ModelSource, load_base, load_tokenizer
-from mpobench_llm.models.logps import all_logps, headless
+from mpobench_llm.models.head import headless
+from mpobench_llm.models.logps import all_logps
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.models.tokens import Row, prompt_ids
 from mpobench_llm.speaking.answering import DATA, EVALUATION, sample_answers, text_of
