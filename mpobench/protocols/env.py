@@ -67,7 +67,7 @@ class Env(Component, ABC):
         """
         return {}
 
-    def check_data(self, request: TrainingRequest) -> None:  # most have nothing to check
+    def check_data(self, request: TrainingRequest) -> None:
         """Checks, before a run begins, what planning has no time for: that the dataset can be read, say.
 
         Asked for every training that is due, in the process that starts the run, and not when a run is only planned.

@@ -24,6 +24,7 @@ def sample(
     max_tokens: int,
     temperature: float,
     batch: int,
+    positions: int | None = None,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> list[list[int]]:
     """Samples one completion of each prompt.
@@ -36,6 +37,7 @@ def sample(
         max_tokens: Largest number of tokens; a completion that reaches it may have no end.
         temperature: Divisor of the logits; 0 takes the most probable token.
         batch: Number of completions sampled at once.
+        positions: Largest number of tokens of a prompt with its completion; None if the model has no limit.
         report: Function of the fraction that is done.
 
     Returns:
@@ -46,7 +48,7 @@ def sample(
     for first in range(0, len(by_length), batch):
         rows = by_length[first : first + batch]
         draws = np.stack([np.random.default_rng(streams[row]).random(max_tokens) for row in rows])
-        steps = _sample_batch(model, [prompts[row] for row in rows], draws, ends, temperature)
+        steps = _sample_batch(model, [prompts[row] for row in rows], draws, ends, temperature, positions)
         for step, (alive, tokens) in enumerate(steps):
             for position, token in zip(alive, tokens, strict=True):
                 completions[rows[position]].append(token)
@@ -61,6 +63,7 @@ def _sample_batch(
     draws: np.ndarray[Any, Any],
     ends: Collection[int],
     temperature: float,
+    limit: int | None,
 ) -> Any:
     """Yields for each step the rows that have not ended, and the next token of each."""
     device = model.device
@@ -88,6 +91,8 @@ def _sample_batch(
         tokens = choose(out.logits[:, -1].float(), uniform, temperature)
         yield alive.tolist(), tokens.tolist()
         unfinished = ~torch.isin(tokens, stops)
+        if limit is not None:
+            unfinished &= positions[:, -1] + 2 < limit  # the token just drawn has the next position
         if not bool(unfinished.any()):
             return
         if not bool(unfinished.all()):
