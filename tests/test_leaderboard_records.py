@@ -68,3 +68,24 @@ def test_the_order_of_results_changes_nothing() -> None:
 def test_records_without_properties_of_the_data_do_not_mention_them() -> None:
     assert "dataset" not in cell("dpo").to_json().decode().replace("dataset_key", "")
     assert "The data" not in Leaderboard.of([cell("dpo")]).markdown()
+
+
+def test_counts_are_written_whole() -> None:
+    counted = [cell("dpo", seed=seed, dataset={"pairs kept": 6998.0, "tiny": 0.01234}) for seed in (0, 1)]
+    page = Leaderboard.of(counted).markdown()
+    assert rows(page, "pairs kept") == [["6998"]]
+    assert rows(page, "tiny") == [["0.0123"]]
+
+
+def test_revisions_on_a_hub_are_on_the_page() -> None:
+    config = {
+        "dataset": {
+            "model": {"name": "google/gemma-7b", "revision": "a" * 40},
+            "dataset": {"train.jsonl": "digest", "name": "is a file"},
+            "pairs": 512,
+        }
+    }
+    page = Leaderboard.of([cell("dpo", config=config), cell("sft", config=config)]).markdown()
+    assert f"Revisions on the hub: model `google/gemma-7b` at `{'a' * 40}`." in page
+    assert "Revisions" not in Leaderboard.of([cell("dpo")]).markdown()
+    assert "a" * 40 in Leaderboard.of([cell("dpo", config=config)]).terminal()

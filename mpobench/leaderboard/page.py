@@ -15,7 +15,7 @@ from mpobench.leaderboard.best_sets import BestRule
 from mpobench.leaderboard.marks import Html, Markdown, Terminal
 from mpobench.leaderboard.numbers import on_one_line
 from mpobench.leaderboard.overall import Overall, overall
-from mpobench.leaderboard.record_tables import dataset_blocks, other_metric_blocks
+from mpobench.leaderboard.record_tables import dataset_blocks, other_metric_blocks, revision_blocks
 from mpobench.leaderboard.section_page import SectionPage
 from mpobench.leaderboard.standings import Section, standings
 from mpobench.leaderboard.statistics_tables import behind_blocks, kept_blocks, overall_blocks
@@ -85,7 +85,11 @@ class Leaderboard:
         page = SectionPage(style, best)
         blocks = [f"# {on_one_line(title)}", self.provenance, reproduce.strip()]
         for section, over_all in zip(self.sections, self.overall, strict=True):
-            blocks += [*page.section(section), *dataset_blocks(section, style)]
+            blocks += [
+                *page.section(section),
+                *dataset_blocks(section, style),
+                *revision_blocks(section, style),
+            ]
             blocks += [*overall_blocks(section, over_all, style), *behind_blocks(section, style)]
             blocks += [*kept_blocks(section, style), *other_metric_blocks(section, style)]
             blocks += page.samples(section)
@@ -98,7 +102,11 @@ class Leaderboard:
         page = SectionPage(style, best)
         blocks = []
         for section, over_all in zip(self.sections, self.overall, strict=True):
-            blocks += [*page.section(section), *dataset_blocks(section, style)]
+            blocks += [
+                *page.section(section),
+                *dataset_blocks(section, style),
+                *revision_blocks(section, style),
+            ]
             blocks += overall_blocks(section, over_all, style)
         blocks += [*page.footnotes(), _KEYS[best], self.provenance]
         return "\n\n".join(block for block in blocks if block) + "\n"

@@ -36,7 +36,28 @@ def dataset_blocks(section: Section, style: Markdown) -> list[str]:
 
 
 def _mean(values: list[float]) -> str:
-    return f"{mean_and_standard_error(sorted(values)).mean:z.3g}"
+    """Three digits, or all before the point: counts of pairs are whole."""
+    mean = mean_and_standard_error(sorted(values)).mean
+    return f"{mean:z.3g}" if abs(mean) < 1000 else f"{mean:.0f}"
+
+
+def revision_blocks(section: Section, style: Markdown) -> list[str]:
+    """A line with the revision of each model and dataset that came from a hub.
+
+    They are in the part ``dataset`` of the configurations, as objects of ``name`` and ``revision``.
+    """
+    found: dict[tuple[str, str, str], None] = {}
+    for row in section.rows:
+        for entry in row.entries.values():
+            for result in entry.finished:
+                for part, place in result.config.get("dataset", {}).items():
+                    if isinstance(place, dict) and place.keys() == {"name", "revision"}:
+                        found[part, str(place["name"]), str(place["revision"])] = None
+    named = [
+        f"{on_one_line(part)} {style.code(on_one_line(name))} at {style.code(on_one_line(revision))}"
+        for part, name, revision in sorted(found)
+    ]
+    return [f"Revisions on the hub: {'; '.join(named)}."] if named else []
 
 
 def other_metric_blocks(section: Section, style: Markdown) -> list[str]:

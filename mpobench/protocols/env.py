@@ -67,6 +67,15 @@ class Env(Component, ABC):
         """
         return {}
 
+    def check_data(self, request: TrainingRequest) -> None:
+        """Checks, before a run begins, what planning has no time for: that the dataset can be read, say.
+
+        Asked for every training that is due, in the process that starts the run, and not when a run is only planned.
+
+        Raises:
+            RequestError: If the training cannot succeed. The run ends, and nothing has been computed.
+        """
+
     def prerequisites(self, request: TrainingRequest) -> Sequence[Prerequisite]:
         """The shared files that this training reads, each after those that it needs."""
         return ()

@@ -32,11 +32,13 @@ class Workspace:
             deleted at any time between runs.
         report: Function of (phase, fraction in [0, 1] of this task's part of the phase).
         show: Function that keeps a sample with the result of an evaluation; leaderboards print the first ones.
+        note: Function that shows a line to the user, on stderr; a run shows equal lines once.
     """
 
     cache: Path
     report: Callable[[str, float], None] = lambda phase, fraction: None
     show: Callable[[Sample], None] = lambda sample: None
+    note: Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True)

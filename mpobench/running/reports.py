@@ -14,6 +14,9 @@ MIN_SECONDS_BETWEEN_REPORTS = 0.2
 BEGUN = "@"
 """First character of the phase of a task's first report; the name of the worker that has begun it follows."""
 
+NOTE = "note: "
+"""Beginning of the phase of a report that is a line for the user: the rest of it."""
+
 _send: Report | None = None
 
 
@@ -32,6 +35,11 @@ def send(task: str, phase: str, fraction: float) -> None:
     """Sends one report; it does nothing where no launcher has connected."""
     if _send is not None:
         _send(task, phase, fraction)
+
+
+def noter(task: str) -> Callable[[str], None]:
+    """A function that sends a line for the user."""
+    return lambda line: send(task, NOTE + line, 0.0)
 
 
 def reporter(tasks: Iterable[str]) -> Callable[[str, float], None]:

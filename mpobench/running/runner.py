@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpobench.display.progress import Display
+from mpobench.errors import MpobenchError
 from mpobench.files import locks
 from mpobench.files.cache import check_cache, in_use
 from mpobench.planning.cells import Cell, Training
@@ -21,7 +22,7 @@ from mpobench.running.live_note import live_note
 from mpobench.running.outcome import Outcome
 from mpobench.running.plan_tasks import PlanTasks
 from mpobench.running.records import skipped, unfinished
-from mpobench.running.reports import BEGUN
+from mpobench.running.reports import BEGUN, NOTE
 from mpobench.running.scheduler import Scheduler
 from mpobench.running.worker import Failure, GroupOutcome
 
@@ -47,7 +48,8 @@ def execute(
         cell_timeout: Seconds that a task may take.
 
     Raises:
-        RequestError: If a folder cannot be written; nothing has been computed then.
+        RequestError: If a folder cannot be written, or an environment refuses a training; nothing has been computed
+            then.
         MpobenchError: If the place of the workers is lost; finished cells are kept.
         KeyboardInterrupt: On Ctrl-C; likewise.
     """
@@ -63,8 +65,24 @@ def execute(
                     cells = tuple(training.cells[at] for at in due)
                     evaluators = tuple(training.evaluators[at] for at in due)
                     tasks.add(replace(training, cells=cells, evaluators=evaluators))
+            for training in tasks.trainings.values():
+                _check_data(training)
             _Run(tasks, outcome).run(launcher, workers, cell_timeout)
     return outcome
+
+
+def _check_data(training: Training) -> None:
+    """Lets the environment refuse a training.
+
+    Raises:
+        RequestError: If it does.
+    """
+    try:
+        training.env.check_data(training.request)
+    except MpobenchError:
+        raise
+    except Exception:  # noqa: BLE001  # whatever it is, the training meets it again, and says so
+        return
 
 
 def _pending(plan: Plan, store: ResultStore, rerun: Rerun, outcome: Outcome) -> set[str]:
@@ -104,6 +122,7 @@ class _Run:
 
     def __init__(self, tasks: PlanTasks, outcome: Outcome) -> None:
         self._tasks, self._outcome, self._began = tasks, outcome, time.time()
+        self._shown: set[str] = set()
 
     def run(self, launcher: Launcher, workers: int | None, cell_timeout: float | None) -> None:
         """Runs all tasks; returns when the last one is over."""
@@ -117,6 +136,9 @@ class _Run:
             scheduler: Scheduler | None = None
 
             def report(task: str, phase: str, fraction: float) -> None:
+                if phase.startswith(NOTE):
+                    self._show(phase.removeprefix(NOTE), display)
+                    return
                 if not phase.startswith(BEGUN):
                     display.update(task, phase, fraction)
                     note.progress(task, phase, fraction)
@@ -140,6 +162,12 @@ class _Run:
                 self._tasks.form_groups(lambda env: ask_group_size(opened, env))
                 scheduler = Scheduler(opened, finished, display.note, cell_timeout)
                 scheduler.run(self._tasks.tasks())
+
+    def _show(self, line: str, display: Display) -> None:
+        """Shows a line of a component, once."""
+        if line not in self._shown:
+            self._shown.add(line)
+            display.note(line)
 
     def _finished(self, task: str, result: Any) -> None:
         self._tasks.ended(task)

@@ -154,7 +154,8 @@ def make_prerequisite(env: Env, prerequisite: Prerequisite, cache: Path) -> None
     """Makes a shared file, unless it is there."""
     if not (cache / prerequisite.path).exists():
         with _one_process():
-            workspace = Workspace(cache, reports.reporter([prerequisite.key]))
+            report, note = reports.reporter([prerequisite.key]), reports.noter(prerequisite.key)
+            workspace = Workspace(cache, report, note=note)
             env.prepare(prerequisite.payload, workspace)
 
 
@@ -242,7 +243,7 @@ def _made_meanwhile(store: ResultStore, cell: Cell, rerun: Rerun) -> CellOutcome
 
 def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Path) -> list[CellOutcome]:
     planned = {cell.key: each for cell, each in zip(training.cells, training.evaluators, strict=True)}
-    workspace = Workspace(cache, reports.reporter([training.key]))
+    workspace = Workspace(cache, reports.reporter([training.key]), note=reports.noter(training.key))
     try:
         trained = _trained(training, store, workspace) if due else None
     except DiskFullError:

@@ -57,13 +57,14 @@ def answers(
     folder = ResultStore(results).policy_folder(cell.training_key)
     if not isinstance(component, LanguageEnv):
         raise RequestError(f"{cell.env} trains no language model: its policies have no answers")
+    component = component.as_recorded(cell.config.get("dataset", {}))
     if not folder.exists():
         raise RequestError(
             f"the policy in {folder} is gone: train it again with `mpobench run ... --rerun all`"
         )
     questions = list(read_instructions(instructions)) if instructions else None
     with Display({"evaluation": {"answers": 1.0}}) as display:
-        workspace = Workspace(cache_folder(), partial(display.update, "answers"))
+        workspace = Workspace(cache_folder(), partial(display.update, "answers"), note=display.note)
         answered = component.answers(component.load_policy(folder), seed, cell.scale, workspace, questions)
     write_outputs(output, answered, f"{cell.objective} on {cell.env} {cell.corruption}, seed {seed}")
     typer.echo(output)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 from mpobench import RequestError, TrainingRequest, Workspace
 from mpobench.env_kit.toml_env import TomlEnv
 from mpobench.files.keys import content_key
+from mpobench_llm.models.lengths import Bound, KeptRows
+from mpobench_llm.models.positions import check_positions
 from mpobench_llm.settings import (
     NOT_IN_KEY,
     DatasetSettings,
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 EXTRA = ("accelerate", "datasets", "gguf", "peft", "torch", "transformers")
 """Packages of the extra ``llm``. A plan asks for them, so that a run does not stop halfway."""
+
+OVERLONG_ADVICE = "raise it (--training max_length=…), or add --training overlong=cut"
+"""What to do where all pairs of a dataset are too long."""
 
 
 class LanguageConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationSettings]):
@@ -44,8 +49,35 @@ class LanguageConfiguration(TomlEnv[TrainingSettings, DatasetSettings, Evaluatio
         """The place of the untrained model."""
 
     @abstractmethod
+    def read_rows(self, request: TrainingRequest, workspace: Workspace) -> KeptRows:
+        """The dataset of a training as tokens, prompts with (chosen, rejected), and what was left out of it."""
+
+    @property
+    @abstractmethod
+    def data_name(self) -> str:
+        """Name of the dataset in lines for the user."""
+
+    def kept_rows(self, request: TrainingRequest, workspace: Workspace) -> KeptRows:
+        """The same as :meth:`read_rows`, with a line for the user that says what was kept.
+
+        Raises:
+            RequestError: If nothing is kept, or ``max_length`` is more than the model has positions.
+        """
+        bound, source = self.bound(request), self.source(workspace)
+        check_positions(source.name, source.positions, bound.max_length)
+        kept = self.read_rows(request, workspace)
+        kept.counts.check(self.data_name, bound.max_length, OVERLONG_ADVICE)
+        workspace.note(kept.counts.line(self.data_name))
+        return kept
+
     def rows(self, request: TrainingRequest, workspace: Workspace) -> list[Row]:
-        """The dataset of a training as tokens: prompts with (chosen, rejected)."""
+        """The rows of :meth:`kept_rows`."""
+        return self.kept_rows(request, workspace).rows
+
+    def bound(self, request: TrainingRequest) -> Bound:
+        """The largest length of a training's rows."""
+        settings = self.training_settings(request)
+        return Bound(settings.max_length, settings.overlong)
 
     def training_config(self, request: TrainingRequest) -> JsonObject:
         """The fields of :class:`~mpobench_llm.settings.TrainingSettings` that decide this training's result.
@@ -88,5 +120,5 @@ class LanguageConfiguration(TomlEnv[TrainingSettings, DatasetSettings, Evaluatio
     def reference_path(self, request: TrainingRequest) -> str:
         """File with log π of a dataset's pairs under the untrained model, relative to the cache."""
         settings = self.training_settings(request)
-        key = content_key([request.dataset.key, settings.max_length, settings.precision])
+        key = content_key([request.dataset.key, settings.max_length, settings.overlong, settings.precision])
         return f"reference/{key}.safetensors"

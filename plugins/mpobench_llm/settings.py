@@ -5,11 +5,14 @@ Free of torch, so that planning a run stays fast.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from mpobench.env_kit.env_file import EnvFile, Settings
+
+Overlong: TypeAlias = Literal["drop", "cut"]
+"""What becomes of pairs that are too long."""
 
 
 class TrainingSettings(Settings):
@@ -31,7 +34,9 @@ class TrainingSettings(Settings):
         lora_dropout: Probability of dropping an adapter's input in the SFT stage. Preferences are learned without any
             dropout, as in TRL, so that policy and reference begin as one function; a model's own dropout is always off,
             and the adapter of a mixture of experts has none.
-        max_length: Largest number of tokens of a prompt with either of its completions; the rest is cut off.
+        max_length: Largest number of tokens of a prompt with either of its completions, at most the model's positions.
+        overlong: What becomes of longer pairs: ``drop`` leaves them out; ``cut`` takes tokens out of the prompt, behind
+            what begins the conversation, then off the ends of completions, and leaves out pairs that become equal.
         precision: Precision of the frozen weights and of products; ``auto`` takes bfloat16 where the device computes
             it. The adapter and its gradients are always float32.
         gradient_checkpointing: Whether the backward pass computes activations again, which saves memory; ``auto`` does
@@ -59,6 +64,7 @@ class TrainingSettings(Settings):
     lora_alpha: int = Field(256, ge=1)
     lora_dropout: float = Field(0.05, ge=0, lt=1)
     max_length: int = Field(2048, ge=8)
+    overlong: Overlong = "drop"
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
     checkpoint_updates: int | None = Field(None, ge=1)

@@ -21,6 +21,7 @@ ROUNDS, PAIRS, BATCH = 3, 48, 8
 PRELUDE = """
 import json, os, resource, sys, time, torch
 torch.set_num_threads(1)
+from dataclasses import replace
 from pathlib import Path
 from peft import LoraConfig
 from mpobench_llm.models import adapters, tokens
@@ -30,7 +31,7 @@ from mpobench_llm.models.preference_pair import PreferencePair
 folder, work, pairs, batch = sys.argv[1], Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text()), int(sys.argv[4])
 tokenizer = load_tokenizer(folder)
 said = [({"role": "user", "content": prompt},) for prompt, _, _ in pairs]
-rows = [tokens.encode(tokenizer, PreferencePair(ask, *pair[1:]), 512, i)
+rows = [replace(tokens.encode(tokenizer, PreferencePair(ask, *pair[1:])), index=i)
         for i, (ask, pair) in enumerate(zip(said, pairs, strict=True))]
 counted = sum(2 * len(row.prompt) + sum(map(len, row.completions)) for row in rows)
 lora = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hub_samples import tiny_model
 
 from mpobench import Workspace
+
+
+@pytest.fixture(scope="session", autouse=True)
+def arrow_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps what datasets derives from the samples out of the user's cache."""
+    from datasets import config
+
+    before, config.HF_DATASETS_CACHE = config.HF_DATASETS_CACHE, tmp_path_factory.mktemp("arrow")
+    yield
+    config.HF_DATASETS_CACHE = before
 
 
 @pytest.fixture(scope="session")

@@ -2,62 +2,51 @@
 
 from __future__ import annotations
 
-import functools
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from mpobench import DatasetCorruption, Prerequisite, RequestError, TrainingRequest, Workspace
+from mpobench import DatasetCorruption, Prerequisite, TrainingRequest, Workspace
 from mpobench.env_kit.env_file import load_env_file
 from mpobench.env_kit.pair_labels import draw_flips
 from mpobench.files.atomic import write_atomically
 from mpobench.files.keys import content_key
-from mpobench.files.text import expanded
 from mpobench.registry.corruption_sum import decisions
-from mpobench_llm.envs.language_env import HELD_OUT_LENGTH, LanguageEnv
-from mpobench_llm.file_digests import file_digest
+from mpobench_llm.configuration import OVERLONG_ADVICE
+from mpobench_llm.envs.hub_names import Place, cached_file, find, remember
+from mpobench_llm.envs.hub_rows import HubRows
+from mpobench_llm.envs.language_env import LanguageEnv
+from mpobench_llm.models.lengths import Bound, KeptRows
+from mpobench_llm.models.positions import check_positions, positions_of_file
 from mpobench_llm.settings import EnvSettings
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mpobench.protocols import JsonObject, Scale
-    from mpobench_llm.envs.hub_data import Split
     from mpobench_llm.models.base_model import ModelSource
-    from mpobench_llm.models.preference_pair import PreferencePair
     from mpobench_llm.models.tokens import Row
 
-
-def identity(name: str) -> str | dict[str, str]:
-    """The identity of a model or dataset: its name on the hub, or the content of a local file or folder."""
-    path = expanded(name)
-    if not path.exists():
-        return name
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return {str(file.relative_to(path)): file_digest(file) for file in files}
-
-
-@functools.lru_cache(maxsize=2)
-def _load_pairs(dataset: str, split: Split) -> list[PreferencePair]:
-    """The pairs of a split, which trainings share."""
-    from mpobench_llm.envs.hub_data import load_rows
-
-    return load_rows(dataset, split).pairs
+ROWS = 2
+"""Version of the rows that are made of pairs, raised when their tokens change."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """A download of the model and the dataset.
+    """A download of the model and the dataset, and the check that the training has pairs.
 
     Attributes:
         path: File that marks its end, relative to the cache.
         precision: Precision of the model.
+        pairs: Number of pairs; None for all.
+        bound: Largest length of a pair.
     """
 
     path: str
     precision: str
+    pairs: int | None
+    bound: Bound
 
 
 class HubEnv(LanguageEnv):
@@ -77,6 +66,30 @@ class HubEnv(LanguageEnv):
         """Hub id, folder or file of the dataset."""
 
     @property
+    def data_name(self) -> str:
+        """The dataset's name."""
+        return self.dataset_name
+
+    @cached_property
+    def model_place(self) -> Place:
+        """Where the model is. Planning finds it, and the answer travels with this object to the workers."""
+        return find(self.model_name, "model")
+
+    @cached_property
+    def dataset_place(self) -> Place:
+        """Where the dataset is; likewise."""
+        return find(self.dataset_name, "dataset")
+
+    def as_recorded(self, dataset_config: JsonObject) -> HubEnv:
+        """This environment at the commits that a result was computed with."""
+        pinned = self.model_copy()
+        for part, place in (("model", self.model_place), ("dataset", self.dataset_place)):
+            revision = dataset_config.get(part, {}).get("revision")
+            if place.local is None and isinstance(revision, str):
+                pinned.__dict__[f"{part}_place"] = replace(place, revision=revision, problem="")
+        return pinned
+
+    @property
     def settings(self) -> EnvSettings:
         """The file ``hub.toml``."""
         return load_env_file(EnvSettings, "mpobench_llm.envs", "hub.toml")
@@ -88,30 +101,70 @@ class HubEnv(LanguageEnv):
             return None
         return f"{self.dataset_name} comes with its pairs and their labels: only flips (noisy) make sense"
 
+    def _identities(self) -> JsonObject:
+        return {"model": self.model_place.identity, "dataset": self.dataset_place.identity}
+
     def dataset_config(self, scale: Scale) -> JsonObject:
-        """The model, the dataset, and the number of pairs."""
-        pairs = self.dataset_settings(scale).pairs
-        return {"model": identity(self.model_name), "dataset": identity(self.dataset_name), "pairs": pairs}
+        """The model and the dataset, with their commits on the hub, and the number of pairs."""
+        return {**self._identities(), "pairs": self.dataset_settings(scale).pairs, "rows": ROWS}
+
+    def training_config(self, request: TrainingRequest) -> JsonObject:
+        """The fields of the training settings that decide this training's result.
+
+        Raises:
+            RequestError: As its base; or if the model is at hand, and has fewer positions than ``max_length``.
+        """
+        config = super().training_config(request)
+        if file := cached_file(self.model_place, "model", "config.json"):
+            check_positions(self.model_name, positions_of_file(file), config["max_length"])
+        return config
+
+    def check_data(self, request: TrainingRequest) -> None:
+        """Refuses what the hub could not be asked about, and local data of which no pair is kept.
+
+        Raises:
+            RequestError: In these cases.
+        """
+        for place in (self.model_place, self.dataset_place):
+            _ = place.location  # raises
+        if self.model_place.local is not None and self.dataset_place.local is not None:
+            pairs = self.dataset_settings(request.dataset.scale).pairs
+            self._rows.check_any(pairs, self.bound(request), OVERLONG_ADVICE)
+
+    @property
+    def _rows(self) -> HubRows:
+        return HubRows(self.model_place, self.dataset_place)
 
     def source(self, workspace: Workspace, precision: str = "auto") -> ModelSource:
         """The model in the hub's own cache, or in its folder."""
         from mpobench_llm.models.base_model import ModelSource
 
-        path = expanded(self.model_name)
-        return ModelSource(str(path) if path.exists() else self.model_name, self.model_name, precision)
+        place = self.model_place
+        return ModelSource(place.location, place.name, precision, place.revision)
 
     def data_prerequisites(self, request: TrainingRequest) -> list[Prerequisite]:
         """One download of model and dataset, so that workers do not download side by side."""
-        names = {"model": identity(self.model_name), "dataset": identity(self.dataset_name)}
-        key = content_key({"make": "download", "tried": True, **names})
-        download = Download(f"downloads/{key}", self.training_settings(request).precision)
+        pairs, bound = self.dataset_settings(request.dataset.scale).pairs, self.bound(request)
+        key = content_key(
+            {
+                "make": "download",
+                "tried": True,
+                "rows": ROWS,
+                **self._identities(),
+                "pairs": pairs,
+                "bound": vars(bound),
+            }
+        )
+        precision = self.training_settings(request).precision
+        download = Download(f"downloads/{key}", precision, pairs, bound)
         return [Prerequisite(key, download.path, "download", download)]
 
     def prepare_data(self, payload: Download, workspace: Workspace) -> None:
-        """Downloads model and dataset, and tries the model, unless that has been done.
+        """Downloads model and dataset, checks that they fit, and tries the model, unless that has been done.
 
         Raises:
-            RequestError: If the model's log-probabilities cannot be computed as they are.
+            RequestError: If no pair is kept, the model has fewer positions than a pair may have tokens, or its
+                log-probabilities cannot be computed as they are.
         """
         done = workspace.cache / payload.path
         if done.exists():
@@ -120,51 +173,41 @@ class HubEnv(LanguageEnv):
         from mpobench_llm.models.head import headless
         from mpobench_llm.models.layouts import layout_for
 
-        self._pairs("train")
-        model, _ = load_base(self.source(workspace, payload.precision))
+        source, bound = self.source(workspace, payload.precision), payload.bound
+        check_positions(self.model_name, source.positions, bound.max_length)
+        self._rows.check_any(payload.pairs, bound, OVERLONG_ADVICE)
+        model, _ = load_base(source)
         with headless(model) as head:
             layout_for(model, head)
+        remember(self.model_place, "model")
+        remember(self.dataset_place, "dataset")
         write_atomically(done, "")
 
-    def _pairs(self, split: Split) -> list[PreferencePair]:
-        return _load_pairs(self.dataset_name, split)
-
-    def rows(self, request: TrainingRequest, workspace: Workspace) -> list[Row]:
+    def read_rows(self, request: TrainingRequest, workspace: Workspace) -> KeptRows:
         """The first pairs of the dataset; where the corruption flips a label, chosen and rejected are swapped."""
-        dataset, training = request.dataset, self.training_settings(request)
-        pairs = self._pairs("train")[: self.dataset_settings(dataset.scale).pairs]
-        flips = draw_flips(dataset.corruption, len(pairs), dataset.seed)
-        return self._encoded(pairs, flips, training.max_length, workspace)
+        dataset, rows = request.dataset, self._rows
+        pairs = self.dataset_settings(dataset.scale).pairs
+        count = len(rows.pairs("train").first(pairs).pairs)
+        flips = draw_flips(dataset.corruption, count, dataset.seed)
+        return rows.kept("train", pairs, self.bound(request), flips.tolist())
 
     def held_out_rows(self, scale: Scale, workspace: Workspace) -> list[Row]:
         """The first pairs of the test split, or of the rows held out of a dataset without one."""
-        import numpy as np
-
-        pairs = self._pairs("test")[: self.evaluation_settings(scale).pairs]
-        return self._encoded(pairs, np.zeros(len(pairs), dtype=bool), HELD_OUT_LENGTH, workspace)
-
-    def _encoded(
-        self, pairs: list[PreferencePair], flips: np.ndarray, max_length: int, workspace: Workspace
-    ) -> list[Row]:
-        from mpobench_llm.models.base_model import load_tokenizer
-        from mpobench_llm.models.tokens import Row, encode
-
-        tokenizer = load_tokenizer(self.source(workspace).location)
-        rows = [encode(tokenizer, pair, max_length, i) for i, pair in enumerate(pairs)]
-        return [
-            Row(row.prompt, row.completions[::-1], row.index) if flipped else row
-            for row, flipped in zip(rows, flips.tolist(), strict=True)
-        ]
+        bound = self.held_out_bound(workspace)
+        kept = self._rows.kept("test", self.evaluation_settings(scale).pairs, bound)
+        return self.checked_held_out(kept, bound, workspace)
 
     def instructions(self, scale: Scale, workspace: Workspace) -> list[str]:
-        """The held-out conversations of one message, each once."""
-        messages = [pair.prompt[-1]["content"] for pair in self._pairs("test") if len(pair.prompt) == 1]
-        if not messages:
-            raise RequestError(
-                f"{self.dataset_name} holds out no conversation of one message: name a file of instructions "
-                "(judge:instructions=FILE)"
+        """The held-out conversations of one message, each once, without those that leave no room for an answer."""
+        count, max_tokens = self.evaluation_settings(scale).answers, self.settings.sampling.max_tokens
+        limit = self.source(workspace).positions
+        asked, long = self._rows.instructions(count, max_tokens, limit)
+        if long:
+            workspace.note(
+                f"{self.data_name}, held out: {len(asked)} messages are asked; {long} are too long for the {limit} "
+                f"positions of {self.model_name}"
             )
-        return list(dict.fromkeys(messages))[: self.evaluation_settings(scale).answers]
+        return asked
 
 
 class PublishedEnv(HubEnv):
@@ -213,8 +256,8 @@ class AnyModel(HubEnv):
 
     not_in_key: ClassVar[frozenset[str]] = frozenset({"model", "dataset"})  # see dataset_config
 
-    model: str = Field(min_length=1, description="hub id of a model, or its folder")
-    dataset: str = Field(min_length=1, description="hub id of a dataset, or a folder or file of it")
+    model: str = Field(min_length=1, description="hub id of a model (owner/name@revision), or its folder")
+    dataset: str = Field(min_length=1, description="hub id of a dataset, likewise, or a folder or file of it")
 
     @property
     def model_name(self) -> str:

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpobench import Env, Prerequisite, SequenceLogps, Trained, TrainingRequest, Workspace
 from mpobench_llm.configuration import LanguageConfiguration
+from mpobench_llm.models.lengths import Bound, KeptRows
 
 if TYPE_CHECKING:
     from mpobench import DatasetRequest
-    from mpobench.protocols import Scale
+    from mpobench.protocols import JsonObject, Scale
     from mpobench_llm.models.policy import Policy
     from mpobench_llm.models.tokens import Row
     from mpobench_llm.speaking.answer import Answer
 
 HELD_OUT_LENGTH = 2048
-"""Largest number of tokens of a held-out prompt with either of its completions."""
+"""Largest number of tokens of a held-out prompt with either of its completions, where the model has as many positions.
+Longer pairs are dropped, whatever trainings do: all policies are scored on the same ones."""
 
 
 class LanguageEnv(LanguageConfiguration, Env):
@@ -45,6 +47,22 @@ class LanguageEnv(LanguageConfiguration, Env):
     @abstractmethod
     def held_out_rows(self, scale: Scale, workspace: Workspace) -> list[Row]:
         """Labelled pairs that no training reads, as many as the scale asks for."""
+
+    def held_out_bound(self, workspace: Workspace) -> Bound:
+        """The largest length of held-out rows."""
+        return Bound(min(HELD_OUT_LENGTH, self.source(workspace).positions or HELD_OUT_LENGTH))
+
+    def checked_held_out(self, kept: KeptRows, bound: Bound, workspace: Workspace) -> list[Row]:
+        """Held-out rows, with a line for the user where some were dropped.
+
+        Raises:
+            RequestError: If none is left.
+        """
+        name = f"{self.data_name}, held out"
+        kept.counts.check(name, bound.max_length, "take a model of more positions, or other data")
+        if any(kept.counts.dropped.values()):
+            workspace.note(kept.counts.line(name))
+        return kept.rows
 
     @abstractmethod
     def instructions(self, scale: Scale, workspace: Workspace) -> list[str]:
@@ -83,6 +101,14 @@ class LanguageEnv(LanguageConfiguration, Env):
         from mpobench_llm.training import policy_training
 
         return policy_training.pair_logps(self, request, workspace)
+
+    def as_recorded(self, dataset_config: JsonObject) -> LanguageEnv:  # for subclasses
+        """This environment with the model of a result.
+
+        Args:
+            dataset_config: What :meth:`~mpobench.Env.dataset_config` said when the result was computed.
+        """
+        return self
 
     def original(self) -> Policy:
         """The untrained model as a policy."""

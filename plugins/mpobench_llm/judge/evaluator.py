@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpobench import Evaluator, Metric, RequestError, Workspace
@@ -142,4 +143,4 @@ def _metrics(
 
 def _part(workspace: Workspace, part: int) -> Workspace:
     """The same workspace for one third of the evaluation's progress."""
-    return Workspace(workspace.cache, lambda phase, fraction: workspace.report(phase, (part + fraction) / 3))
+    return replace(workspace, report=lambda phase, fraction: workspace.report(phase, (part + fraction) / 3))

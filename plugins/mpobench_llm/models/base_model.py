@@ -10,6 +10,7 @@ import torch
 
 from mpobench_llm.models.chat_templates import ensure_chat_template
 from mpobench_llm.models.loading_errors import explained
+from mpobench_llm.models.positions import positions_of_model
 from mpobench_llm.models.quiet import silence_libraries
 
 
@@ -21,11 +22,18 @@ class ModelSource:
         location: Hub id, or a folder.
         name: Name of the model in the files of its adapters.
         precision: Precision of the weights: ``auto``, ``bfloat16``, ``float32``.
+        revision: Commit on the hub; None for a folder.
     """
 
     location: str
     name: str
     precision: str = "auto"
+    revision: str | None = None
+
+    @property
+    def positions(self) -> int | None:
+        """Largest number of tokens of the model's input; None if it has no limit."""
+        return positions_of_model(self.location, self.revision)
 
 
 def device() -> torch.device:
@@ -42,8 +50,12 @@ def has_bfloat16() -> bool:
 
 
 @functools.lru_cache(maxsize=4)
-def load_tokenizer(location: str) -> Any:
+def load_tokenizer(location: str, revision: str | None = None) -> Any:
     """The tokenizer of a model, with a chat template.
+
+    Args:
+        location: Hub id, or a folder.
+        revision: Commit on the hub.
 
     Raises:
         RequestError: If it cannot be loaded, with the next step.
@@ -51,12 +63,12 @@ def load_tokenizer(location: str) -> Any:
     from transformers import AutoTokenizer
 
     with explained(location):
-        tokenizer = AutoTokenizer.from_pretrained(location)
+        tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
     ensure_chat_template(tokenizer)
     return tokenizer
 
 
-_loaded: dict[tuple[str, bool], Any] = {}
+_loaded: dict[tuple[str, str | None, bool], Any] = {}
 
 
 def load_base(source: ModelSource) -> tuple[Any, Any]:
@@ -66,11 +78,11 @@ def load_base(source: ModelSource) -> tuple[Any, Any]:
         RequestError: If it cannot be loaded, with the next step.
     """
     half = source.precision == "bfloat16" or (source.precision == "auto" and has_bfloat16())
-    key = (source.location, half)
+    key = (source.location, source.revision, half)
     if key not in _loaded:
         _loaded.clear()  # first, so that there is never more than one
-        _loaded[key] = _load(source.location, half)
-    return _loaded[key], load_tokenizer(source.location)
+        _loaded[key] = _load(source, half)
+    return _loaded[key], load_tokenizer(source.location, source.revision)
 
 
 def forget_base() -> None:
@@ -78,15 +90,16 @@ def forget_base() -> None:
     _loaded.clear()
 
 
-def _load(location: str, half: bool) -> Any:
+def _load(source: ModelSource, half: bool) -> Any:
     from transformers import AutoModelForCausalLM
 
     silence_libraries()
     # On a CPU and at these lengths, plain products are faster than the fused kernel.
     attention = "eager" if device().type == "cpu" else "sdpa"
-    with explained(location):
+    with explained(source.location):
         model: Any = AutoModelForCausalLM.from_pretrained(
-            location,
+            source.location,
+            revision=source.revision,
             dtype=torch.bfloat16 if half else torch.float32,
             attn_implementation=attention,
         )

@@ -39,6 +39,10 @@ _WORDS = {
 _TOKEN = "set HF_TOKEN (or run `hf auth login`)"
 
 
+class UnreachableError(RequestError):
+    """No answer came from the hub, and what was asked for is not in its cache."""
+
+
 @contextmanager
 def explained(name: str, kind: Kind = "model") -> Iterator[None]:
     """Turns exceptions of the hub's libraries inside the block into one line for the user.
@@ -51,6 +55,7 @@ def explained(name: str, kind: Kind = "model") -> Iterator[None]:
         kind: Model or dataset.
 
     Raises:
+        UnreachableError: If the hub could not be asked; a kind of RequestError.
         RequestError: With ``name`` and the next step, and never a token. It hides the library's exception, whose text
             may hold one.
     """
@@ -59,7 +64,8 @@ def explained(name: str, kind: Kind = "model") -> Iterator[None]:
     except MpobenchError:
         raise
     except Exception as error:  # noqa: BLE001
-        raise RequestError(_without_tokens(_explain(error, name, kind))) from None
+        message = _without_tokens(_explain(error, name, kind))
+        raise (UnreachableError if message == _explain_offline(name) else RequestError)(message) from None
 
 
 def _explain(error: BaseException, name: str, kind: Kind) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpobench import RequestError
-from mpobench_llm.models.chat_templates import fold_system, takes_system
+from mpobench_llm.models.chat_templates import render
+from mpobench_llm.models.end_of_turn import end_of_turn
 from mpobench_llm.models.preference_pair import Message, PreferencePair
 
 
@@ -23,7 +24,7 @@ class Row:
     Attributes:
         prompt: Tokens of the prompt, at least one.
         completions: Tokens of (chosen, rejected), or of the chosen one alone; each at least one token.
-        index: Number of the pair in its dataset.
+        index: Number of the row among those that are kept of its dataset.
     """
 
     prompt: tuple[int, ...]
@@ -36,50 +37,48 @@ class Row:
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """Tokens of a conversation up to the beginning of the assistant's next message."""
-    ids: list[int] = tokenizer(_render(tokenizer, messages), add_special_tokens=False)["input_ids"]
-    return ids
+    """Tokens of a conversation up to the beginning of the assistant's next message.
+
+    Raises:
+        RefusedConversationError: If the chat template rejects it.
+    """
+    return _ids(tokenizer, render(tokenizer, messages))
 
 
 def completion_ids(tokenizer: Any, messages: Sequence[Message], answer: str) -> list[int]:
-    """Tokens of the assistant's next message with its end, as the chat template writes it.
+    """Tokens of the assistant's next message as the chat template writes it, the last one its end of turn.
 
     Raises:
-        RequestError: If the template writes a conversation differently when an answer follows it.
+        RefusedConversationError: If the chat template rejects the conversation.
+        RequestError: If it writes a conversation differently when an answer follows it.
     """
-    before = _render(tokenizer, messages)
-    whole = _render(tokenizer, [*messages, {"role": "assistant", "content": answer}], answered=True)
-    if not whole.startswith(before):
+    before, end = render(tokenizer, messages), end_of_turn(tokenizer)
+    whole = render(tokenizer, [*messages, {"role": "assistant", "content": answer}], answered=True)
+    answered = whole.removesuffix(end.written)
+    if not (whole.endswith(end.written) and answered.startswith(before)):
         raise RequestError(
             f"the chat template of {tokenizer.name_or_path} changes a conversation when an answer follows it: "
             "completions cannot be told from prompts; give a model with another template"
         )
-    prompt, conversation = (
-        tokenizer(text, add_special_tokens=False)["input_ids"] for text in (before, whole.rstrip())
-    )
+    prompt, conversation = _ids(tokenizer, before), _ids(tokenizer, answered + end.kept)
     if conversation[: len(prompt)] == prompt:
-        completion: list[int] = conversation[len(prompt) :]
-    else:  # a token spans the border, which a sampled completion never has
-        completion = tokenizer(whole[len(before) :].rstrip(), add_special_tokens=False)["input_ids"]
-    return completion
+        return conversation[len(prompt) :]
+    # A token spans the border, which a sampled completion never has.
+    return _ids(tokenizer, answered[len(before) :] + end.kept)
 
 
-def _render(tokenizer: Any, messages: Sequence[Message], answered: bool = False) -> str:
-    conversation = list(messages) if takes_system(tokenizer) else fold_system(messages)
-    text: str = tokenizer.apply_chat_template(
-        conversation, add_generation_prompt=not answered, tokenize=False
-    )
-    return text
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
 
 
-def encode(tokenizer: Any, pair: PreferencePair, max_length: int, index: int = 0) -> Row:
-    """The tokens of a pair, cut to a maximal length.
+def encode(tokenizer: Any, pair: PreferencePair) -> Row:
+    """The tokens of a pair, whole.
 
-    A prompt longer than half of it keeps its end; a completion keeps its beginning.
+    Raises:
+        RefusedConversationError: If the chat template rejects the conversation.
+        RequestError: If the template writes a conversation differently when an answer follows it.
     """
     prompt = prompt_ids(tokenizer, pair.prompt)
-    completions = [completion_ids(tokenizer, pair.prompt, text) for text in (pair.chosen, pair.rejected)]
-    if len(prompt) + max(map(len, completions)) > max_length:
-        prompt = prompt[-(max_length // 2) :]
-    room = max_length - len(prompt)
-    return Row(tuple(prompt), tuple(tuple(ids[:room]) for ids in completions), index)
+    completions = (completion_ids(tokenizer, pair.prompt, text) for text in (pair.chosen, pair.rejected))
+    return Row(tuple(prompt), tuple(map(tuple, completions)))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mpobench import RequestError
 from mpobench_llm.models.adapters import merged
 from mpobench_llm.models.base_model import ModelSource, load_base, load_tokenizer
+from mpobench_llm.models.end_of_turn import end_of_turn
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.models.preference_pair import Message
-from mpobench_llm.models.tokens import completion_ids, prompt_ids
+from mpobench_llm.models.tokens import prompt_ids
 from mpobench_llm.settings import SamplingSettings
 from mpobench_llm.speaking.answer import Answer
 from mpobench_llm.speaking.sampling import sample
@@ -34,17 +36,27 @@ def sample_answers(
         policy: Policy that answers.
         conversations: Messages up to the answer.
         streams: Seed of each answer's random numbers.
-        sampling: Temperature and length.
+        sampling: Temperature and length. An answer ends before the model's positions do.
         batch: Number of answers sampled at once.
         report: Function of the fraction that is done.
+
+    Raises:
+        RequestError: If a prompt leaves no position for an answer.
     """
     model, tokenizer = load_base(source)
+    prompts = [prompt_ids(tokenizer, messages) for messages in conversations]
+    longest, limit = max(map(len, prompts), default=0), source.positions
+    if limit is not None and longest >= limit:
+        raise RequestError(
+            f"{source.name} has {limit} positions, and a prompt has {longest} tokens: shorten it, or leave it out"
+        )
     with merged(model, policy) as actor:
         return sample(
             actor,
-            [prompt_ids(tokenizer, messages) for messages in conversations],
+            prompts,
             streams,
             ends=end_tokens(model, tokenizer),
+            positions=limit,
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,
             batch=batch,
@@ -53,11 +65,11 @@ def sample_answers(
 
 
 def end_tokens(model: Any, tokenizer: Any) -> set[int]:
-    """The tokens that end an answer: the end of a text, and the chat template's token after an answer."""
+    """The tokens that end an answer: the model's ends of a text, and the chat template's end of turn."""
     configured = model.generation_config.eos_token_id
     listed = configured if isinstance(configured, list) else [configured]
-    after_an_answer = completion_ids(tokenizer, [{"role": "user", "content": "Hi"}], "Hello")[-1]
-    return {token for token in (*listed, tokenizer.eos_token_id, after_an_answer) if token is not None}
+    ends = (*listed, tokenizer.eos_token_id, end_of_turn(tokenizer).token)
+    return {token for token in ends if token is not None}
 
 
 def text_of(tokenizer: Any, tokens: Sequence[int]) -> str:
@@ -89,7 +101,7 @@ def answers(
     conversations = [[{"role": "user", "content": text}] for text in instructions]
     streams = [[EVALUATION, seed, i] for i in range(len(conversations))]
     sampled = sample_answers(source, policy, conversations, streams, sampling, batch, report)
-    tokenizer = load_tokenizer(source.location)
+    tokenizer = load_tokenizer(source.location, source.revision)
     return [
         Answer(text, text_of(tokenizer, tokens)) for text, tokens in zip(instructions, sampled, strict=True)
     ]

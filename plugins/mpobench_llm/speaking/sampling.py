@@ -26,6 +26,7 @@ def sample(
     max_tokens: int,
     temperature: float,
     batch: int,
+    positions: int | None = None,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> list[list[int]]:
     """Samples one completion of each prompt.
@@ -38,6 +39,7 @@ def sample(
         max_tokens: Largest number of tokens; a completion that reaches it may have no end.
         temperature: Divisor of the logits; 0 takes the most probable token.
         batch: Number of completions sampled at once.
+        positions: Largest number of tokens of a prompt with its completion; None if the model has no limit.
         report: Function of the fraction that is done.
 
     Returns:
@@ -48,7 +50,7 @@ def sample(
     for first in range(0, len(by_length), batch):
         rows = by_length[first : first + batch]
         draws = np.stack([np.random.default_rng(streams[row]).random(max_tokens) for row in rows])
-        steps = _sample_batch(model, [prompts[row] for row in rows], draws, ends, temperature)
+        steps = _sample_batch(model, [prompts[row] for row in rows], draws, ends, temperature, positions)
         for step, (alive, tokens) in enumerate(steps):
             for position, token in zip(alive, tokens, strict=True):
                 completions[rows[position]].append(token)
@@ -63,16 +65,20 @@ def _sample_batch(
     draws: np.ndarray[Any, Any],
     ends: Collection[int],
     temperature: float,
+    limit: int | None,
 ) -> Iterator[tuple[list[int], list[int]]]:
     """Yields for each step the rows that have not ended, and the next token of each."""
-    alive = np.arange(len(prompts))
+    alive, lengths = np.arange(len(prompts)), np.array([len(prompt) for prompt in prompts])
     stops = torch.tensor(sorted(ends), device=model.device)
     speech = speech_of(model)(model, prompts)
     for step in range(draws.shape[1]):
         uniform = torch.tensor(draws[alive, step], dtype=torch.float32, device=model.device)
         tokens = choose(speech.logits(), uniform, temperature)
         yield alive.tolist(), tokens.tolist()
-        kept = (~torch.isin(tokens, stops)).nonzero()[:, 0]
+        unfinished = ~torch.isin(tokens, stops)
+        if limit is not None:
+            unfinished &= torch.tensor(lengths[alive] + step + 1 < limit, device=model.device)
+        kept = unfinished.nonzero()[:, 0]
         if not len(kept):
             return
         alive = alive[kept.cpu().numpy()]

@@ -10,6 +10,7 @@ import numpy as np
 from mpobench import DatasetRequest, SequenceLogps, Trained, TrainingRequest, Workspace
 from mpobench.files.keys import content_key
 from mpobench_llm.configuration import LanguageConfiguration
+from mpobench_llm.models.tokens import Row
 from mpobench_llm.settings import NOT_IN_KEY
 from mpobench_llm.training import resumable
 from mpobench_llm.training.cloning import Cloning
@@ -26,20 +27,24 @@ def train(env: LanguageConfiguration, request: TrainingRequest, workspace: Works
     """
     began = time.perf_counter()
     curves: dict[str, list[Any]] = {"stage": [], **{name: [] for name in QUANTITIES}}
-    stage = _last_stage(env, request, workspace, curves)
+    kept = env.kept_rows(request, workspace)
+    stage = _last_stage(env, request, workspace, kept.rows, curves)
     loaded = time.perf_counter()
     policy, last_curves = resumable.carry_out(stage, workspace, "training")
     _extend(curves, "po", last_curves)
     seconds = {"load": loaded - began, "train": time.perf_counter() - loaded}
-    return Trained(policy, curves, seconds)
+    return Trained(policy, curves, seconds, kept.counts.facts())
 
 
 def _last_stage(
-    env: LanguageConfiguration, request: TrainingRequest, workspace: Workspace, curves: dict[str, list[Any]]
+    env: LanguageConfiguration,
+    request: TrainingRequest,
+    workspace: Workspace,
+    rows: list[Row],
+    curves: dict[str, list[Any]],
 ) -> Stage:
     """The stage that the objective rules. An SFT stage before it adds its curves."""
     settings, objective = env.training_settings(request), request.objective
-    rows = env.rows(request, workspace)
     lora, weights, reference = adapter_config(settings), None, None
     epochs, learning_rate = settings.epochs, settings.learning_rate
     if objective.two_stage:

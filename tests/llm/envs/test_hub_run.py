@@ -9,6 +9,7 @@ from hub_samples import dpo_mix
 from processes import Run
 
 from mpobench.results.store import read_results
+from mpobench_llm.envs.hub_names import find
 
 
 @pytest.mark.slow
@@ -49,8 +50,9 @@ def test_a_local_model_on_local_pairs(mpobench_cli: Run, tiny: Path, tmp_path: P
         assert str(tmp_path) not in str(cell.config)  # what decides a result is the content, wherever it lies
 
 
-def test_the_content_decides_the_key_not_the_path(tiny: Path, tmp_path: Path) -> None:
-    from mpobench_llm.envs.hub_env import identity
+def test_the_content_decides_the_key_not_the_path(tmp_path: Path) -> None:
+    def identity(path: str) -> object:
+        return find(path, "dataset").identity
 
     one, other = tmp_path / "one.jsonl", tmp_path / "folder" / "one.jsonl"
     other.parent.mkdir()
@@ -59,7 +61,6 @@ def test_the_content_decides_the_key_not_the_path(tiny: Path, tmp_path: Path) ->
     assert identity(str(one)) == identity(str(other))
     other.write_text('{"prompt": "a", "chosen": "c", "rejected": "b"}\n')
     assert identity(str(one)) != identity(str(other))
-    assert identity("argilla/dpo-mix-7k") == "argilla/dpo-mix-7k"
 
 
 def test_what_is_not_there_is_one_line(mpobench_cli: Run, tmp_path: Path) -> None:
@@ -67,8 +68,9 @@ def test_what_is_not_there_is_one_line(mpobench_cli: Run, tmp_path: Path) -> Non
         "run", "--envs", "llm:model=./no-model,dataset=./no-data", "--objectives", "sft", "--scale", "smoke",
         "--seeds", "1", "--workers", "1", "--results", str(tmp_path / "results"), timeout=300,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert "no-data" in done.stderr
+    assert done.returncode == 2
+    assert "there is no file or folder ./no-model; check the path" in done.stderr
+    assert not (tmp_path / "results").exists()
     assert "Traceback" not in done.stderr
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from mpobench import DatasetRequest, Objective, TrainingRequest, Workspace
+from mpobench import DatasetRequest, Objective, RequestError, TrainingRequest, Workspace
 from mpobench.files.keys import content_key
 from mpobench.registry.registry import get_registry
-from mpobench_llm.envs.smollm_style import configuration, rollouts, rules
+from mpobench_llm.envs.smollm_style import configuration, rules
 from mpobench_llm.envs.smollm_style.configuration import ROLES, TRAINING_PROMPTS, Block
 from mpobench_llm.envs.smollm_style.env import SmolLMStyle
 from mpobench_llm.envs.smollm_style.rollouts import Rollout
@@ -144,14 +145,45 @@ def test_a_row_asks_plainly_and_keeps_the_sampled_tokens(rows, workspace):
             assert completion == invented(Block(ROLES[agent], side, i, 1), 0).tokens
 
 
-def test_long_rows_are_cut(rows, workspace):
-    whole, cut = rows(request("base", scale="smoke")), rows(request("base", scale="smoke", max_length=8))
-    for long, short in zip(whole, cut, strict=True):
-        assert short.prompt == long.prompt[-4:]
-        assert short.completions == long.completions
-    answers = [invented(Block("target", side, 0, 1), 0) for side in (0, 1)]
-    shorter = rollouts.as_row(ENV, *answers, 0, 6, workspace)
-    assert [len(completion) for completion in shorter.completions] == [3, 3]
+def test_long_rows_are_dropped_or_cut_and_counted(rows, workspace):
+    whole = rows(request("base"))
+    lengths = sorted(len(row.prompt) + 4 for row in whole)
+    middle = lengths[PAIRS // 2]
+    short = [row for row in whole if len(row.prompt) + 4 <= middle]
+    assert 0 < len(short) < PAIRS
+    lines: list[str] = []
+    kept = ENV.kept_rows(request("base", max_length=middle), replace(workspace, note=lines.append))
+    assert [(row.prompt, row.completions) for row in kept.rows] == [
+        (row.prompt, row.completions) for row in short
+    ]
+    assert [row.index for row in kept.rows] == list(range(len(short)))
+    assert kept.counts.facts() == {
+        "pairs read": PAIRS,
+        "pairs kept": len(short),
+        "pairs dropped: equal answers": 0,
+        "pairs dropped: overlong": PAIRS - len(short),
+    }
+    dropped = PAIRS - len(short)
+    assert lines == [f"smollm-style: {PAIRS} pairs read, {len(short)} kept; dropped: {dropped} × overlong"]
+    cut = ENV.kept_rows(request("base", max_length=middle, overlong="cut"), workspace)
+    assert cut.counts.cut == dropped
+    for before, after in zip(whole, cut.rows, strict=True):
+        assert len(after.prompt) + 4 == min(len(before.prompt) + 4, middle)
+        assert after.completions == before.completions
+
+
+def test_a_length_that_no_pair_has_is_refused(rows, workspace):
+    rows(request("base"))
+    with pytest.raises(
+        RequestError, match=r"smollm-style has no pair to use at 8 tokens.*overlong=cut"
+    ) as error:
+        ENV.rows(request("base", max_length=8), workspace)
+    assert "\n" not in str(error.value)
+
+
+def test_a_length_beyond_the_model_s_positions_is_refused(workspace):
+    with pytest.raises(RequestError, match=r"max_length = 2049 is more than the 2048 positions of .*SmolLM2"):
+        ENV.rows(request("base", max_length=2049), workspace)
 
 
 def test_held_out_pairs_prefer_the_better_answer(workspace):
@@ -160,7 +192,8 @@ def test_held_out_pairs_prefer_the_better_answer(workspace):
     made = ENV.held_out_rows("quick", workspace)
     ties = [i for i in range(count) if worth(0, 0, i) == worth(1, 0, i)]
     assert ties
-    assert [row.index for row in made] == [i for i in range(count) if i not in ties]
+    assert [row.index for row in made] == list(range(count - len(ties)))
+    assert [origin(row.completions[0])[2] for row in made] == [i for i in range(count) if i not in ties]
     for row in made:
         better, worse = (origin(completion) for completion in row.completions)
         assert {better[0], worse[0]} == {0, 1}

@@ -41,7 +41,11 @@ class FixedAnswers(LanguageEnv):
     def prepare_data(self, payload, workspace):
         raise NotImplementedError
 
-    def rows(self, request, workspace):
+    @property
+    def data_name(self):
+        return "fixed answers"
+
+    def read_rows(self, request, workspace):
         raise NotImplementedError
 
     def held_out_rows(self, scale, workspace):

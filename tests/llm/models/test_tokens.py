@@ -31,8 +31,7 @@ FULL = PreferencePair(CONVERSATION, "Gladly: the moon pulls. ", "No.")
 
 
 def test_prompt_and_completion_are_what_the_template_writes(tokenizer):
-    row = encode(tokenizer, FULL, 512, index=7)
-    assert row.index == 7
+    row = encode(tokenizer, FULL)
     for completion, answer in zip(row.completions, (FULL.chosen, FULL.rejected), strict=True):
         whole = [*CONVERSATION, says("assistant", answer)]
         expected = tokenizer.apply_chat_template(whole, tokenize=False)
@@ -54,33 +53,6 @@ def test_what_a_template_writes_after_the_end_is_no_part_of_an_answer(tokenizer)
     )
     made = completion_ids(tokenizer, [says("user", "Why?")], "Because.")
     assert tokenizer.decode(made) == "Because.</s>"
-
-
-@pytest.mark.parametrize("max_length", [8, 9, 40, 64, 100])
-def test_a_cut_keeps_the_end_of_the_prompt_and_the_beginning_of_completions(tokenizer, max_length):
-    whole, row = encode(tokenizer, FULL, 512), encode(tokenizer, FULL, max_length)
-    longest = max(map(len, whole.completions))
-    assert len(whole.prompt) + longest > max_length
-    assert row.prompt == whole.prompt[-len(row.prompt) :]
-    assert len(row.prompt) == min(len(whole.prompt), max_length // 2)
-    for cut, completion in zip(row.completions, whole.completions, strict=True):
-        assert cut == completion[: max_length - len(row.prompt)]
-        assert 1 <= len(cut) <= max_length - len(row.prompt)
-
-
-def test_what_just_fits_is_not_cut(tokenizer):
-    whole = encode(tokenizer, FULL, 512)
-    exactly = len(whole.prompt) + max(map(len, whole.completions))
-    assert encode(tokenizer, FULL, exactly) == whole
-    assert encode(tokenizer, FULL, exactly - 1) != whole
-
-
-def test_a_short_prompt_is_kept_whole_beside_a_long_answer(tokenizer):
-    pair = PreferencePair((says("user", "Why?"),), "word " * 60, "No.")
-    whole, row = encode(tokenizer, pair, 512), encode(tokenizer, pair, 100)
-    assert len(whole.prompt) < 50
-    assert row.prompt == whole.prompt
-    assert row.completions == (whole.completions[0][: 100 - len(row.prompt)], whole.completions[1])
 
 
 def test_a_template_that_refuses_system_messages_gets_them_with_the_user_s(tokenizer):
@@ -105,5 +77,5 @@ def test_a_template_that_rewrites_the_conversation_is_refused(tokenizer):
         "{% if add_generation_prompt %}assistant: {% endif %}"
     )
     with pytest.raises(RequestError, match=r"the chat template of .* changes a conversation") as error:
-        encode(tokenizer, FULL, 512)
+        encode(tokenizer, FULL)
     assert "\n" not in str(error.value)

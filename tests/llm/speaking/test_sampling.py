@@ -93,6 +93,12 @@ def test_max_tokens(model, endless):
     assert shorter == [answer[:5] for answer in endless]
 
 
+@pytest.mark.parametrize("positions", [15, 17, 20, 26])
+def test_answers_end_where_the_positions_do(model, endless, positions):
+    expected = [answer[: positions - len(prompt)] for prompt, answer in zip(PROMPTS, endless, strict=True)]
+    assert sample(model, PROMPTS, STREAMS, **OPTIONS, positions=positions) == expected
+
+
 def test_answers_stop_at_their_end(model, endless, end):
     expected = [answer[: answer.index(end) + 1] if end in answer else answer for answer in endless]
     assert {len(answer) == OPTIONS["max_tokens"] for answer in expected} == {True, False}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,16 +40,6 @@ from mpobench_llm.training.sft_stage import REFERENCE, make_sft_stage
 
 PAIRS = 8
 """Of the smallest scale."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def arrow_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keeps what datasets derives from the samples out of the user's cache."""
-    from datasets import config
-
-    before, config.HF_DATASETS_CACHE = config.HF_DATASETS_CACHE, tmp_path_factory.mktemp("arrow")
-    yield
-    config.HF_DATASETS_CACHE = before
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +228,7 @@ def test_what_ends_an_answer(env, workspace):
     assert end_tokens(model, tokenizer) == {tokenizer.eos_token_id}
     other = copy.deepcopy(tokenizer)
     other.chat_template = "{% for each in messages %}{{ each.role + ':' + each.content + '~\n' }}{% endfor %}"
-    (own,) = other("~")["input_ids"]
-    assert end_tokens(model, other) == {tokenizer.eos_token_id, own}
+    assert end_tokens(model, other) == {tokenizer.eos_token_id}, "a mark that a text may hold is no end"
 
 
 def test_the_untrained_model_has_nothing_to_save(env, tmp_path):

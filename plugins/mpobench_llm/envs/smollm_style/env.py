@@ -9,9 +9,10 @@ import numpy as np
 
 from mpobench import ORIGINAL, TARGET, Prerequisite, RequestError, TrainingRequest, Workspace
 from mpobench.env_kit.pair_labels import draw_sources, label
-from mpobench_llm.envs.language_env import HELD_OUT_LENGTH, LanguageEnv
+from mpobench_llm.envs.language_env import LanguageEnv
 from mpobench_llm.envs.smollm_style.configuration import ROLES, Block, StyleConfiguration
 from mpobench_llm.envs.smollm_style.rules import StyleScore, score
+from mpobench_llm.models.lengths import KeptRows
 
 if TYPE_CHECKING:
     from mpobench.protocols import Scale
@@ -55,7 +56,12 @@ class SmolLMStyle(StyleConfiguration, LanguageEnv):
 
         rollouts.read_block(self, payload, workspace)
 
-    def rows(self, request: TrainingRequest, workspace: Workspace) -> list[Row]:
+    @property
+    def data_name(self) -> str:
+        """The environment's name: its data are its own."""
+        return "smollm-style"
+
+    def read_rows(self, request: TrainingRequest, workspace: Workspace) -> KeptRows:
         """Pairs of answers of the pool: sources, judge and flips by the corruption."""
         from mpobench_llm.envs.smollm_style import rollouts
 
@@ -69,11 +75,12 @@ class SmolLMStyle(StyleConfiguration, LanguageEnv):
                     picked[row, block.draw] = rollout
         returns = np.array([[self.score(picked[row, side]).total for side in (0, 1)] for row in range(pairs)])
         labels = label(dataset.corruption, sources, returns, dataset.seed)
-        max_length = self.training_settings(request).max_length
-        return [
-            rollouts.as_row(self, picked[row, side], picked[row, 1 - side], row, max_length, workspace)
+        bound = self.bound(request)
+        fitted = (
+            rollouts.fitted(self, picked[row, side], picked[row, 1 - side], bound, workspace)
             for row, side in enumerate(labels.chosen.tolist())
-        ]
+        )
+        return KeptRows.of(fitted, bound)
 
     def held_out_rows(self, scale: Scale, workspace: Workspace) -> list[Row]:
         """Pairs of the two agents on the held-out prompts, with the better answer chosen. Ties are left out."""
@@ -84,16 +91,17 @@ class SmolLMStyle(StyleConfiguration, LanguageEnv):
             rollouts.read_block(self, Block(ROLES[agent], 0, 0, count, "held-out"), workspace)
             for agent in (ORIGINAL, TARGET)
         )
-        rows = []
-        for i, pair in enumerate(zip(original, target, strict=True)):
+        bound = self.held_out_bound(workspace)
+        fitted = []
+        for pair in zip(original, target, strict=True):
             worse, better = sorted(pair, key=lambda rollout: self.score(rollout).total)
             if self.score(worse).total < self.score(better).total:
-                rows.append(rollouts.as_row(self, better, worse, i, HELD_OUT_LENGTH, workspace))
-        if not rows:
+                fitted.append(rollouts.fitted(self, better, worse, bound, workspace))
+        if not fitted:
             raise RequestError(
                 f"the agents earn the same on all of {count} held-out prompts: take a larger --scale"
             )
-        return rows
+        return self.checked_held_out(KeptRows.of(fitted, bound), bound, workspace)
 
     def instructions(self, scale: Scale, workspace: Workspace) -> list[str]:
         """The held-out prompts. They repeat where more answers are asked for than there are prompts."""

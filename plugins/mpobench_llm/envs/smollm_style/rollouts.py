@@ -15,9 +15,11 @@ from mpobench_llm.envs.smollm_style import rules
 from mpobench_llm.envs.smollm_style.configuration import ROLES, Block, StyleConfiguration
 from mpobench_llm.models.base_model import ModelSource, load_base, load_tokenizer
 from mpobench_llm.models.head import headless
+from mpobench_llm.models.lengths import Bound, Fitted, fit
 from mpobench_llm.models.logps import all_logps
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.models.tokens import Row, prompt_ids
+from mpobench_llm.row_counts import Reason
 from mpobench_llm.speaking.answering import DATA, EVALUATION, sample_answers, text_of
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def _roll_out(
     conversations = [ask(prompt) for prompt in prompts]
     sampled = sample_answers(source, policy, conversations, streams, env.settings.sampling, batch, report)
     logps = _mean_logps(source, [rules.plain(prompt) for prompt in prompts], sampled)
-    tokenizer = load_tokenizer(source.location)
+    tokenizer = load_tokenizer(source.location, source.revision)
     return [
         Rollout(prompt=prompt, tokens=tuple(tokens), text=text_of(tokenizer, tokens), mean_logp=logp)
         for prompt, tokens, logp in zip(prompts, sampled, logps, strict=True)
@@ -123,25 +125,22 @@ def _mean_logps(
     return [float(total) / len(tokens) for total, tokens in zip(totals, sampled, strict=True)]
 
 
-def as_row(
-    env: StyleConfiguration,
-    chosen: Rollout,
-    rejected: Rollout,
-    index: int,
-    max_length: int,
-    workspace: Workspace,
-) -> Row:
+def fitted(
+    env: StyleConfiguration, chosen: Rollout, rejected: Rollout, bound: Bound, workspace: Workspace
+) -> Fitted | Reason:
     """A pair of answers to one prompt as a training reads it, with exactly the tokens that were sampled.
 
     Args:
         env: Environment.
         chosen: Preferred answer.
         rejected: Other answer.
-        index: Number of the pair in its dataset.
-        max_length: Largest number of tokens of the prompt with either answer.
+        bound: Largest number of tokens of the prompt with either answer, and what becomes of longer ones.
         workspace: Cache with the model.
+
+    Returns:
+        The row, or the reason why it is dropped.
     """
     tokenizer = load_tokenizer(env.source(workspace).location)
-    prompt = prompt_ids(tokenizer, rules.plain(chosen.prompt))[-(max_length // 2) :]
-    room = max_length - len(prompt)
-    return Row(tuple(prompt), (chosen.tokens[:room], rejected.tokens[:room]), index)
+    messages = rules.plain(chosen.prompt)
+    row = Row(tuple(prompt_ids(tokenizer, messages)), (chosen.tokens, rejected.tokens))
+    return fit(tokenizer, messages, row, bound)
