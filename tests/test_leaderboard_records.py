@@ -68,3 +68,28 @@ def test_the_order_of_results_changes_nothing() -> None:
 def test_records_without_properties_of_the_data_do_not_mention_them() -> None:
     assert "dataset" not in cell("dpo").to_json().decode().replace("dataset_key", "")
     assert "The data" not in Leaderboard.of([cell("dpo")]).markdown()
+
+
+def test_a_row_of_another_minibatch_than_most_is_marked() -> None:
+    many = [
+        cell(objective, seed=seed, pairs_per_update=pairs)
+        for objective, pairs in (("dpo", 2), ("sft", 2), ("kto", 16))
+        for seed in (0, 1)
+    ]
+    note = "updates of 16 pairs, where most rows have 2"
+    for shown, mark in (
+        (Leaderboard.of(many).markdown(), "`kto`[^1]"),
+        (Leaderboard.of(many).terminal(), "kto [1]"),
+    ):
+        assert shown.count(note) == 1
+        assert mark in shown, shown
+        assert "sft [" not in shown
+        assert "`sft`[" not in shown
+    silent = [cell("dpo"), cell("kto", pairs_per_update=16)]
+    assert "updates of 16 pairs: see" in Leaderboard.of(silent).markdown(), "records that do not say"
+    assert "updates of" not in Leaderboard.of(many[:4]).markdown()
+
+
+def test_records_say_a_minibatch_where_there_is_one() -> None:
+    assert "pairs_per_update" not in cell("dpo").to_json().decode()
+    assert '"pairs_per_update":16' in cell("kto", pairs_per_update=16).to_json().decode()

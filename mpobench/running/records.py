@@ -77,4 +77,8 @@ def _identity(cell: Cell, source: ObjectiveSource) -> dict[str, Any]:
 
 def _circumstances(training: Training, planned: PlannedEvaluator) -> dict[str, Any]:
     evaluator = {"evaluator": planned.identity, "evaluation": planned.config}
-    return {"config": {**training.config, **evaluator}, "versions": library_versions(training.env)}
+    return {
+        "config": {**training.config, **evaluator},
+        "pairs_per_update": training.env.pairs_per_update(training.request),
+        "versions": library_versions(training.env),
+    }

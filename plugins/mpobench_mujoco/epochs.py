@@ -64,6 +64,19 @@ class Trainee:
         )
 
 
+@dataclass(frozen=True)
+class StageLength:
+    """The number of updates of a stage.
+
+    Attributes:
+        epochs: Number of epochs.
+        pairs_per_update: Minibatch size.
+    """
+
+    epochs: int
+    pairs_per_update: int
+
+
 class _Trainer(Protocol):
     """A compiled program with the state of its trainees."""
 
@@ -195,7 +208,7 @@ def run_stage(
     trainees: Sequence[Trainee],
     training: TrainingSettings,
     std: float,
-    epochs: int,
+    length: StageLength,
     workspace: Workspace,
     phase: str,
 ) -> None:
@@ -204,9 +217,9 @@ def run_stage(
     Args:
         stage: Name in the curves: ``sft`` or ``po``.
         trainees: One trainee, or a group with equally many pairs.
-        training: Settings, of which pairs per update and the clip are read.
+        training: Settings, of which the clip is read.
         std: The environment's action noise.
-        epochs: Number of epochs.
+        length: Number of epochs, and minibatch size.
         workspace: Workspace, for progress reports.
         phase: Phase of the progress reports.
     """
@@ -217,12 +230,12 @@ def run_stage(
         else _GroupTrainer(trainees, std, training.max_grad_norm)
     )
     pairs = len(trainees[0].dataset.chosen)
-    updates = pairs // training.pairs_per_update
+    epochs, updates = length.epochs, pairs // length.pairs_per_update
     progress = np.linspace(0.0, 1.0, epochs * updates, dtype=np.float32).reshape(epochs, updates)
     past_epochs = [len(trainee.curves["stage"]) for trainee in trainees]
     for epoch in range(epochs):
         orders = [
-            learner.epoch_order(trainee.seed, past + epoch, pairs, training.pairs_per_update)
+            learner.epoch_order(trainee.seed, past + epoch, pairs, length.pairs_per_update)
             for trainee, past in zip(trainees, past_epochs, strict=True)
         ]
         means = trainer.epoch(orders, progress[epoch])

@@ -17,7 +17,7 @@ from mpobench.files import locks
 from mpobench.files.atomic import file_atomically
 from mpobench_mujoco import data, learner, policy
 from mpobench_mujoco.configuration import MujocoConfiguration
-from mpobench_mujoco.epochs import Trainee, run_stage
+from mpobench_mujoco.epochs import StageLength, Trainee, run_stage
 from mpobench_mujoco.settings import TrainingSettings
 
 
@@ -90,7 +90,8 @@ def _clone(
         for request, dataset in zip(requests, datasets, strict=True)
     ]
     std = env.settings.task.action_std
-    run_stage("sft", trainees, training, std, training.sft_epochs, workspace, "SFT stages")
+    length = StageLength(training.sft_epochs, training.pairs_per_update)
+    run_stage("sft", trainees, training, std, length, workspace, "SFT stages")
     return trainees
 
 
@@ -154,7 +155,8 @@ def _train(
         _begin(env, request, dataset, workspace) for request, dataset in zip(requests, datasets, strict=True)
     ]
     epochs = first.po_epochs if requests[0].objective.two_stage else first.epochs
-    run_stage("po", trainees, first, env.settings.task.action_std, epochs, workspace, "training")
+    length = StageLength(epochs, env.pairs_per_update(requests[0]))
+    run_stage("po", trainees, first, env.settings.task.action_std, length, workspace, "training")
     seconds = {"load": loaded - began, "train": time.perf_counter() - loaded}
     share = {name: value / len(requests) for name, value in seconds.items()}
     return [(trainee, share) for trainee in trainees]

@@ -31,13 +31,14 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
     acting = policy.load(env.agent("original")[0])
     plain = Learner(weights_in_float64(acting), env.settings.task.action_std, settings.max_grad_norm)
     reference = torch.zeros(2 * SMOKE_PAIRS, dtype=torch.float64)
+    pairs = env.pairs_per_update(wanted)
 
-    def stage(objective: Objective, first: int, epochs: int, rate: float) -> None:
-        per_epoch = SMOKE_PAIRS // settings.pairs_per_update
+    def stage(objective: Objective, first: int, epochs: int, rate: float, pairs_per_update: int) -> None:
+        per_epoch = SMOKE_PAIRS // pairs_per_update
         for epoch in range(epochs):
-            order = learner.epoch_order(wanted.seed, first + epoch, SMOKE_PAIRS, settings.pairs_per_update)
+            order = learner.epoch_order(wanted.seed, first + epoch, SMOKE_PAIRS, pairs_per_update)
             updates = epoch * per_epoch + np.arange(per_epoch)
-            progress = updates / (epochs * per_epoch - 1)
+            progress = updates / max(epochs * per_epoch - 1, 1)
             plain.epoch(
                 objective,
                 dataset.trajectories,
@@ -50,14 +51,15 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
             )
 
     if not wanted.objective.two_stage:
-        stage(wanted.objective, 0, settings.epochs, settings.learning_rate)
+        stage(wanted.objective, 0, settings.epochs, settings.learning_rate, pairs)
         return plain, None
-    stage(request(env, "sft").objective, 0, settings.sft_epochs, settings.learning_rate)
+    cloning = request(env, "sft").objective
+    stage(cloning, 0, settings.sft_epochs, settings.learning_rate, settings.pairs_per_update)
     with torch.no_grad():
         reference = plain.logps(dataset.trajectories, range(2 * SMOKE_PAIRS))
     if not settings.keep_optimizer_state:
         plain.forget()
-    stage(wanted.objective, settings.sft_epochs, settings.po_epochs, settings.po_learning_rate)
+    stage(wanted.objective, settings.sft_epochs, settings.po_epochs, settings.po_learning_rate, pairs)
     return plain, reference
 
 
@@ -68,6 +70,8 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
         ("tampo", {"epochs": 2, "pairs_per_update": 3}),
         ("dpo", {"keep_optimizer_state": True}),
         ("dpo", {"keep_optimizer_state": False, "po_learning_rate": 1e-3, "po_epochs": 2}),
+        ("kto", {"po_learning_rate": 1e-3, "po_epochs": 3}),
+        ("aot", {"po_learning_rate": 1e-3, "po_pairs_per_update": 4}),
         ("dpo:beta=2", {"keep_optimizer_state": True, "po_learning_rate": 1e-3, "max_grad_norm": 0.1}),
     ],
 )
