@@ -25,6 +25,9 @@ class TrainingSettings(Settings):
         warmup: Share of a stage's updates over which the learning rate rises from 0.
         pairs_per_batch: Number of pairs in memory at once on each device.
         accumulation: Number of batches per update; times ``pairs_per_batch``, the minibatch size.
+        po_accumulation: The same in the stage that the objective rules: the second one, or the only one. None is
+            ``accumulation``, or as many as make up the pairs that a loss that depends on its batch asks for
+            (``min_pairs``), or all pairs: an epoch is then a single update.
         max_grad_norm: Global norm to which larger gradients are scaled down.
         lora_rank: Rank of the adapter's matrices.
         lora_alpha: Scale of the adapter, which is alpha / rank.
@@ -52,6 +55,7 @@ class TrainingSettings(Settings):
     warmup: float = Field(0.1, ge=0, lt=1)
     pairs_per_batch: int = Field(2, ge=1)
     accumulation: int = Field(32, ge=1)
+    po_accumulation: int | None = Field(None, ge=1)
     max_grad_norm: float = Field(1.0, gt=0)
     lora_rank: int = Field(128, ge=1)
     lora_alpha: int = Field(256, ge=1)

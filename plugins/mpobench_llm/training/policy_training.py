@@ -38,7 +38,7 @@ def _last_stage(
     env: LanguageConfiguration, request: TrainingRequest, workspace: Workspace, curves: dict[str, list[Any]]
 ) -> Stage:
     """The stage that the objective rules. An SFT stage before it adds its curves."""
-    settings, objective = env.training_settings(request), request.objective
+    settings, objective = env.objective_settings(request), request.objective
     rows = env.rows(request, workspace)
     lora, weights, reference = adapter_config(settings), None, None
     epochs, learning_rate = settings.epochs, settings.learning_rate

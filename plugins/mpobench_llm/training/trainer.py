@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,9 +12,11 @@ import transformers
 from mpobench import DivergedError, PreferenceBatch, SequenceLogps
 from mpobench_llm.models.logps import sequence_logps
 from mpobench_llm.models.tokens import Batch, collate
+from mpobench_llm.training import whole_update
 from mpobench_llm.training.curves import QUANTITIES, batch_sums
 from mpobench_llm.training.length_sampler import ShuffledByLength
 from mpobench_llm.training.stage import Stage
+from mpobench_llm.training.whole_update import Share
 
 
 class PreferenceTrainer(transformers.Trainer):
@@ -50,6 +52,8 @@ class PreferenceTrainer(transformers.Trainer):
         self.loss_is_scaled_for_ga = True
         self.remove_callback(transformers.PrinterCallback)
         self.update_sums: list[dict[str, float]] = []
+        self._batches: list[Any] = []
+        self._shares: list[Share] = []
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:
         return ShuffledByLength(self._row_lengths, self._pairs_per_update, self.args.seed)
@@ -62,12 +66,36 @@ class PreferenceTrainer(transformers.Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """A batch's share of the mean loss over the pairs of its update."""
+        if self._batches:
+            self._shares, self._batches = self._shares_of_update(model, self._batches), []
         batch = Batch(**inputs)
-        pairs = self._preferences(batch, sequence_logps(model, self._head, batch))
-        losses = self._objective.loss(pairs)
+        totals = sequence_logps(model, self._head, batch)
+        pairs = self._preferences(batch.lengths, batch.indices, totals)
+        losses = self._shares.pop(0).losses(totals) if self._shares else self._objective.loss(pairs)
         self.update_sums.append(batch_sums(pairs, losses))
         # Gradients are averaged over processes, and the loss is a mean over the pairs of all of them.
         return losses.sum() * self.accelerator.num_processes / num_items_in_batch
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
+        """The batches of an update, which a loss that depends on its batch has to see together."""
+        batches, pairs = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self._objective.min_pairs > 1 and (len(batches) > 1 or self.accelerator.num_processes > 1):
+            self._batches = batches
+        return batches, pairs
+
+    def _shares_of_update(self, model: Any, batches: Sequence[Any]) -> list[Share]:
+        """The shares of this process's batches in the loss of the whole update.
+
+        With its first batch, not when batches are fetched: after a stop, random numbers go on from there.
+        """
+        on_device: list[dict[str, Any]] = [self._prepare_inputs(batch) for batch in batches]
+        return whole_update.shares(
+            [Batch(**batch) for batch in on_device],
+            lambda batch: sequence_logps(model, self._head, batch),
+            lambda lengths, indices, totals: self._objective.loss(
+                self._preferences(lengths, indices, totals)
+            ),
+        )
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> int:
         """The number of pairs of an update: batches may be of unequal size, and the last update may have fewer."""
@@ -82,9 +110,17 @@ class PreferenceTrainer(transformers.Trainer):
         sums: list[float] = self.accelerator.reduce(torch.tensor(values, dtype=dtype, device=device)).tolist()
         return sums
 
-    def _preferences(self, batch: Batch, totals: torch.Tensor) -> PreferenceBatch:
-        """The argument of the objective."""
-        lengths = batch.lengths.to(totals.dtype)
+    def _preferences(
+        self, lengths: torch.Tensor, indices: torch.Tensor, totals: torch.Tensor
+    ) -> PreferenceBatch:
+        """The argument of the objective.
+
+        Args:
+            lengths: Number of tokens of each completion, ``(pairs, sides)``.
+            indices: Numbers of the pairs in their dataset, ``(pairs,)``.
+            totals: Log-probabilities in nats, ``(pairs, sides)``.
+        """
+        lengths = lengths.to(totals.dtype)
 
         def side(logps: torch.Tensor, column: int) -> SequenceLogps:
             return SequenceLogps(logps[:, column], lengths[:, column])
@@ -96,7 +132,7 @@ class PreferenceTrainer(transformers.Trainer):
         )
         if self._reference is None:
             return pairs
-        reference = self._reference.to(totals.device)[batch.indices]
+        reference = self._reference.to(totals.device)[indices]
         return PreferenceBatch(
             pairs.chosen, pairs.rejected, side(reference, 0), side(reference, 1), pairs.progress
         )

@@ -32,7 +32,7 @@ def stage(tiny: Path, folder: Path, objective: str = "orpo", **settings) -> Stag
         weights=None,
         objective=mpobench.objective(objective),
         rows=random_rows(8),
-        reference=None,
+        reference=torch.randn(8, 2, generator=torch.Generator().manual_seed(0)) - 20,
         settings=TrainingSettings(**values),
         epochs=2,
         learning_rate=1e-2,
@@ -42,10 +42,26 @@ def stage(tiny: Path, folder: Path, objective: str = "orpo", **settings) -> Stag
 
 
 @pytest.mark.slow
-def test_two_processes_end_where_one_does(tiny: Path, tmp_path: Path) -> None:
-    alone, curves = one_process.carry_out(stage(tiny, tmp_path / "alone"), lambda fraction: None)
+@pytest.mark.parametrize(
+    ("objective", "in_memory"),
+    [
+        ("orpo", {}),
+        ("kto", {"pairs_per_batch": 4, "accumulation": 1}),
+        ("aot", {"pairs_per_batch": 8, "accumulation": 1}),
+    ],
+)
+def test_two_processes_end_where_one_does(
+    tiny: Path, tmp_path: Path, objective: str, in_memory: dict[str, int]
+) -> None:
+    """A loss that depends on its batch sees the same pairs as in one batch of one process."""
+    size = {"pairs_per_batch": 2, "accumulation": 4} if objective == "aot" else {}
+    alone, curves = one_process.carry_out(
+        stage(tiny, tmp_path / "alone", objective, **in_memory), lambda fraction: None
+    )
     reports: list[float] = []
-    shared, others = data_parallel.carry_out(stage(tiny, tmp_path / "shared"), 2, reports.append)
+    shared, others = data_parallel.carry_out(
+        stage(tiny, tmp_path / "shared", objective, **size), 2, reports.append
+    )
     assert alone.weights is not None
     assert shared.weights is not None
     assert alone.weights.keys() == shared.weights.keys()
