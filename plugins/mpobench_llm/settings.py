@@ -37,6 +37,9 @@ class TrainingSettings(Settings):
             it. The adapter and its gradients are always float32.
         gradient_checkpointing: Whether the backward pass computes activations again, which saves memory; ``auto`` does
             so on accelerators for models of more than a billion parameters.
+        kl_answers: Number of answers that the policy gives at the end of an epoch, for the curve of its KL divergence
+            from the reference policy; 0 leaves that curve out.
+        kl_tokens: Largest number of tokens of such an answer.
         checkpoint_updates: Number of updates between checkpoints; None keeps one an epoch.
         processes: Number of processes of data-parallel training, which share the batches of an update; None is one per
             accelerator, where their number divides ``accumulation``.
@@ -63,11 +66,15 @@ class TrainingSettings(Settings):
     max_length: int = Field(2048, ge=8)
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
+    kl_answers: int = Field(4, ge=0)
+    kl_tokens: int = Field(32, ge=1)
     checkpoint_updates: int | None = Field(None, ge=1)
     processes: int | None = Field(None, ge=1)
 
 
-NOT_IN_KEY = frozenset({"gradient_checkpointing", "checkpoint_updates", "processes"})
+NOT_IN_KEY = frozenset(
+    {"gradient_checkpointing", "kl_answers", "kl_tokens", "checkpoint_updates", "processes"}
+)
 """Training settings that do not decide the result: they stay out of content keys."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -39,8 +40,9 @@ class Trainee:
         dataset: Training data.
         seed: Seed of the minibatch order.
         weights: Weights of the policy; the compiled program takes their memory over.
-        reference: ``(n,)`` log π_ref of every trajectory; zeros where no reference is needed.
+        reference: ``(n,)`` log π_ref of every trajectory; zeros in an SFT stage, which has none.
         learning_rate: Learning rate of Adam.
+        reference_weights: Weights of the reference policy: those at the beginning of the stage.
         optimizer_state: State of Adam; None to begin afresh.
         curves: Quantities of the past epochs.
         diverged: Description of how the training left the finite numbers; empty if it has not.
@@ -52,6 +54,7 @@ class Trainee:
     weights: policy.Weights
     reference: jax.Array
     learning_rate: float
+    reference_weights: dict[str, np.ndarray] = field(default_factory=dict)
     optimizer_state: Any = None
     curves: Curves = field(default_factory=no_curves)
     diverged: str = ""
@@ -261,6 +264,7 @@ def _finite(losses: np.ndarray, weights: policy.Weights) -> np.ndarray:
 def _record(trainee: Trainee, stage: str, epoch: int, means: Means, index: int, finite: bool) -> None:
     trainee.curves["stage"].append(stage)
     for quantity, values in means.items():
-        trainee.curves[quantity].append(float(values[index]))
+        unknown = stage == "sft" and quantity in learner.RATIOS
+        trainee.curves[quantity].append(math.nan if unknown else float(values[index]))
     if not finite:
         trainee.diverged = f"loss or weights are not finite after epoch {epoch + 1} of the {stage} stage"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from mpobench_mujoco import data, learner, policy
 from mpobench_mujoco.configuration import MujocoConfiguration
 from mpobench_mujoco.epochs import StageLength, Trainee, run_stage
 from mpobench_mujoco.settings import TrainingSettings
+
+_SFT_CURVES = tuple(name for name in learner.EpochCurves._fields if name not in learner.RATIOS)
 
 
 def initial_weights(env: MujocoConfiguration, training: TrainingSettings, seed: int) -> policy.Weights:
@@ -113,9 +116,7 @@ def _write_sft(file: Path, env: MujocoConfiguration, trainee: Trainee) -> None:
         **{f"nu.{name}": np.asarray(value) for name, value in adam.nu.items()},
         "count": np.asarray(adam.count),
         "reference": np.asarray(reference),
-        **{
-            f"curves.{name}": np.asarray(values) for name, values in trainee.curves.items() if name != "stage"
-        },
+        **{f"curves.{name}": np.asarray(trainee.curves[name]) for name in _SFT_CURVES},
     }
     with file_atomically(file) as temporary:
         save_file(tensors, temporary)
@@ -169,17 +170,20 @@ def _begin(
     training = env.training_settings(request)
     if not request.objective.two_stage:
         weights = initial_weights(env, training, request.seed)
+        std = env.settings.task.action_std
         return Trainee(
             request.objective,
             dataset,
             request.seed,
             weights,
-            _no_reference(dataset),
+            learner.all_logps(weights, dataset.trajectories, std),
             training.learning_rate,
+            _kept(weights),
         )
     sft = sft_stage(env, request, workspace)
     weights = _part(sft, "weights")
-    curves = {name: sft[f"curves.{name}"].tolist() for name in learner.EpochCurves._fields}
+    curves = {name: sft[f"curves.{name}"].tolist() for name in _SFT_CURVES}
+    curves |= {name: [math.nan] * training.sft_epochs for name in learner.RATIOS}
     return Trainee(
         request.objective,
         dataset,
@@ -187,6 +191,7 @@ def _begin(
         weights,
         jnp.asarray(sft["reference"]),
         training.po_learning_rate,
+        _kept(weights),
         _adam_state(sft, weights, training) if training.keep_optimizer_state else None,
         {"stage": ["sft"] * training.sft_epochs, **curves},
     )
@@ -195,7 +200,13 @@ def _begin(
 def _trained(env: MujocoConfiguration, trainee: Trainee, seconds: dict[str, float]) -> Trained:
     original = data.agent_policy(env, "original")
     trained = policy.with_weights(original, trainee.weights)
+    trained = policy.with_reference(trained, trainee.reference_weights)
     return Trained(trained, trainee.curves, seconds, trainee.dataset.facts)
+
+
+def _kept(weights: policy.Weights) -> dict[str, np.ndarray]:
+    """A copy of weights, whose memory a compiled program takes over."""
+    return {name: np.array(value) for name, value in weights.items()}
 
 
 def pair_logps(

@@ -51,10 +51,14 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
             )
 
     if not wanted.objective.two_stage:
+        with torch.no_grad():
+            reference = plain.logps(dataset.trajectories, range(2 * SMOKE_PAIRS))
         stage(wanted.objective, 0, settings.epochs, settings.learning_rate, pairs)
         return plain, None
     cloning = request(env, "sft").objective
     stage(cloning, 0, settings.sft_epochs, settings.learning_rate, settings.pairs_per_update)
+    for name in learner.RATIOS:
+        plain.curves[name] = [float("nan")] * settings.sft_epochs
     with torch.no_grad():
         reference = plain.logps(dataset.trajectories, range(2 * SMOKE_PAIRS))
     if not settings.keep_optimizer_state:
@@ -152,7 +156,13 @@ def test_the_sft_stage_is_made_once_and_shared(tla, invented, fresh):
     assert file.read_bytes() == content
     for quantity in learner.EpochCurves._fields:
         first, second = (trained.curves[quantity] for trained in results)
-        assert first[:epochs] == second[:epochs]
+        np.testing.assert_array_equal(first[:epochs], second[:epochs])
+        assert np.isnan(first[:epochs]).all() == (quantity in learner.RATIOS)
+        assert np.isfinite(first[epochs:]).all()
+    sft = load_file(file)
+    for name, value in results[0].policy.items():
+        if name.startswith(policy.REFERENCE):
+            np.testing.assert_array_equal(value, sft[f"weights.{name.removeprefix(policy.REFERENCE)}"])
     assert (
         results[0].curves["stage"] == ["sft"] * epochs + ["po"] * tla.training_settings(wanted[0]).po_epochs
     )
@@ -220,6 +230,9 @@ def test_a_training_repeats_itself_and_leaves_the_statistics_alone(tla, invented
     original = data.agent_policy(tla, "original")
     for name, value in first.policy.items():
         np.testing.assert_array_equal(value, second.policy[name])
+        if name.startswith(policy.REFERENCE):
+            np.testing.assert_array_equal(value, original[name.removeprefix(policy.REFERENCE)])
+            continue
         assert np.array_equal(value, original[name]) == (name in policy.STATISTICS)
     assert first.curves == second.curves
     assert first.seconds.keys() == {"load", "train"}
@@ -233,6 +246,6 @@ def test_what_an_sft_stage_file_holds(tla, invented):
     stored, settings = load_file(file), TrainingSettings.model_validate(tla.training_settings(wanted))
     assert stored["count"] == settings.sft_epochs * (SMOKE_PAIRS // settings.pairs_per_update)
     weights = {"w1", "b1", "w2", "b2", "w3", "b3"}
-    curves = {f"curves.{name}" for name in learner.EpochCurves._fields}
+    curves = {f"curves.{name}" for name in learner.EpochCurves._fields if name not in learner.RATIOS}
     moments = {f"{part}.{name}" for part in ("weights", "mu", "nu") for name in weights}
     assert stored.keys() == moments | curves | {"count", "reference"}

@@ -13,8 +13,9 @@ from mpobench import DivergedError, PreferenceBatch, SequenceLogps
 from mpobench_llm.models.logps import sequence_logps
 from mpobench_llm.models.tokens import Batch, collate
 from mpobench_llm.training import whole_update
-from mpobench_llm.training.curves import QUANTITIES, batch_sums
+from mpobench_llm.training.curves import KL, batch_sums
 from mpobench_llm.training.length_sampler import ShuffledByLength
+from mpobench_llm.training.own_answers import divergence
 from mpobench_llm.training.stage import Stage
 from mpobench_llm.training.whole_update import Share
 
@@ -39,6 +40,7 @@ class PreferenceTrainer(transformers.Trainer):
         report: Callable[[float], None],
     ) -> None:
         self._head, self._objective, self._reference = head, stage.objective, stage.reference
+        self._stage = stage
         self._pairs_per_update = stage.settings.pairs_per_batch * stage.settings.accumulation
         self._row_lengths = [len(row) for row in stage.rows]
         dtype = head.dtype
@@ -72,7 +74,7 @@ class PreferenceTrainer(transformers.Trainer):
         totals = sequence_logps(model, self._head, batch)
         pairs = self._preferences(batch.lengths, batch.indices, totals)
         losses = self._shares.pop(0).losses(totals) if self._shares else self._objective.loss(pairs)
-        self.update_sums.append(batch_sums(pairs, losses))
+        self.update_sums.append(batch_sums(pairs, losses, self._references(batch.lengths, batch.indices)))
         # Gradients are averaged over processes, and the loss is a mean over the pairs of all of them.
         return losses.sum() * self.accelerator.num_processes / num_items_in_batch
 
@@ -120,22 +122,35 @@ class PreferenceTrainer(transformers.Trainer):
             indices: Numbers of the pairs in their dataset, ``(pairs,)``.
             totals: Log-probabilities in nats, ``(pairs, sides)``.
         """
-        lengths = lengths.to(totals.dtype)
-
-        def side(logps: torch.Tensor, column: int) -> SequenceLogps:
-            return SequenceLogps(logps[:, column], lengths[:, column])
-
         last = lengths.shape[1] - 1  # rows of an SFT stage have one completion
         progress = self.state.global_step / max(1, self.state.max_steps - 1)
-        pairs = PreferenceBatch(
-            side(totals, 0), side(totals, last), progress=totals.new_tensor(min(1.0, progress))
-        )
-        if self._reference is None:
-            return pairs
-        reference = self._reference.to(totals.device)[indices]
+        references = self._references(lengths, indices) if self._objective.needs_reference else None
         return PreferenceBatch(
-            pairs.chosen, pairs.rejected, side(reference, 0), side(reference, 1), pairs.progress
+            _side(totals, lengths, 0),
+            _side(totals, lengths, last),
+            *(references or (None, None)),
+            progress=totals.new_tensor(min(1.0, progress)),
         )
+
+    def _references(
+        self, lengths: torch.Tensor, indices: torch.Tensor
+    ) -> tuple[SequenceLogps, SequenceLogps] | None:
+        """Log-probabilities of (chosen, rejected) under the reference policy; None in an SFT stage, which makes it."""
+        if self._reference is None:
+            return None
+        logps = self._reference.to(lengths.device)[indices]
+        return _side(logps, lengths, 0), _side(logps, lengths, 1)
+
+    def epoch_divergence(self, epoch: int) -> float | None:
+        """KL to the reference policy at the end of an epoch; None where nobody asks, or there is no reference."""
+        stage = self._stage
+        if stage.reference is None or not stage.settings.kl_answers or not self.is_world_process_zero():
+            return None
+        return divergence(self.model, self._head, stage, epoch)
+
+
+def _side(logps: torch.Tensor, lengths: torch.Tensor, column: int) -> SequenceLogps:
+    return SequenceLogps(logps[:, column], lengths[:, column].to(logps.dtype))
 
 
 class _Progress(transformers.TrainerCallback):
@@ -146,11 +161,15 @@ class _Progress(transformers.TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         batches, self._trainer.update_sums = self._trainer.update_sums, []
-        names = ("pairs", *QUANTITIES)
+        names = tuple(batches[0])
         sums = self._trainer.over_processes([sum(batch[name] for batch in batches) for name in names])
         totals = dict(zip(names, sums, strict=True))
         if not math.isfinite(totals["loss"]):
             raise DivergedError(f"the loss is not finite at update {state.global_step} of {state.max_steps}")
         epoch = math.ceil(state.epoch - 1e-6)
         state.log_history.append({"update": state.global_step, "epoch": epoch, **totals})
+        if abs(state.epoch - epoch) < 1e-6:  # before a checkpoint is written, which has to have it
+            distance = self._trainer.epoch_divergence(epoch)
+            if distance is not None:
+                state.log_history.append({"epoch": epoch, KL: distance})
         self._report(state.global_step / state.max_steps)

@@ -37,7 +37,7 @@ from mpobench_llm.models.base_model import load_base
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.speaking.answering import end_tokens
 from mpobench_llm.training import resumable
-from mpobench_llm.training.curves import QUANTITIES
+from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
 from mpobench_llm.training.sft_stage import REFERENCE, make_sft_stage
 
 PAIRS = 8
@@ -104,10 +104,11 @@ def test_two_stage_objectives_share_one_sft_stage(env, workspace):
     assert [path for path in (workspace.cache / "sft").iterdir() if path.is_dir()] == [folder]
     assert first.curves["stage"] == ["sft"] * 2 + ["po"]
     assert second.curves["stage"] == ["sft"] * 2 + ["po"] * 3
-    for name in QUANTITIES:
+    for name in (*QUANTITIES, *RATIOS, KL):
         values = np.array(first.curves[name])
         np.testing.assert_array_equal(values[:2], second.curves[name][:2])
-        unread = name in ("margin", "accuracy", "logp_rejected")  # of which an SFT stage knows nothing
+        # of which an SFT stage knows nothing
+        unread = name in ("margin", "accuracy", "logp_rejected", *RATIOS, KL)
         assert np.isnan(values[:2]).all() == unread
         assert np.isfinite(values[2:]).all()
     assert not same(first.policy, second.policy)

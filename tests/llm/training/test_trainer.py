@@ -21,7 +21,7 @@ from mpobench_llm.models.logps import all_logps, headless, sequence_logps
 from mpobench_llm.models.tokens import Row, collate
 from mpobench_llm.settings import TrainingSettings
 from mpobench_llm.training.cloning import Cloning
-from mpobench_llm.training.curves import QUANTITIES
+from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
 from mpobench_llm.training.length_sampler import ShuffledByLength
 from mpobench_llm.training.one_process import fit
 from mpobench_llm.training.stage import Stage, adapter_config
@@ -402,6 +402,34 @@ def test_curves_are_means_over_pairs(tiny, tmp_path):
     assert list(curves) == list(QUANTITIES)
     for name, value in expected.items():
         assert curves[name] == pytest.approx([float(value)] * 2, rel=1e-4), name
+
+
+def test_curves_relative_to_the_reference(tiny, tmp_path):
+    """Whether the objective reads the reference or not."""
+    rows = random_rows(7, seed=7)
+    with adapter(tiny) as (wrapped, head):
+        totals = all_logps(wrapped, head, rows, 7)
+    reference = totals + torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
+    means = (totals - reference) / torch.tensor([[len(side) for side in row.completions] for row in rows])
+    expected = {
+        "log_ratio_chosen": means[:, 0].mean(),
+        "log_ratio_rejected": means[:, 1].mean(),
+        "chosen_fell": (means[:, 0] < 0).float().mean(),
+    }
+    assert 0 < expected["chosen_fell"] < 1
+    for spec in ("simpo", "dpo"):
+        _, _, curves = run(
+            tiny,
+            tmp_path / spec,
+            mpobench.objective(spec),
+            rows,
+            reference=reference,
+            epochs=2,
+            learning_rate=1e-30,
+        )
+        assert list(curves) == [*QUANTITIES, *RATIOS, KL]
+        for name, value in expected.items():
+            assert curves[name] == pytest.approx([float(value)] * 2, rel=1e-3, abs=1e-4), name
 
 
 def test_cloning_raises_the_chosen_completions(tiny, tmp_path):
