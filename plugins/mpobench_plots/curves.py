@@ -123,7 +123,7 @@ def _rewards(axes: Axes, table: CurveTable, looks: dict[str, int]) -> None:
     rows = sorted(table.rows, key=lambda row: row.reward.mean, reverse=not table.section.higher_is_better)
     for place, row in enumerate(rows):
         _point(axes, row, row.reward.mean, place, looks, xerr=row.reward.standard_error)
-        beside = {"va": "center", "fontsize": 6, "transform": axes.get_yaxis_transform()}
+        beside: dict[str, Any] = {"va": "center", "fontsize": 6, "transform": axes.get_yaxis_transform()}
         axes.text(1.02, place, f"{row.reward.mean:.4g}".replace("-", "−"), **beside)
     axes.set_yticks([])
     axes.set_ylim(-0.6, len(rows) - 0.4)
@@ -146,9 +146,7 @@ def _reward_over_divergence(axes: Axes, table: CurveTable, looks: dict[str, int]
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _point(
-    axes: Axes, row: TrainingCurves, x: float, y: float, looks: dict[str, int], **error: float | None
-) -> None:
+def _point(axes: Axes, row: TrainingCurves, x: float, y: float, looks: dict[str, int], **error: Any) -> None:
     style = _style(looks[row.name])
     axes.errorbar(x, y, color=style["color"], marker=style["marker"], markersize=4, linewidth=0.8, **error)
 

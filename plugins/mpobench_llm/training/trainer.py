@@ -125,11 +125,13 @@ class PreferenceTrainer(transformers.Trainer):
         last = lengths.shape[1] - 1  # rows of an SFT stage have one completion
         progress = self.state.global_step / max(1, self.state.max_steps - 1)
         references = self._references(lengths, indices) if self._objective.needs_reference else None
+        chosen, rejected = references or (None, None)
         return PreferenceBatch(
             _side(totals, lengths, 0),
             _side(totals, lengths, last),
-            *(references or (None, None)),
-            progress=totals.new_tensor(min(1.0, progress)),
+            chosen,
+            rejected,
+            totals.new_tensor(min(1.0, progress)),
         )
 
     def _references(
