@@ -47,8 +47,12 @@ class ByCompany(Sound):
 
 class Alone(Sound):
     @property
-    def depends_on_batch(self):
-        return True
+    def min_pairs(self):
+        return 4
+
+
+class NoNumber(Sound):
+    min_pairs: ClassVar[int] = True
 
 
 class Secret(Sound):
@@ -147,7 +151,8 @@ BROKEN = [
     (Doubled(), "returned float64 for a batch of float32 in numpy"),
     (ByPlace(), "in another place of the batch"),
     (ByCompany(), "in the company of other pairs: let no mean or sort run over pairs"),
-    (Alone(), "declares depends_on_batch, but no pair's loss depends on another"),
+    (Alone(), "says min_pairs = 4, but no pair's loss depends on another"),
+    (NoNumber(), "says min_pairs = True: state a number of pairs, 1 or more"),
     (Secret(), "reads a reference without saying so: declare needs_reference"),
     (Unread(), "never reads batch.reference"),
     (OneStage(), "needs a reference that only an SFT stage makes"),

@@ -89,3 +89,28 @@ def test_revisions_on_a_hub_are_on_the_page() -> None:
     assert f"Revisions on the hub: model `google/gemma-7b` at `{'a' * 40}`." in page
     assert "Revisions" not in Leaderboard.of([cell("dpo")]).markdown()
     assert "a" * 40 in Leaderboard.of([cell("dpo", config=config)]).terminal()
+
+
+def test_a_row_of_another_minibatch_than_most_is_marked() -> None:
+    many = [
+        cell(objective, seed=seed, pairs_per_update=pairs)
+        for objective, pairs in (("dpo", 2), ("sft", 2), ("kto", 16))
+        for seed in (0, 1)
+    ]
+    note = "updates of 16 pairs, where most rows have 2"
+    for shown, mark in (
+        (Leaderboard.of(many).markdown(), "`kto`[^1]"),
+        (Leaderboard.of(many).terminal(), "kto [1]"),
+    ):
+        assert shown.count(note) == 1
+        assert mark in shown, shown
+        assert "sft [" not in shown
+        assert "`sft`[" not in shown
+    silent = [cell("dpo"), cell("kto", pairs_per_update=16)]
+    assert "updates of 16 pairs: see" in Leaderboard.of(silent).markdown(), "records that do not say"
+    assert "updates of" not in Leaderboard.of(many[:4]).markdown()
+
+
+def test_records_say_a_minibatch_where_there_is_one() -> None:
+    assert "pairs_per_update" not in cell("dpo").to_json().decode()
+    assert '"pairs_per_update":16' in cell("kto", pairs_per_update=16).to_json().decode()

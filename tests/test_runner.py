@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bandit_plugin import Bandit
 from lab import Here, Lab
 
 import mpobench
 from mpobench.files.keys import KEY_VERSION, content_key
 from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
+from mpobench.results.policy_files import record_file
 from mpobench.running.runner import execute
 
 
@@ -31,6 +33,22 @@ def test_a_run_learns_and_shares_what_trainings_have_in_common(lab: Lab) -> None
         assert len(result.curves["loss"]) == 20
         assert result.config["objective"]["name"] == result.objective
         assert set(result.versions) == {"mpobench", "numpy"}
+
+
+def test_a_record_has_the_minibatch_and_short_curves(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.run("sft")
+    (result,) = lab.store.load_all()
+    assert result.pairs_per_update is None
+    monkeypatch.setattr(Bandit, "pairs_per_update", lambda self, request: request.objective.min_pairs)
+    lab.run("sft,kto", rerun="all")
+    results = {result.objective: result for result in lab.store.load_all()}
+    assert {name: result.pairs_per_update for name, result in results.items()} == {"sft": 1, "kto": 16}
+    for result in results.values():
+        whole = json.loads(record_file(lab.store.policy_folder(result.training_key)).read_text())["curves"][
+            "loss"
+        ]
+        assert result.curves["loss"] == [float(f"{value:.5g}") for value in whole]
+        assert result.curves["loss"] != whole
 
 
 def test_a_finished_run_again_does_nothing(lab: Lab) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mpobench.leaderboard.best_sets import BestRule, best
 from mpobench.leaderboard.marks import Markdown
 from mpobench.leaderboard.numbers import decimals_for, on_one_line, ranges, with_error
-from mpobench.leaderboard.standings import Entry, Section, natural
+from mpobench.leaderboard.standings import Entry, Row, Section, natural
 from mpobench.protocols import Origin
 
 _GROUPS: dict[Origin, str] = {"human": "Human-designed", "ours": "Ours", "discovered": "Discovered"}
@@ -58,7 +58,7 @@ class SectionPage:
         for i, row in enumerate(section.rows):
             if grouped and (i == 0 or section.rows[i - 1].origin != row.origin):
                 lines.append([self.style.group(_GROUPS[row.origin]), *("" for _ in section.columns)])
-            line = [self.style.objective(row.objective, row.variant)]
+            line = [self.style.objective(row.objective, row.variant) + self._update_note(section, row)]
             for column in section.columns:
                 entry = row.entries.get(column)
                 text = _number(entry, decimals, state_n)
@@ -96,6 +96,16 @@ class SectionPage:
             headers = ["objective", "corruption", section.metric, "answer"]
             blocks += [self.style.code(prompt), self.style.table(headers, lines, "llrl")]
         return blocks
+
+    def _update_note(self, section: Section, row: Row) -> str:
+        """The reference to the footnote of a row whose updates have another number of pairs than most."""
+        found = {result.pairs_per_update for entry in row.entries.values() for result in entry.finished}
+        other = sorted(pairs for pairs in found - {section.usual_update} if pairs is not None)
+        if not other:
+            return ""
+        usual = "" if section.usual_update is None else f", where most rows have {section.usual_update}"
+        text = f"updates of {' or '.join(map(str, other))} pairs{usual}: see `min_pairs` of the objective"
+        return self.style.reference(self.notes.setdefault(text, len(self.notes) + 1))
 
     def _note(self, entry: Entry) -> str:
         """The reference to the footnote that says what became of the unfinished seeds."""

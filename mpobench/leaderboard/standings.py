@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -118,6 +118,17 @@ class Section:
         sizes = [len(entry.finished) for row in self.rows for entry in row.entries.values()]
         affordable = min(MOST_RESAMPLED // max(sum(sizes), 1), MOST_WEIGHTS // max(*sizes, 1))
         return min(RESAMPLES, max(affordable, FEWEST_RESAMPLES))
+
+    @cached_property
+    def usual_update(self) -> int | None:
+        """The most frequent number of pairs in an update, as far as results say; of equally frequent ones the least."""
+        counts = Counter(
+            result.pairs_per_update
+            for row in self.rows
+            for entry in row.entries.values()
+            for result in entry.finished
+        )
+        return min(counts, key=lambda pairs: (-counts[pairs], pairs or 0), default=None)
 
     @cached_property
     def complete(self) -> tuple[tuple[str, ...], tuple[Row, ...]]:

@@ -185,6 +185,17 @@ class EnvPlan:
         with _blamed(self.env):
             return self.env.component.training_config(self.request(dataset, objective, 0))
 
+    def small_updates(self, dataset: PlannedDataset, objective: PlannedObjective) -> str | None:
+        """A clause for the user where a loss that depends on its batch gets fewer pairs than it asks for."""
+        needed = objective.configured.component.min_pairs
+        if needed == 1 or dataset.skip:
+            return None
+        with _blamed(self.env):
+            given = self.env.component.pairs_per_update(self.request(dataset, objective, 0))
+        if given is None or given >= needed:
+            return None
+        return f"{objective.text} on {self.env.text} ({given} where it was published with {needed})"
+
     def training_searches(self, dataset: PlannedDataset, objective: PlannedObjective) -> dict[str, Searched]:
         """The training fields that tuning may search."""
         with _blamed(self.env):

@@ -31,7 +31,7 @@ class Plan:
             and evaluator.
         trainings: Trainings that the cells need, but for the skipped ones.
         sources: Origins of the objectives, by canonical specs of environment and objective.
-        notes: Lines for the user, of rows that tuned values do not cover.
+        notes: Lines for the user, of rows that tuned values do not cover, and of losses that get too small a batch.
     """
 
     cells: tuple[Cell, ...]
@@ -50,6 +50,7 @@ def plan(suite: Suite, registry: Registry) -> Plan:
     cells: list[Cell] = []
     trainings: list[Training] = []
     sources: dict[tuple[str, str], ObjectiveSource] = {}
+    small: dict[str, None] = {}
     envs = suite.envs or (registry.default_env(),)
     plans = [EnvPlan(registry, env, suite.evaluators, suite.scale, suite.training) for env in envs]
     _bounded(suite, len(envs), max(len(env.evaluators) for env in plans))
@@ -68,12 +69,16 @@ def plan(suite: Suite, registry: Registry) -> Plan:
             )
             for objective in _unique(objectives, lambda objective: objective.text):
                 sources[env.env.text, objective.text] = objective.source
+                if clause := env.small_updates(dataset, objective):
+                    small[clause] = None
                 for found, training in env.trainings(dataset, objective, range(suite.seed_count)):
                     cells.extend(found)
                     if training is not None:
                         trainings.append(training)
-    notes = () if tuned is None else tuple(tuned.notes())
-    return Plan(tuple(cells), tuple(trainings), sources, notes)
+    notes = [] if tuned is None else tuned.notes()
+    if small:
+        notes.append(f"a loss that depends on its batch has few pairs in an update: {'; '.join(small)}")
+    return Plan(tuple(cells), tuple(trainings), sources, tuple(notes))
 
 
 def _unique(items: Iterable[_Item], key: Callable[[_Item], str]) -> list[_Item]:

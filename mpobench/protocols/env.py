@@ -60,6 +60,14 @@ class Env(Component, ABC):
             RequestError: For an override that is unknown or out of range.
         """
 
+    def pairs_per_update(self, request: TrainingRequest) -> int | None:
+        """Number of pairs in an update of the stage that the objective rules; None where that means nothing.
+
+        Pages mark rows that have another one than most. By default it is at least the objective's ``min_pairs``, or all
+        pairs that there are; where a user states less, a run says so.
+        """
+        return None
+
     def training_searches(self, request: TrainingRequest) -> dict[str, Searched]:
         """Fields of the training configuration that tuning may search for this request, with their ranges.
 

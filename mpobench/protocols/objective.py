@@ -36,9 +36,14 @@ class Objective(Component, ABC):
         return self.needs_reference
 
     @property
-    def depends_on_batch(self) -> bool:
-        """Whether the loss of a pair depends on the other pairs of its batch, as by a mean over them."""
-        return False
+    def min_pairs(self) -> int:
+        """Number of pairs in an update that the loss needs to be what was published.
+
+        It is 1 where the loss of a pair is a function of that pair. A loss of a pair that depends on the other pairs of
+        its batch, as by a mean over them, states the batch size that it was published with. Trainers give it such a
+        batch by default, and compute it over a whole update, however many parts that is computed in.
+        """
+        return 1
 
     @property
     def params(self) -> dict[str, Any]:

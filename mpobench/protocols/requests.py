@@ -57,7 +57,10 @@ class Trained:
     Attributes:
         policy: An object that the environment's ``save_policy`` and the evaluators understand.
         curves: One list per quantity, one entry per epoch: ``loss``, ``margin``, ``accuracy``, ``logp_chosen``,
-            ``logp_rejected``, and ``stage`` (``sft`` or ``po``).
+            ``logp_rejected``, and ``stage`` (``sft`` or ``po``). Over-optimization shows in ``log_ratio_chosen`` and
+            ``log_ratio_rejected`` (log π/π_ref a step or token, in nats), ``chosen_fell`` (the share of pairs whose
+            chosen side is less probable than under the reference policy) and ``kl`` (on what the policy does itself, a
+            step or token, in nats). What an environment does not measure is absent, or NaN.
         seconds: Wall time per part of the work.
         dataset: Measured properties of the dataset, by name with unit (``wrong labels, %``): what a reader of the score
             must know about the data. Pages show their means over the seeds.

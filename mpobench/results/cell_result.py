@@ -42,6 +42,8 @@ class CellResult(BaseModel):
         higher_is_better: Direction of the primary metric.
         curves: One list per quantity, one entry per epoch; a number that is not finite is written as null.
         seconds: Wall time per phase.
+        pairs_per_update: Number of pairs in an update of the stage that the objective rules; not written where its
+            environment does not say.
         dataset: Measured properties of the dataset, by name with unit; not written where there are none.
         samples: Answers of the policy; not written where there are none.
         config: The resolved configuration of environment, dataset, objective, training and evaluation.
@@ -71,6 +73,7 @@ class CellResult(BaseModel):
     higher_is_better: bool = True
     curves: dict[str, list[Annotated[float, Field(allow_inf_nan=True)] | str | None]] = {}
     seconds: dict[str, float] = {}
+    pairs_per_update: int | None = Field(None, exclude_if=lambda pairs: pairs is None)
     dataset: dict[str, float] = Field({}, exclude_if=lambda facts: not facts)
     samples: tuple[Sample, ...] = Field((), exclude_if=lambda samples: not samples)
     config: JsonObject = {}

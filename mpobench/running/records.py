@@ -29,7 +29,7 @@ def measured(
         primary=primary.name,
         unit=primary.unit,
         higher_is_better=primary.higher_is_better,
-        curves=trained.curves,
+        curves=_short(trained.curves),
         seconds=trained.seconds,
         dataset=trained.dataset,
         samples=tuple(samples),
@@ -50,8 +50,16 @@ def unfinished(
         **_circumstances(training, planned),
         status=status,
         reason=reason,
-        curves=curves or {},
+        curves=_short(curves or {}),
     )
+
+
+def _short(curves: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Curves to five significant digits: published results are files to be read, and mostly curves."""
+    return {
+        name: [float(f"{value:.5g}") if isinstance(value, float) else value for value in values]
+        for name, values in curves.items()
+    }
 
 
 def skipped(cell: Cell, source: ObjectiveSource) -> CellResult:
@@ -77,4 +85,8 @@ def _identity(cell: Cell, source: ObjectiveSource) -> dict[str, Any]:
 
 def _circumstances(training: Training, planned: PlannedEvaluator) -> dict[str, Any]:
     evaluator = {"evaluator": planned.identity, "evaluation": planned.config}
-    return {"config": {**training.config, **evaluator}, "versions": library_versions(training.env)}
+    return {
+        "config": {**training.config, **evaluator},
+        "pairs_per_update": training.env.pairs_per_update(training.request),
+        "versions": library_versions(training.env),
+    }

@@ -42,7 +42,7 @@ def check_objective(objective: str | Objective, *, registry: Registry | None = N
 
     - It is a value; its spec builds it again; its fields are described and their search ranges are allowed.
     - It returns one loss a pair, in the array library and dtype of the batch.
-    - No pair's loss depends on its place, or, unless ``depends_on_batch``, on other pairs.
+    - No pair's loss depends on its place, or on other pairs, unless it asks for several (``min_pairs``).
     - It reads a reference exactly if it declares ``needs_reference``.
     - Values and gradients are finite on extreme pairs, and agree in jax and torch.
     - One program of jax serves all its numbers, networks, batches and values of progress; ``vmap`` maps over them.
@@ -159,6 +159,9 @@ def _check_batches(variant: Subject[Objective]) -> None:
     label, objective, pairs = variant.label, variant.component, random_pairs(4)
     for dtype in ("float32", "float64"):
         _expect_one_loss_per_pair(label, objective, pairs, np, dtype)
+    needed = objective.min_pairs
+    whole = type(needed) is int and needed >= 1
+    expect(whole, f"{label} says min_pairs = {needed!r}: state a number of pairs, 1 or more")
     independent = True
     for seed in range(8):
         pairs = random_pairs(seed)
@@ -166,13 +169,14 @@ def _check_batches(variant: Subject[Objective]) -> None:
         backwards = objective.loss(pairs.rows(slice(None, None, -1)).batch(np, "float64"))[::-1]
         order = f"{label} gives a pair another loss in another place of the batch: treat all pairs alike"
         expect(np.allclose(backwards, every, rtol=1e-9), order)
-        alone = objective.loss(pairs.rows(slice(0, 5)).batch(np, "float64"))
-        independent &= np.allclose(alone, every[:5], rtol=1e-9)
-    if objective.depends_on_batch:
-        unneeded = f"{label} declares depends_on_batch, but no pair's loss depends on another: remove it"
+        for few in (1, 5):
+            alone = objective.loss(pairs.rows(slice(0, few)).batch(np, "float64"))
+            independent &= np.allclose(alone, every[:few], rtol=1e-9)
+    if needed > 1:
+        unneeded = f"{label} says min_pairs = {needed}, but no pair's loss depends on another: remove it"
         expect(not independent, unneeded)
     else:
-        advice = "let no mean or sort run over pairs, or let depends_on_batch be True"
+        advice = "let no mean or sort run over pairs, or let min_pairs be the published batch size"
         expect(independent, f"{label} gives a pair another loss in the company of other pairs: {advice}")
 
 

@@ -20,7 +20,7 @@ from mpobench.protocols import (
     TrainingRequest,
 )
 from mpobench.testing.expect import expect, expect_json, expect_reason, no_exception
-from mpobench.testing.samples import Cloning, Contrast, Doubt, Flips, Sides
+from mpobench.testing.samples import Centred, Cloning, Contrast, Doubt, Flips, Sides
 from mpobench.testing.searches import values_to_try
 from mpobench.testing.subjects import Subject
 from mpobench.testing.trainings import training_request
@@ -56,6 +56,7 @@ def check_planning(checked: Subject[Env], overrides: Mapping[str, Any]) -> None:
         _check_defaults(checked)
         _check_skips(checked)
         _check_seed(checked, overrides)
+        _check_updates(checked)
         _check_unknown_override(checked)
         _check_searches(checked, overrides)
         _check_prerequisites(checked, overrides)
@@ -139,6 +140,17 @@ def _check_seed(checked: Subject[Env], overrides: Mapping[str, Any]) -> None:
     same = configs[0] == configs[1]
     expect(
         same, f"training_config() of {checked.label} depends on the seed: leave it out, it is in every key"
+    )
+
+
+def _check_updates(checked: Subject[Env]) -> None:
+    """By default, a loss that depends on its batch gets as many pairs in an update as it asks for."""
+    objective = Centred()
+    given = checked.component.pairs_per_update(training_request(checked.component, objective))
+    expect(
+        given is None or (type(given) is int and given >= objective.min_pairs),
+        f"pairs_per_update() of {checked.label} is {given!r} for a loss of min_pairs = {objective.min_pairs}: "
+        "give it as many by default",
     )
 
 

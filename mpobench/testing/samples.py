@@ -46,6 +46,19 @@ class Contrast(Objective):
         return batch.xp.logaddexp(batch.xp.zeros_like(margin), -self.beta * margin)
 
 
+class Centred(Objective):
+    """A loss that depends on its batch: −log π of the chosen side, relative to the mean of the batch, squared."""
+
+    @property
+    def min_pairs(self) -> int:
+        """Two, of which there is a mean."""
+        return 2
+
+    def loss(self, batch: PreferenceBatch) -> Array:
+        """``(pairs,)``."""
+        return (batch.chosen.mean - batch.xp.mean(batch.chosen.mean)) ** 2
+
+
 class Diverging(Objective):
     """A loss that is never finite."""
 

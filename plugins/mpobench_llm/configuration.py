@@ -6,6 +6,7 @@ Free of torch: planning a run asks for configurations and keys only.
 from __future__ import annotations
 
 import importlib.util
+import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -88,22 +89,41 @@ class LanguageConfiguration(TomlEnv[TrainingSettings, DatasetSettings, Evaluatio
         absent = [name for name in EXTRA if importlib.util.find_spec(name) is None]
         if absent:
             raise RequestError(f"language models need {', '.join(absent)}: pip install 'mpobench[llm]'")
-        training = self.training_settings(request)
+        training, own = self.training_settings(request), self.objective_settings(request).accumulation
         pairs = self.dataset_settings(request.dataset.scale).pairs
         if pairs is not None and training.pairs_per_batch > pairs:
             raise RequestError(
                 f"training.pairs_per_batch = {training.pairs_per_batch} is more than the dataset's {pairs} pairs"
             )
-        unread = (
-            {"epochs"}
-            if request.objective.two_stage
-            else {"sft_epochs", "po_epochs", "po_learning_rate", "lora_dropout"}
-        )
-        return training.model_dump(exclude=set(NOT_IN_KEY) | unread)
+        if request.objective.two_stage:
+            unread, read = {"epochs"}, {"po_accumulation": own}
+        else:
+            unread = {"sft_epochs", "po_epochs", "po_learning_rate", "lora_dropout"}
+            read = {"accumulation": own}
+        if not request.objective.two_stage or own == training.accumulation:  # keys are older than the field
+            unread = unread | {"po_accumulation"}
+        return training.model_copy(update=read).model_dump(exclude=set(NOT_IN_KEY) | unread)
+
+    def objective_settings(self, request: TrainingRequest) -> TrainingSettings:
+        """The settings of the stage that the objective rules: ``accumulation`` is its own."""
+        training = self.training_settings(request)
+        own = training.po_accumulation
+        if own is None:
+            pairs = self.dataset_settings(request.dataset.scale).pairs
+            needed = request.objective.min_pairs if pairs is None else min(request.objective.min_pairs, pairs)
+            own = max(training.accumulation, math.ceil(needed / training.pairs_per_batch))
+        return training.model_copy(update={"accumulation": own})
+
+    def pairs_per_update(self, request: TrainingRequest) -> int:
+        """Number of pairs in an update of the stage that the objective rules, at most all pairs."""
+        training = self.objective_settings(request)
+        pairs = self.dataset_settings(request.dataset.scale).pairs
+        update = training.pairs_per_batch * training.accumulation
+        return update if pairs is None else min(update, pairs)
 
     def sft_key(self, request: TrainingRequest) -> str:
         """Content key of an SFT stage: data, seed and optimizer, but not the objective that follows it."""
-        unread = {"epochs", "po_epochs", "po_learning_rate"}
+        unread = {"epochs", "po_epochs", "po_learning_rate", "po_accumulation"}
         return content_key(
             {
                 "make": "sft",

@@ -28,6 +28,9 @@ class TrainingSettings(Settings):
         warmup: Share of a stage's updates over which the learning rate rises from 0.
         pairs_per_batch: Number of pairs in memory at once on each device.
         accumulation: Number of batches per update; times ``pairs_per_batch``, the minibatch size.
+        po_accumulation: The same in the stage that the objective rules: the second one, or the only one. None is
+            ``accumulation``, or as many as make up the pairs that a loss that depends on its batch asks for
+            (``min_pairs``), or all pairs: an epoch is then a single update.
         max_grad_norm: Global norm to which larger gradients are scaled down.
         lora_rank: Rank of the adapter's matrices.
         lora_alpha: Scale of the adapter, which is alpha / rank.
@@ -41,6 +44,9 @@ class TrainingSettings(Settings):
             it. The adapter and its gradients are always float32.
         gradient_checkpointing: Whether the backward pass computes activations again, which saves memory; ``auto`` does
             so on accelerators for models of more than a billion parameters.
+        kl_answers: Number of answers that the policy gives at the end of an epoch, for the curve of its KL divergence
+            from the reference policy; 0 leaves that curve out.
+        kl_tokens: Largest number of tokens of such an answer.
         checkpoint_updates: Number of updates between checkpoints; None keeps one an epoch.
         processes: Number of processes of data-parallel training, which share the batches of an update; None is one per
             accelerator, where their number divides ``accumulation``.
@@ -59,6 +65,7 @@ class TrainingSettings(Settings):
     warmup: float = Field(0.1, ge=0, lt=1)
     pairs_per_batch: int = Field(2, ge=1)
     accumulation: int = Field(32, ge=1)
+    po_accumulation: int | None = Field(None, ge=1)
     max_grad_norm: float = Field(1.0, gt=0)
     lora_rank: int = Field(128, ge=1)
     lora_alpha: int = Field(256, ge=1)
@@ -67,11 +74,15 @@ class TrainingSettings(Settings):
     overlong: Overlong = "drop"
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
+    kl_answers: int = Field(4, ge=0)
+    kl_tokens: int = Field(32, ge=1)
     checkpoint_updates: int | None = Field(None, ge=1)
     processes: int | None = Field(None, ge=1)
 
 
-NOT_IN_KEY = frozenset({"gradient_checkpointing", "checkpoint_updates", "processes"})
+NOT_IN_KEY = frozenset(
+    {"gradient_checkpointing", "kl_answers", "kl_tokens", "checkpoint_updates", "processes"}
+)
 """Training settings that do not decide the result: they stay out of content keys."""
 
 

@@ -118,18 +118,30 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         """The fields of :class:`~mpobench_mujoco.settings.TrainingSettings` that this training reads."""
         training = self.training_settings(request)
         pairs = self.dataset_settings(request.dataset.scale).pairs
-        if training.pairs_per_update > pairs:
-            raise RequestError(
-                f"training.pairs_per_update = {training.pairs_per_update} is more than the dataset's {pairs} pairs"
-            )
-        unread = (
-            {"epochs"}
-            if request.objective.two_stage
-            else {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
-        )
-        if training.stride == 1:  # the default; keys are older than the field
+        for name in ("pairs_per_update", "po_pairs_per_update"):
+            if (getattr(training, name) or 0) > pairs:
+                raise RequestError(
+                    f"training.{name} = {getattr(training, name)} is more than the dataset's {pairs} pairs"
+                )
+        own = self.pairs_per_update(request)
+        if request.objective.two_stage:
+            unread, read = {"epochs"}, {"po_pairs_per_update": own}
+        else:
+            unread = {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
+            read = {"pairs_per_update": own}
+        if training.stride == 1:  # the default; keys are older than the field, as than the next one
             unread = unread | {"stride"}
-        return training.model_dump(exclude=unread)
+        if not request.objective.two_stage or own == training.pairs_per_update:
+            unread = unread | {"po_pairs_per_update"}
+        return training.model_copy(update=read).model_dump(exclude=unread)
+
+    def pairs_per_update(self, request: TrainingRequest) -> int:
+        """Minibatch size of the stage that the objective rules."""
+        training = self.training_settings(request)
+        if training.po_pairs_per_update is not None:
+            return training.po_pairs_per_update
+        pairs = self.dataset_settings(request.dataset.scale).pairs
+        return max(training.pairs_per_update, min(request.objective.min_pairs, pairs))
 
     def block_key(self, block: Block) -> str:
         """Content key of a block of rollouts: its name in the cache."""
@@ -193,10 +205,9 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         blocks = [self.block_key(block) for block in self.blocks(request)]
         return content_key([blocks, normalised_by, hashlib.sha256(sources.tobytes()).hexdigest()])
 
-    def program_key(self, request: TrainingRequest, epochs: int) -> str:
+    def program_key(self, request: TrainingRequest, epochs: int, pairs_per_update: int) -> str:
         """Content key of the shapes that trainings in one program share."""
         training = self.training_settings(request)
-        shape = training.model_dump(include={"pairs_per_update", "max_grad_norm", "stride"})
-        return content_key(
-            [self.agents_name, self.dataset_settings(request.dataset.scale).pairs, epochs, shape]
-        )
+        shape = training.model_dump(include={"max_grad_norm", "stride"})
+        pairs = self.dataset_settings(request.dataset.scale).pairs
+        return content_key([self.agents_name, pairs, epochs, pairs_per_update, shape])

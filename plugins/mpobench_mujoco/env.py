@@ -37,9 +37,8 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
     def group_key(self, request: TrainingRequest) -> str:
         """Trainings by as many updates of the same size; data and objectives may differ."""
         training = self.training_settings(request)
-        return self.program_key(
-            request, training.po_epochs if request.objective.two_stage else training.epochs
-        )
+        epochs = training.po_epochs if request.objective.two_stage else training.epochs
+        return self.program_key(request, epochs, self.pairs_per_update(request))
 
     def group_size(self) -> int:
         """See :func:`mpobench_mujoco.xla.group_size`."""
@@ -58,7 +57,8 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
         if not request.objective.two_stage:
             return blocks
         needs = tuple(block.key for block in blocks)
-        group = self.program_key(request, self.training_settings(request).sft_epochs)
+        training = self.training_settings(request)
+        group = self.program_key(request, training.sft_epochs, training.pairs_per_update)
         key, path = self.sft_key(request), self.sft_path(request)
         return [*blocks, Prerequisite(key, path, "SFT stages", request, needs, group_key=group)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -39,8 +40,9 @@ class Trainee:
         dataset: Training data.
         seed: Seed of the minibatch order.
         weights: Weights of the policy; the compiled program takes their memory over.
-        reference: ``(n,)`` log π_ref of every trajectory; zeros where no reference is needed.
+        reference: ``(n,)`` log π_ref of every trajectory; zeros in an SFT stage, which has none.
         learning_rate: Learning rate of Adam.
+        reference_weights: Weights of the reference policy: those at the beginning of the stage.
         optimizer_state: State of Adam; None to begin afresh.
         curves: Quantities of the past epochs.
         diverged: Description of how the training left the finite numbers; empty if it has not.
@@ -52,6 +54,7 @@ class Trainee:
     weights: policy.Weights
     reference: jax.Array
     learning_rate: float
+    reference_weights: dict[str, np.ndarray] = field(default_factory=dict)
     optimizer_state: Any = None
     curves: Curves = field(default_factory=no_curves)
     diverged: str = ""
@@ -62,6 +65,19 @@ class Trainee:
         return learner.Pairs(
             jnp.asarray(self.dataset.chosen), jnp.asarray(self.dataset.rejected), self.reference
         )
+
+
+@dataclass(frozen=True)
+class StageLength:
+    """The number of updates of a stage.
+
+    Attributes:
+        epochs: Number of epochs.
+        pairs_per_update: Minibatch size.
+    """
+
+    epochs: int
+    pairs_per_update: int
 
 
 class _Trainer(Protocol):
@@ -195,7 +211,7 @@ def run_stage(
     trainees: Sequence[Trainee],
     training: TrainingSettings,
     std: float,
-    epochs: int,
+    length: StageLength,
     workspace: Workspace,
     phase: str,
 ) -> None:
@@ -204,9 +220,9 @@ def run_stage(
     Args:
         stage: Name in the curves: ``sft`` or ``po``.
         trainees: One trainee, or a group with equally many pairs.
-        training: Settings, of which pairs per update and the clip are read.
+        training: Settings, of which the clip is read.
         std: The environment's action noise.
-        epochs: Number of epochs.
+        length: Number of epochs, and minibatch size.
         workspace: Workspace, for progress reports.
         phase: Phase of the progress reports.
     """
@@ -217,12 +233,12 @@ def run_stage(
         else _GroupTrainer(trainees, std, training.max_grad_norm)
     )
     pairs = len(trainees[0].dataset.chosen)
-    updates = pairs // training.pairs_per_update
+    epochs, updates = length.epochs, pairs // length.pairs_per_update
     progress = np.linspace(0.0, 1.0, epochs * updates, dtype=np.float32).reshape(epochs, updates)
     past_epochs = [len(trainee.curves["stage"]) for trainee in trainees]
     for epoch in range(epochs):
         orders = [
-            learner.epoch_order(trainee.seed, past + epoch, pairs, training.pairs_per_update)
+            learner.epoch_order(trainee.seed, past + epoch, pairs, length.pairs_per_update)
             for trainee, past in zip(trainees, past_epochs, strict=True)
         ]
         means = trainer.epoch(orders, progress[epoch])
@@ -248,6 +264,7 @@ def _finite(losses: np.ndarray, weights: policy.Weights) -> np.ndarray:
 def _record(trainee: Trainee, stage: str, epoch: int, means: Means, index: int, finite: bool) -> None:
     trainee.curves["stage"].append(stage)
     for quantity, values in means.items():
-        trainee.curves[quantity].append(float(values[index]))
+        unknown = stage == "sft" and quantity in learner.RATIOS
+        trainee.curves[quantity].append(math.nan if unknown else float(values[index]))
     if not finite:
         trainee.diverged = f"loss or weights are not finite after epoch {epoch + 1} of the {stage} stage"

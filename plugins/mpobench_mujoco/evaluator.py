@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -24,6 +25,9 @@ class Return(Evaluator):
         Metric("return-1000", "return", summary="return over all 1000 steps: a fallen policy starts again"),
         Metric("length", "steps", summary="mean episode length"),
         Metric("std", "action", summary="mean standard deviation of the policy's actions"),
+        Metric(
+            "kl", "nats/step", summary="mean KL(π ‖ π_ref) in the states of these episodes, in closed form"
+        ),
     )
 
     def config(self, env: MujocoEnv, scale: Scale) -> JsonObject:
@@ -39,13 +43,16 @@ class Return(Evaluator):
         scores = env.scores(policy, seed, self._settings(env, scale), workspace)
         original, target = self._levels(env)
         mean = float(scores.returns.mean())
-        return {
+        metrics = {
             "return": mean,
             NORMALISED_SCORE: 100 * (mean - original) / (target - original),
             "return-1000": float(scores.returns_with_resets.mean()),
             "length": float(scores.lengths.mean()),
             "std": env.action_std(policy),
         }
+        divergence = float(scores.divergences.sum() / scores.lengths.sum())
+        # Policies that were trained before there was this metric do not know their reference.
+        return metrics if math.isnan(divergence) else {**metrics, "kl": divergence}
 
     def _settings(self, env: MujocoEnv, scale: Scale) -> EvaluationSettings:
         return env.evaluation_settings(scale)

@@ -40,7 +40,7 @@ class Pairs(NamedTuple):
     Attributes:
         chosen: ``(pairs,)``, index of the chosen trajectory.
         rejected: ``(pairs,)``, index of the rejected trajectory.
-        reference: ``(n,)``, log π_ref(τ) of every trajectory, nats; zeros where no reference is needed.
+        reference: ``(n,)``, log π_ref(τ) of every trajectory, nats; zeros in an SFT stage, which has none.
     """
 
     chosen: jax.Array
@@ -49,13 +49,31 @@ class Pairs(NamedTuple):
 
 
 class EpochCurves(NamedTuple):
-    """Means over one epoch, in the units of the quantities."""
+    """Means over one epoch, in the units of the quantities, each pair as it was when the policy trained on it.
+
+    Attributes:
+        loss: Loss.
+        margin: Difference of the two sides' log π(τ), in nats per step.
+        accuracy: Share of pairs whose chosen side is more probable.
+        logp_chosen: log π(τ) of the chosen side, in nats per step.
+        logp_rejected: The same of the rejected side.
+        log_ratio_chosen: log π(τ)/π_ref(τ) of the chosen side, in nats per step.
+        log_ratio_rejected: The same of the rejected side.
+        chosen_fell: Share of pairs whose chosen side is less probable than under the reference policy.
+    """
 
     loss: jax.Array
     margin: jax.Array
     accuracy: jax.Array
     logp_chosen: jax.Array
     logp_rejected: jax.Array
+    log_ratio_chosen: jax.Array
+    log_ratio_rejected: jax.Array
+    chosen_fell: jax.Array
+
+
+RATIOS = ("log_ratio_chosen", "log_ratio_rejected", "chosen_fell")
+"""Curves relative to the reference policy. An SFT stage makes that policy, and has none."""
 
 
 class Cloning(Objective):
@@ -177,12 +195,16 @@ def mean_loss(
             f"where one loss per pair, ({pairs},), is needed"
         )
     margin = batch.chosen.mean - batch.rejected.mean
+    ratios = (logps.total - reference) / logps.length
     curves = EpochCurves(
         jnp.mean(losses),
         jnp.mean(margin),
         jnp.mean(margin > 0),
         jnp.mean(batch.chosen.mean),
         jnp.mean(batch.rejected.mean),
+        jnp.mean(ratios[chosen]),
+        jnp.mean(ratios[rejected]),
+        jnp.mean(ratios[chosen] < 0),
     )
     return curves.loss, curves
 

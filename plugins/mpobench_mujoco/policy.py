@@ -12,6 +12,7 @@ steps, then read both operands along their rows.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -34,14 +35,32 @@ Weights: TypeAlias = dict[str, jax.Array]
 (actions, 1)`` where the standard deviation is learned."""
 
 Policy: TypeAlias = dict[str, np.ndarray]
-"""Weights plus the frozen observation statistics ``obs_mean`` and ``obs_std``, each ``(obs,)``."""
+"""Weights plus the frozen observation statistics ``obs_mean`` and ``obs_std``, each ``(obs,)``. A trained policy also
+has the weights of its reference policy, as ``reference.w1`` and so on."""
 
 STATISTICS = ("obs_mean", "obs_std")
+
+REFERENCE = "reference."
 
 
 def weights_of(policy: Policy) -> Weights:
     """The trainable arrays of a policy, on the device."""
-    return {name: jnp.asarray(value) for name, value in policy.items() if name not in STATISTICS}
+    return {
+        name: jnp.asarray(value)
+        for name, value in policy.items()
+        if name not in STATISTICS and not name.startswith(REFERENCE)
+    }
+
+
+def reference_of(policy: Policy) -> Weights | None:
+    """The weights of the policy's reference policy, on the device; None for an agent, which has none."""
+    own = {name: value for name, value in policy.items() if name.startswith(REFERENCE)}
+    return {name.removeprefix(REFERENCE): jnp.asarray(value) for name, value in own.items()} or None
+
+
+def with_reference(policy: Policy, weights: Mapping[str, np.ndarray]) -> Policy:
+    """The policy with the weights of its reference policy."""
+    return policy | {f"{REFERENCE}{name}": value for name, value in weights.items()}
 
 
 def statistics_of(policy: Policy) -> Policy:
@@ -110,6 +129,24 @@ def step_logps(weights: Weights, observations: jax.Array, actions: jax.Array, st
     distance = (actions - mean_action(weights, observations)) / stds
     constant = math.log(CELL_WIDTH) - 0.5 * math.log(2 * math.pi)
     return -0.5 * jnp.sum(jnp.square(distance), axis=0) + jnp.sum(constant - jnp.log(stds))
+
+
+def step_divergences(weights: Weights, reference: Weights, observations: jax.Array, std: float) -> jax.Array:
+    """KL(π(·|s) ‖ π_ref(·|s)) of two Gaussian policies in single states, in closed form, in nats.
+
+    Args:
+        weights: Weights of the policy.
+        reference: Weights of the reference policy.
+        observations: ``(obs, steps)``, normalised.
+        std: The environment's action noise, for policies without their own.
+
+    Returns:
+        ``(steps,)``, at least 0.
+    """
+    ours, theirs = action_std(weights, std), action_std(reference, std)
+    distance = mean_action(weights, observations) - mean_action(reference, observations)
+    spread = jnp.log(theirs / ours) + 0.5 * (jnp.square(ours / theirs) - 1.0)
+    return jnp.sum(0.5 * jnp.square(distance / theirs) + spread, axis=0)
 
 
 def normalise(policy: Policy, observations: jax.Array) -> jax.Array:

@@ -55,6 +55,9 @@ class TrainingSettings(Settings):
         sft_epochs: Epochs of the first stage of two-stage training.
         po_epochs: Epochs of its second stage.
         pairs_per_update: Minibatch size.
+        po_pairs_per_update: Minibatch size of the stage that the objective rules: the second one, or the only one. None
+            is ``pairs_per_update``, or as many as a loss that depends on its batch asks for (``min_pairs``), at most
+            all pairs: an epoch is then a single update.
         learning_rate: Adam's learning rate in one-stage training and in the SFT stage.
         po_learning_rate: Adam's learning rate in the second stage.
         keep_optimizer_state: Whether the second stage begins with Adam's moments of the first.
@@ -68,6 +71,7 @@ class TrainingSettings(Settings):
     sft_epochs: int = Field(10, ge=1)
     po_epochs: int = Field(2, ge=1)
     pairs_per_update: int = Field(2, ge=1)
+    po_pairs_per_update: int | None = Field(None, ge=1)
     learning_rate: float = Field(
         1e-3, gt=0, json_schema_extra={"search": {"low": 1e-4, "high": 3e-2, "log": True}}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,10 @@ from mpobench.files import locks
 from mpobench.files.atomic import file_atomically
 from mpobench_mujoco import data, learner, policy
 from mpobench_mujoco.configuration import MujocoConfiguration
-from mpobench_mujoco.epochs import Trainee, run_stage
+from mpobench_mujoco.epochs import StageLength, Trainee, run_stage
 from mpobench_mujoco.settings import TrainingSettings
+
+_SFT_CURVES = tuple(name for name in learner.EpochCurves._fields if name not in learner.RATIOS)
 
 
 def initial_weights(env: MujocoConfiguration, training: TrainingSettings, seed: int) -> policy.Weights:
@@ -90,7 +93,8 @@ def _clone(
         for request, dataset in zip(requests, datasets, strict=True)
     ]
     std = env.settings.task.action_std
-    run_stage("sft", trainees, training, std, training.sft_epochs, workspace, "SFT stages")
+    length = StageLength(training.sft_epochs, training.pairs_per_update)
+    run_stage("sft", trainees, training, std, length, workspace, "SFT stages")
     return trainees
 
 
@@ -112,9 +116,7 @@ def _write_sft(file: Path, env: MujocoConfiguration, trainee: Trainee) -> None:
         **{f"nu.{name}": np.asarray(value) for name, value in adam.nu.items()},
         "count": np.asarray(adam.count),
         "reference": np.asarray(reference),
-        **{
-            f"curves.{name}": np.asarray(values) for name, values in trainee.curves.items() if name != "stage"
-        },
+        **{f"curves.{name}": np.asarray(trainee.curves[name]) for name in _SFT_CURVES},
     }
     with file_atomically(file) as temporary:
         save_file(tensors, temporary)
@@ -154,7 +156,8 @@ def _train(
         _begin(env, request, dataset, workspace) for request, dataset in zip(requests, datasets, strict=True)
     ]
     epochs = first.po_epochs if requests[0].objective.two_stage else first.epochs
-    run_stage("po", trainees, first, env.settings.task.action_std, epochs, workspace, "training")
+    length = StageLength(epochs, env.pairs_per_update(requests[0]))
+    run_stage("po", trainees, first, env.settings.task.action_std, length, workspace, "training")
     seconds = {"load": loaded - began, "train": time.perf_counter() - loaded}
     share = {name: value / len(requests) for name, value in seconds.items()}
     return [(trainee, share) for trainee in trainees]
@@ -167,17 +170,20 @@ def _begin(
     training = env.training_settings(request)
     if not request.objective.two_stage:
         weights = initial_weights(env, training, request.seed)
+        std = env.settings.task.action_std
         return Trainee(
             request.objective,
             dataset,
             request.seed,
             weights,
-            _no_reference(dataset),
+            learner.all_logps(weights, dataset.trajectories, std),
             training.learning_rate,
+            _kept(weights),
         )
     sft = sft_stage(env, request, workspace)
     weights = _part(sft, "weights")
-    curves = {name: sft[f"curves.{name}"].tolist() for name in learner.EpochCurves._fields}
+    curves = {name: sft[f"curves.{name}"].tolist() for name in _SFT_CURVES}
+    curves |= {name: [math.nan] * training.sft_epochs for name in learner.RATIOS}
     return Trainee(
         request.objective,
         dataset,
@@ -185,6 +191,7 @@ def _begin(
         weights,
         jnp.asarray(sft["reference"]),
         training.po_learning_rate,
+        _kept(weights),
         _adam_state(sft, weights, training) if training.keep_optimizer_state else None,
         {"stage": ["sft"] * training.sft_epochs, **curves},
     )
@@ -193,7 +200,13 @@ def _begin(
 def _trained(env: MujocoConfiguration, trainee: Trainee, seconds: dict[str, float]) -> Trained:
     original = data.agent_policy(env, "original")
     trained = policy.with_weights(original, trainee.weights)
+    trained = policy.with_reference(trained, trainee.reference_weights)
     return Trained(trained, trainee.curves, seconds, trainee.dataset.facts)
+
+
+def _kept(weights: policy.Weights) -> dict[str, np.ndarray]:
+    """A copy of weights, whose memory a compiled program takes over."""
+    return {name: np.array(value) for name, value in weights.items()}
 
 
 def pair_logps(

@@ -31,9 +31,9 @@ class BCOPair(ReferencedObjective):
     )
 
     @property
-    def depends_on_batch(self) -> bool:
-        """The shift is a mean over the batch."""
-        return self.shift
+    def min_pairs(self) -> int:
+        """The shift is a mean over the batch: of 128 pairs in the paper, Appendix C."""
+        return 128 if self.shift else 1
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.

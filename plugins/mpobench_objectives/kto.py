@@ -29,7 +29,8 @@ class KTO(ReferencedObjective):
 
     References:
         Ethayarajh et al. (2024), KTO: Model Alignment as Prospect Theoretic Optimization,
-        arXiv:2402.01306, §4.
+        arXiv:2402.01306, §4. Batch size: https://github.com/ContextualAI/HALOs, config/model/base_model.yaml
+        ("effective batch size should be 32 for best results").
     """
 
     beta: Beta = 0.1
@@ -47,9 +48,9 @@ class KTO(ReferencedObjective):
     )
 
     @property
-    def depends_on_batch(self) -> bool:
-        """The reference point is a mean over the batch."""
-        return True
+    def min_pairs(self) -> int:
+        """The reference point is a mean over the batch: of 32 sequences, that is 16 pairs, in the authors' code."""
+        return 16
 
     def loss(self, batch: PreferenceBatch) -> Array:
         """The loss of each pair.

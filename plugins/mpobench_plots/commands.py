@@ -30,7 +30,7 @@ PAPER_SPAN = (-14.0, -8.0)
 """Range of log π(τ) on the Three-Legged Ant, the axes of the paper's Figure 6, in nats per step."""
 
 app = typer.Typer(
-    help="Draw objectives (gradients, losses) and results (scores, profiles, tuning, rollouts).",
+    help="Draw objectives (gradients, losses) and results (scores, profiles, curves, tuning, rollouts).",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -206,6 +206,42 @@ def tuning(
     if not curves:
         raise RequestError(f"{tuned} has no curve: nothing has been tuned yet")
     _write(tuning_figure(curves), file)
+
+
+@app.command(
+    name="curves",
+    epilog="\b\nExamples:\n"
+    "  mpobench plot curves results\n"
+    "  mpobench plot curves leaderboards/tla.jsonl --corruption noisy:0.3 --objectives sft,dpo,simpo --output tla.svg",
+)
+def curves_command(
+    results: Annotated[
+        Path, typer.Argument(help="Results folder of `mpobench run`, or a published .jsonl file.")
+    ],
+    *,
+    corruption: Annotated[
+        str | None, typer.Option(help="Corruption to draw. Default: the first of each table.")
+    ] = None,
+    objectives: Annotated[
+        str | None, typer.Option(help="Objectives to draw, comma list of rows. Default: all.")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Draw over-optimization: how far policies go from their reference policy, and what they earn.
+
+    Over the epochs, means over the seeds: log π/π_ref of the chosen and the rejected side, the share of pairs whose
+    chosen side became less probable than under the reference, and KL(π ‖ π_ref) on what the policy does itself. Then
+    the true reward at the end, and the same over KL. The reference policy is that of the SFT stage, or the one that a
+    training of one stage begins with. Results that were made before these were recorded show log π instead.
+    """
+    file = picture_file(output, f"curves-{results.resolve().stem}")
+    require_matplotlib()
+    from mpobench_plots.curve_tables import curve_tables
+    from mpobench_plots.curves import curves_figure
+
+    _write(
+        curves_figure(curve_tables(results, corruption, split_list(objectives) if objectives else None)), file
+    )
 
 
 @app.command(

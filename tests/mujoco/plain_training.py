@@ -106,6 +106,7 @@ class Learner:
             gradient = dict(
                 zip(self.weights, torch.autograd.grad(loss, list(self.weights.values())), strict=True)
             )
+            ratios = [(own.mean - its.mean).detach() for own, its in sides]
             margin = (ours.mean - theirs.mean).detach()
             seen.append(
                 {
@@ -114,6 +115,9 @@ class Learner:
                     "accuracy": (margin > 0).double().mean().item(),
                     "logp_chosen": ours.mean.mean().item(),
                     "logp_rejected": theirs.mean.mean().item(),
+                    "log_ratio_chosen": ratios[0].mean().item(),
+                    "log_ratio_rejected": ratios[1].mean().item(),
+                    "chosen_fell": (ratios[0] < 0).double().mean().item(),
                 }
             )
             self._adam(gradient, learning_rate)

@@ -27,6 +27,7 @@ OBJECTIVES = [registered.card.name for registered in get_registry().cards("objec
         ({"learning_rate": float("nan")}, r"training\.learning_rate = nan"),
         ({"keep_optimizer_state": "perhaps"}, r"training\.keep_optimizer_state = 'perhaps'"),
         ({"pairs_per_update": 9}, r"pairs_per_update = 9 is more than the dataset's 8 pairs"),
+        ({"po_pairs_per_update": 9}, r"po_pairs_per_update = 9 is more than the dataset's 8 pairs"),
     ],
 )
 def test_overrides_are_validated(tla, overrides, said):
@@ -66,6 +67,49 @@ def test_every_objective_has_a_valid_configuration_at_every_scale(tla, scale, na
     config = tla.training_config(replace(wanted, dataset=replace(wanted.dataset, scale=scale)))
     assert ("epochs" in config) != ("sft_epochs" in config)
     assert ("sft_epochs" in config) == built.component.two_stage
+
+
+def at_scale(tla, objective: str, scale: str = "quick", **overrides):
+    wanted = request(tla, objective, **overrides)
+    return replace(wanted, dataset=replace(wanted.dataset, scale=scale))
+
+
+@pytest.mark.parametrize(
+    ("objective", "scale", "overrides", "update"),
+    [
+        ("dpo", "quick", {}, 2),
+        ("kto", "quick", {}, 16),
+        ("bco_pair", "quick", {}, 20),
+        ("bco_pair:shift=false", "quick", {}, 2),
+        ("aot", "smoke", {}, 8),
+        ("kto", "quick", {"pairs_per_update": 18}, 18),
+        ("kto", "quick", {"pairs_per_update": 4}, 16),
+        ("kto", "quick", {"po_pairs_per_update": 4}, 4),
+        ("dpo", "quick", {"po_pairs_per_update": 4}, 4),
+        ("orpo", "quick", {"po_pairs_per_update": 4}, 4),
+    ],
+)
+def test_a_loss_that_depends_on_its_batch_gets_one(tla, objective, scale, overrides, update):
+    wanted = at_scale(tla, objective, scale, **overrides)
+    assert tla.pairs_per_update(wanted) == update
+    config = tla.training_config(wanted)
+    assert config.get("po_pairs_per_update", config["pairs_per_update"]) == update
+    cloning = overrides.get("pairs_per_update", 2)
+    if wanted.objective.two_stage:
+        assert config["pairs_per_update"] == cloning, "the SFT stage stays that of all others"
+        shared = at_scale(tla, "ipo", scale, pairs_per_update=cloning)
+        assert tla.sft_key(wanted) == tla.sft_key(shared)
+        assert (tla.group_key(wanted) == tla.group_key(shared)) == (update == cloning)
+    else:
+        assert "po_pairs_per_update" not in config
+
+
+def test_a_batch_of_the_usual_size_is_not_in_the_key(tla):
+    """Keys of all other losses are older than the field; that of this one at two pairs is what it was before."""
+    assert "po_pairs_per_update" not in tla.training_config(at_scale(tla, "dpo"))
+    at_two = tla.training_config(at_scale(tla, "kto", po_pairs_per_update=2))
+    assert tla.training_config(at_scale(tla, "kto")) == {**at_two, "po_pairs_per_update": 16}
+    assert "po_pairs_per_update" not in at_two
 
 
 def test_the_file_names_only_objectives_and_fields_that_exist(tla):

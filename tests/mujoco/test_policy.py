@@ -5,13 +5,14 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mujoco_samples import ACTIONS, OBS, random_policy
 from scipy.stats import norm
 
 from mpobench import SequenceLogps
-from mpobench_mujoco import policy
+from mpobench_mujoco import data, policy, rollouts
 from mpobench_mujoco.learner import Trajectories, trajectory_logps
 
 
@@ -142,3 +143,54 @@ def test_random_weights_have_lecuns_variance_and_the_others_statistics():
 def test_random_weights_begin_with_the_agents_own_noise():
     like = {**random_policy(0), "log_std": np.full((ACTIONS, 1), -0.7, np.float32)}
     np.testing.assert_array_equal(policy.random_weights(like, 1)["log_std"], like["log_std"])
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_divergences_are_those_of_torch(learned):
+    ours, theirs = random_policy(0), random_policy(1)
+    if learned:
+        for seed, each in enumerate((ours, theirs)):
+            spread = np.random.default_rng(seed).uniform(-2, 0, (ACTIONS, 1))
+            each["log_std"] = spread.astype(np.float32)
+    seen = np.random.default_rng(2).normal(size=(OBS, 7)).astype(np.float32)
+    weights = policy.weights_of(ours), policy.weights_of(theirs)
+    found = policy.step_divergences(*weights, jnp.asarray(seen), 0.3)
+    normals = [
+        torch.distributions.Normal(
+            torch.tensor(np.asarray(policy.mean_action(each, jnp.asarray(seen)))),
+            torch.tensor(np.asarray(policy.action_std(each, 0.3))),
+        )
+        for each in weights
+    ]
+    expected = torch.distributions.kl_divergence(*normals).sum(0)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        policy.step_divergences(weights[0], weights[0], jnp.asarray(seen), 0.3), 0, atol=1e-6
+    )
+
+
+def test_a_policy_knows_its_reference(tmp_path):
+    acting, reference = random_policy(0), random_policy(1)
+    weights = {name: value for name, value in reference.items() if name not in policy.STATISTICS}
+    policy.save(policy.with_reference(acting, weights), tmp_path / "policy.safetensors")
+    found = policy.load(tmp_path / "policy.safetensors")
+    assert policy.weights_of(found).keys() == weights.keys()
+    for name, value in weights.items():
+        np.testing.assert_array_equal(policy.reference_of(found)[name], value)
+        np.testing.assert_array_equal(policy.weights_of(found)[name], acting[name])
+    assert policy.reference_of(acting) is None
+
+
+def test_divergences_of_episodes_count_states_until_their_end():
+    ours, theirs = random_policy(0), random_policy(1)
+    weights = {name: value for name, value in theirs.items() if name not in policy.STATISTICS}
+    rng = np.random.default_rng(3)
+    seen, lengths = rng.normal(size=(3, OBS, 5)).astype(np.float32), np.array([5, 1, 3], np.int32)
+    none = np.zeros(3)
+    episodes = rollouts.Rollouts(seen, np.zeros((3, ACTIONS, 5), np.float32), none, none, lengths)
+    found = data.divergences(policy.with_reference(ours, weights), episodes, 0.3)
+    assert np.isnan(data.divergences(ours, episodes, 0.3)).all()
+    for episode, length in enumerate(lengths):
+        states = policy.normalise(ours, jnp.asarray(seen[episode, :, :length]))
+        each = policy.step_divergences(policy.weights_of(ours), policy.weights_of(theirs), states, 0.3)
+        np.testing.assert_allclose(found[episode], each.sum(), rtol=1e-4)

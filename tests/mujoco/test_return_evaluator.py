@@ -35,6 +35,7 @@ def test_rollouts_training_and_score(tla, workspace, evaluator):
     assert score["return"] == scores.returns.mean()
     assert score["return-1000"] == scores.returns_with_resets.mean()
     assert score["length"] == scores.lengths.mean()
+    assert score["kl"] == scores.divergences.sum() / scores.lengths.sum() > 0
     original, target = (tla.agent(role)[1].level("tla").mean for role in agents.ROLES)
     share = (scores.returns.mean() - original) / (target - original)
     np.testing.assert_allclose(score[NORMALISED_SCORE], 100 * share)

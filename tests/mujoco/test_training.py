@@ -31,13 +31,14 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
     acting = policy.load(env.agent("original")[0])
     plain = Learner(weights_in_float64(acting), env.settings.task.action_std, settings.max_grad_norm)
     reference = torch.zeros(2 * SMOKE_PAIRS, dtype=torch.float64)
+    pairs = env.pairs_per_update(wanted)
 
-    def stage(objective: Objective, first: int, epochs: int, rate: float) -> None:
-        per_epoch = SMOKE_PAIRS // settings.pairs_per_update
+    def stage(objective: Objective, first: int, epochs: int, rate: float, pairs_per_update: int) -> None:
+        per_epoch = SMOKE_PAIRS // pairs_per_update
         for epoch in range(epochs):
-            order = learner.epoch_order(wanted.seed, first + epoch, SMOKE_PAIRS, settings.pairs_per_update)
+            order = learner.epoch_order(wanted.seed, first + epoch, SMOKE_PAIRS, pairs_per_update)
             updates = epoch * per_epoch + np.arange(per_epoch)
-            progress = updates / (epochs * per_epoch - 1)
+            progress = updates / max(epochs * per_epoch - 1, 1)
             plain.epoch(
                 objective,
                 dataset.trajectories,
@@ -50,14 +51,19 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
             )
 
     if not wanted.objective.two_stage:
-        stage(wanted.objective, 0, settings.epochs, settings.learning_rate)
+        with torch.no_grad():
+            reference = plain.logps(dataset.trajectories, range(2 * SMOKE_PAIRS))
+        stage(wanted.objective, 0, settings.epochs, settings.learning_rate, pairs)
         return plain, None
-    stage(request(env, "sft").objective, 0, settings.sft_epochs, settings.learning_rate)
+    cloning = request(env, "sft").objective
+    stage(cloning, 0, settings.sft_epochs, settings.learning_rate, settings.pairs_per_update)
+    for name in learner.RATIOS:
+        plain.curves[name] = [float("nan")] * settings.sft_epochs
     with torch.no_grad():
         reference = plain.logps(dataset.trajectories, range(2 * SMOKE_PAIRS))
     if not settings.keep_optimizer_state:
         plain.forget()
-    stage(wanted.objective, settings.sft_epochs, settings.po_epochs, settings.po_learning_rate)
+    stage(wanted.objective, settings.sft_epochs, settings.po_epochs, settings.po_learning_rate, pairs)
     return plain, reference
 
 
@@ -68,6 +74,8 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
         ("tampo", {"epochs": 2, "pairs_per_update": 3}),
         ("dpo", {"keep_optimizer_state": True}),
         ("dpo", {"keep_optimizer_state": False, "po_learning_rate": 1e-3, "po_epochs": 2}),
+        ("kto", {"po_learning_rate": 1e-3, "po_epochs": 3}),
+        ("aot", {"po_learning_rate": 1e-3, "po_pairs_per_update": 4}),
         ("dpo:beta=2", {"keep_optimizer_state": True, "po_learning_rate": 1e-3, "max_grad_norm": 0.1}),
     ],
 )
@@ -148,7 +156,13 @@ def test_the_sft_stage_is_made_once_and_shared(tla, invented, fresh):
     assert file.read_bytes() == content
     for quantity in learner.EpochCurves._fields:
         first, second = (trained.curves[quantity] for trained in results)
-        assert first[:epochs] == second[:epochs]
+        np.testing.assert_array_equal(first[:epochs], second[:epochs])
+        assert np.isnan(first[:epochs]).all() == (quantity in learner.RATIOS)
+        assert np.isfinite(first[epochs:]).all()
+    sft = load_file(file)
+    for name, value in results[0].policy.items():
+        if name.startswith(policy.REFERENCE):
+            np.testing.assert_array_equal(value, sft[f"weights.{name.removeprefix(policy.REFERENCE)}"])
     assert (
         results[0].curves["stage"] == ["sft"] * epochs + ["po"] * tla.training_settings(wanted[0]).po_epochs
     )
@@ -216,6 +230,9 @@ def test_a_training_repeats_itself_and_leaves_the_statistics_alone(tla, invented
     original = data.agent_policy(tla, "original")
     for name, value in first.policy.items():
         np.testing.assert_array_equal(value, second.policy[name])
+        if name.startswith(policy.REFERENCE):
+            np.testing.assert_array_equal(value, original[name.removeprefix(policy.REFERENCE)])
+            continue
         assert np.array_equal(value, original[name]) == (name in policy.STATISTICS)
     assert first.curves == second.curves
     assert first.seconds.keys() == {"load", "train"}
@@ -229,6 +246,6 @@ def test_what_an_sft_stage_file_holds(tla, invented):
     stored, settings = load_file(file), TrainingSettings.model_validate(tla.training_settings(wanted))
     assert stored["count"] == settings.sft_epochs * (SMOKE_PAIRS // settings.pairs_per_update)
     weights = {"w1", "b1", "w2", "b2", "w3", "b3"}
-    curves = {f"curves.{name}" for name in learner.EpochCurves._fields}
+    curves = {f"curves.{name}" for name in learner.EpochCurves._fields if name not in learner.RATIOS}
     moments = {f"{part}.{name}" for part in ("weights", "mu", "nu") for name in weights}
     assert stored.keys() == moments | curves | {"count", "reference"}

@@ -123,7 +123,7 @@ def test_an_environment_without_such_pairs_says_how_to_do_without(
 def test_without_matplotlib_the_command_says_how_to_get_it(mpobench_cli: Any, tmp_path: Path) -> None:
     blocker = "import sys\nsys.modules['matplotlib'] = None  # as if it were not installed\n"
     (tmp_path / "sitecustomize.py").write_text(blocker)
-    for picture in ("loss", "gradient"):
+    for picture in ("loss", "gradient", "curves"):
         done = mpobench_cli("plot", picture, "dpo", path=(tmp_path,))
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == 'mpobench: error: pictures need matplotlib: pip install "mpobench[plots]"\n'

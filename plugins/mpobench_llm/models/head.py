@@ -132,6 +132,11 @@ class _NoHead(torch.nn.Module):
         self._of = (head,)  # a tuple, so that it is no part of the model
 
     @property
+    def head(self) -> Any:
+        """The head."""
+        return self._of[0]
+
+    @property
     def weight(self) -> torch.Tensor:
         """Weights of the head, ``(vocabulary, width)``."""
         weight: torch.Tensor = self._of[0].weight
@@ -161,6 +166,26 @@ def _removed(model: Any) -> Iterator[Head]:
         model.set_output_embeddings(module)
         if cap is not None:
             values[CAP] = cap
+
+
+@contextmanager
+def speaking(model: Any, head: Head) -> Iterator[None]:
+    """Gives a model its head back for a while, inside of :func:`headless`.
+
+    Args:
+        model: Model without its head, with no adapter around it.
+        head: What :func:`headless` yields.
+    """
+    removed, values = model.get_output_embeddings(), vars(model.config.get_text_config())
+    model.set_output_embeddings(removed.head)
+    if head.cap is not None:
+        values[CAP] = head.cap
+    try:
+        yield
+    finally:
+        model.set_output_embeddings(removed)
+        if head.cap is not None:
+            values[CAP] = None
 
 
 _checked: weakref.WeakSet[Any] = weakref.WeakSet()

@@ -16,7 +16,7 @@ from mpobench_llm.settings import SamplingSettings
 from mpobench_llm.speaking.answer import Answer
 from mpobench_llm.speaking.sampling import sample
 
-DATA, EVALUATION = 0, 1
+DATA, EVALUATION, TRAINING = 0, 1, 2
 """Purposes of random streams: the first number of each stream's seed."""
 
 

@@ -66,7 +66,7 @@ def fit(model: Any, head: Head, stage: Stage, report: Callable[[float], None]) -
         report: Function of the fraction that is done.
 
     Returns:
-        One list per quantity of :data:`~mpobench_llm.training.curves.QUANTITIES`, one entry per epoch.
+        One list per quantity, one entry per epoch (see :func:`~mpobench_llm.training.curves.epoch_means`).
 
     Raises:
         DivergedError: When the loss leaves the finite numbers.

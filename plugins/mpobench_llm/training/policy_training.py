@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -14,9 +15,11 @@ from mpobench_llm.models.tokens import Row
 from mpobench_llm.settings import NOT_IN_KEY
 from mpobench_llm.training import resumable
 from mpobench_llm.training.cloning import Cloning
-from mpobench_llm.training.curves import QUANTITIES
+from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
 from mpobench_llm.training.sft_stage import load_sft_stage, untrained_reference
 from mpobench_llm.training.stage import Stage, adapter_config
+
+_CURVES = (*QUANTITIES, *RATIOS, KL)
 
 
 def train(env: LanguageConfiguration, request: TrainingRequest, workspace: Workspace) -> Trained:
@@ -26,7 +29,7 @@ def train(env: LanguageConfiguration, request: TrainingRequest, workspace: Works
         DivergedError: When the loss or the weights leave the finite numbers.
     """
     began = time.perf_counter()
-    curves: dict[str, list[Any]] = {"stage": [], **{name: [] for name in QUANTITIES}}
+    curves: dict[str, list[Any]] = {name: [] for name in ("stage", *_CURVES)}
     kept = env.kept_rows(request, workspace)
     stage = _last_stage(env, request, workspace, kept.rows, curves)
     loaded = time.perf_counter()
@@ -44,7 +47,7 @@ def _last_stage(
     curves: dict[str, list[Any]],
 ) -> Stage:
     """The stage that the objective rules. An SFT stage before it adds its curves."""
-    settings, objective = env.training_settings(request), request.objective
+    settings, objective = env.objective_settings(request), request.objective
     lora, weights, reference = adapter_config(settings), None, None
     epochs, learning_rate = settings.epochs, settings.learning_rate
     if objective.two_stage:
@@ -52,7 +55,7 @@ def _last_stage(
         _extend(curves, "sft", sft.curves)
         weights, reference = sft.policy.weights, sft.reference
         epochs, learning_rate = settings.po_epochs, settings.po_learning_rate
-    elif objective.needs_reference:
+    else:  # for the curves, if not for the objective; trainings on one dataset share it
         reference = untrained_reference(env, request, workspace)
     content = {
         "training": request.key,
@@ -77,9 +80,11 @@ def _last_stage(
 
 
 def _extend(curves: dict[str, list[Any]], stage: str, more: dict[str, list[float]]) -> None:
-    curves["stage"] += [stage] * len(more["loss"])
-    for name in QUANTITIES:
-        curves[name] += more[name]
+    """Appends the curves of a stage. What it has not measured is NaN: an SFT stage, say, makes the reference policy."""
+    epochs = len(more["loss"])
+    curves["stage"] += [stage] * epochs
+    for name in _CURVES:
+        curves[name] += more.get(name, [math.nan] * epochs)
 
 
 def pair_logps(

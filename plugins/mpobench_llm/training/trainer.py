@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,9 +14,12 @@ from mpobench_llm.models.batch import Batch, collate
 from mpobench_llm.models.head import Head
 from mpobench_llm.models.layouts import layout_for
 from mpobench_llm.models.logps import sequence_logps
-from mpobench_llm.training.curves import QUANTITIES, batch_sums
+from mpobench_llm.training import whole_update
+from mpobench_llm.training.curves import KL, batch_sums
 from mpobench_llm.training.length_sampler import ShuffledByLength
+from mpobench_llm.training.own_answers import divergence
 from mpobench_llm.training.stage import Stage
+from mpobench_llm.training.whole_update import Share
 
 
 class PreferenceTrainer(transformers.Trainer):
@@ -39,6 +42,7 @@ class PreferenceTrainer(transformers.Trainer):
         report: Callable[[float], None],
     ) -> None:
         self._head, self._objective, self._reference = head, stage.objective, stage.reference
+        self._stage = stage
         self._pairs_per_update = stage.settings.pairs_per_batch * stage.settings.accumulation
         self._row_lengths = [len(row) for row in stage.rows]
         dtype, layout = head.dtype, layout_for(model, head, stage.rows)
@@ -52,6 +56,8 @@ class PreferenceTrainer(transformers.Trainer):
         self.loss_is_scaled_for_ga = True
         self.remove_callback(transformers.PrinterCallback)
         self.update_sums: list[dict[str, float]] = []
+        self._batches: list[Any] = []
+        self._shares: list[Share] = []
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:
         return ShuffledByLength(self._row_lengths, self._pairs_per_update, self.args.seed)
@@ -72,12 +78,36 @@ class PreferenceTrainer(transformers.Trainer):
         for module in model.modules():
             if hasattr(module, "lora_dropout"):
                 module.lora_dropout.train()
+        if self._batches:
+            self._shares, self._batches = self._shares_of_update(model, self._batches), []
         batch = Batch(**inputs)
-        pairs = self._preferences(batch, sequence_logps(model, self._head, batch))
-        losses = self._objective.loss(pairs)
-        self.update_sums.append(batch_sums(pairs, losses))
+        totals = sequence_logps(model, self._head, batch)
+        pairs = self._preferences(batch.lengths, batch.indices, totals)
+        losses = self._shares.pop(0).losses(totals) if self._shares else self._objective.loss(pairs)
+        self.update_sums.append(batch_sums(pairs, losses, self._references(batch.lengths, batch.indices)))
         # Gradients are averaged over processes, and the loss is a mean over the pairs of all of them.
         return losses.sum() * self.accelerator.num_processes / num_items_in_batch
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
+        """The batches of an update, which a loss that depends on its batch has to see together."""
+        batches, pairs = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self._objective.min_pairs > 1 and (len(batches) > 1 or self.accelerator.num_processes > 1):
+            self._batches = batches
+        return batches, pairs
+
+    def _shares_of_update(self, model: Any, batches: Sequence[Any]) -> list[Share]:
+        """The shares of this process's batches in the loss of the whole update.
+
+        With its first batch, not when batches are fetched: after a stop, random numbers go on from there.
+        """
+        on_device: list[dict[str, Any]] = [self._prepare_inputs(batch) for batch in batches]
+        return whole_update.shares(
+            [Batch(**batch) for batch in on_device],
+            lambda batch: sequence_logps(model, self._head, batch),
+            lambda lengths, indices, totals: self._objective.loss(
+                self._preferences(lengths, indices, totals)
+            ),
+        )
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> int:
         """The number of pairs of an update: batches may be of unequal size, and the last update may have fewer."""
@@ -92,24 +122,47 @@ class PreferenceTrainer(transformers.Trainer):
         sums: list[float] = self.accelerator.reduce(torch.tensor(values, dtype=dtype, device=device)).tolist()
         return sums
 
-    def _preferences(self, batch: Batch, totals: torch.Tensor) -> PreferenceBatch:
-        """The argument of the objective."""
-        lengths = batch.lengths.to(totals.dtype)
+    def _preferences(
+        self, lengths: torch.Tensor, indices: torch.Tensor, totals: torch.Tensor
+    ) -> PreferenceBatch:
+        """The argument of the objective.
 
-        def side(logps: torch.Tensor, column: int) -> SequenceLogps:
-            return SequenceLogps(logps[:, column], lengths[:, column])
-
+        Args:
+            lengths: Number of tokens of each completion, ``(pairs, sides)``.
+            indices: Numbers of the pairs in their dataset, ``(pairs,)``.
+            totals: Log-probabilities in nats, ``(pairs, sides)``.
+        """
         last = lengths.shape[1] - 1  # rows of an SFT stage have one completion
         progress = self.state.global_step / max(1, self.state.max_steps - 1)
-        pairs = PreferenceBatch(
-            side(totals, 0), side(totals, last), progress=totals.new_tensor(min(1.0, progress))
-        )
-        if self._reference is None:
-            return pairs
-        reference = self._reference.to(totals.device)[batch.indices]
+        references = self._references(lengths, indices) if self._objective.needs_reference else None
+        chosen, rejected = references or (None, None)
         return PreferenceBatch(
-            pairs.chosen, pairs.rejected, side(reference, 0), side(reference, 1), pairs.progress
+            _side(totals, lengths, 0),
+            _side(totals, lengths, last),
+            chosen,
+            rejected,
+            totals.new_tensor(min(1.0, progress)),
         )
+
+    def _references(
+        self, lengths: torch.Tensor, indices: torch.Tensor
+    ) -> tuple[SequenceLogps, SequenceLogps] | None:
+        """Log-probabilities of (chosen, rejected) under the reference policy; None in an SFT stage, which makes it."""
+        if self._reference is None:
+            return None
+        logps = self._reference.to(lengths.device)[indices]
+        return _side(logps, lengths, 0), _side(logps, lengths, 1)
+
+    def epoch_divergence(self, epoch: int) -> float | None:
+        """KL to the reference policy at the end of an epoch; None where nobody asks, or there is no reference."""
+        stage = self._stage
+        if stage.reference is None or not stage.settings.kl_answers or not self.is_world_process_zero():
+            return None
+        return divergence(self.model, self._head, stage, epoch)
+
+
+def _side(logps: torch.Tensor, lengths: torch.Tensor, column: int) -> SequenceLogps:
+    return SequenceLogps(logps[:, column], lengths[:, column].to(logps.dtype))
 
 
 class _Progress(transformers.TrainerCallback):
@@ -120,11 +173,15 @@ class _Progress(transformers.TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         batches, self._trainer.update_sums = self._trainer.update_sums, []
-        names = ("pairs", *QUANTITIES)
+        names = tuple(batches[0])
         sums = self._trainer.over_processes([sum(batch[name] for batch in batches) for name in names])
         totals = dict(zip(names, sums, strict=True))
         if not math.isfinite(totals["loss"]):
             raise DivergedError(f"the loss is not finite at update {state.global_step} of {state.max_steps}")
         epoch = math.ceil(state.epoch - 1e-6)
         state.log_history.append({"update": state.global_step, "epoch": epoch, **totals})
+        if abs(state.epoch - epoch) < 1e-6:  # before a checkpoint is written, which has to have it
+            distance = self._trainer.epoch_divergence(epoch)
+            if distance is not None:
+                state.log_history.append({"epoch": epoch, KL: distance})
         self._report(state.global_step / state.max_steps)

@@ -35,7 +35,8 @@ from mpobench_llm.models.adapters import acting, adapted, merged
 from mpobench_llm.models.base_model import load_base
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.speaking.answering import end_tokens
-from mpobench_llm.training.curves import QUANTITIES
+from mpobench_llm.training import resumable
+from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
 from mpobench_llm.training.sft_stage import REFERENCE, make_sft_stage
 
 PAIRS = 8
@@ -92,13 +93,56 @@ def test_two_stage_objectives_share_one_sft_stage(env, workspace):
     assert [path for path in (workspace.cache / "sft").iterdir() if path.is_dir()] == [folder]
     assert first.curves["stage"] == ["sft"] * 2 + ["po"]
     assert second.curves["stage"] == ["sft"] * 2 + ["po"] * 3
-    for name in QUANTITIES:
+    for name in (*QUANTITIES, *RATIOS, KL):
         values = np.array(first.curves[name])
         np.testing.assert_array_equal(values[:2], second.curves[name][:2])
-        unread = name in ("margin", "accuracy", "logp_rejected")  # of which an SFT stage knows nothing
+        # of which an SFT stage knows nothing
+        unread = name in ("margin", "accuracy", "logp_rejected", *RATIOS, KL)
         assert np.isnan(values[:2]).all() == unread
         assert np.isfinite(values[2:]).all()
     assert not same(first.policy, second.policy)
+
+
+@pytest.mark.parametrize(
+    ("objective", "overrides", "update"),
+    [
+        ("dpo", {}, 4),
+        ("kto", {}, 8),
+        ("aot", {"accumulation": 1, "pairs_per_batch": 3}, 8),
+        ("kto", {"po_accumulation": 1}, 2),
+        ("orpo", {"po_accumulation": 3}, 6),
+    ],
+)
+def test_a_loss_that_depends_on_its_batch_gets_one(env, objective, overrides, update):
+    """Of the 8 pairs at most; the SFT stage stays that of all others, and keys of other losses are what they were."""
+    wanted = request(objective, **overrides)
+    assert env.pairs_per_update(wanted) == update
+    config, plain = env.training_config(wanted), env.training_settings(wanted)
+    own = env.objective_settings(wanted).accumulation
+    if wanted.objective.two_stage:
+        assert (config["accumulation"], config.get("po_accumulation", plain.accumulation)) == (
+            plain.accumulation,
+            own,
+        )
+        assert ("po_accumulation" in config) == (own != plain.accumulation)
+        shared = {name: value for name, value in overrides.items() if name != "po_accumulation"}
+        assert env.sft_key(wanted) == env.sft_key(request("dpo", **shared))
+    else:
+        assert config["accumulation"] == own
+        assert "po_accumulation" not in config
+
+
+def test_an_objective_s_stage_has_its_own_updates(env, workspace, monkeypatch):
+    seen = []
+
+    def carry_out(stage: Any, workspace: Workspace, phase: str) -> Any:
+        seen.append((phase, stage.settings.accumulation))
+        return resumable_carry_out(stage, workspace, phase)
+
+    resumable_carry_out = resumable.carry_out
+    monkeypatch.setattr(resumable, "carry_out", carry_out)
+    env.train(request("kto", sft_epochs=1), workspace)
+    assert seen == [("SFT stages", 2), ("training", 4)]
 
 
 def test_the_sft_stage_is_named_by_what_planning_says(env, workspace):

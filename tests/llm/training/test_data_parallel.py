@@ -32,7 +32,7 @@ def stage(tiny: Path, folder: Path, objective: str = "orpo", **settings) -> Stag
         weights=None,
         objective=mpobench.objective(objective),
         rows=random_rows(8),
-        reference=None,
+        reference=torch.randn(8, 2, generator=torch.Generator().manual_seed(0)) - 20,
         settings=TrainingSettings(**values),
         epochs=2,
         learning_rate=1e-2,
@@ -42,10 +42,26 @@ def stage(tiny: Path, folder: Path, objective: str = "orpo", **settings) -> Stag
 
 
 @pytest.mark.slow
-def test_two_processes_end_where_one_does(tiny: Path, tmp_path: Path) -> None:
-    alone, curves = one_process.carry_out(stage(tiny, tmp_path / "alone"), lambda fraction: None)
+@pytest.mark.parametrize(
+    ("objective", "in_memory"),
+    [
+        ("orpo", {}),
+        ("kto", {"pairs_per_batch": 4, "accumulation": 1}),
+        ("aot", {"pairs_per_batch": 8, "accumulation": 1}),
+    ],
+)
+def test_two_processes_end_where_one_does(
+    tiny: Path, tmp_path: Path, objective: str, in_memory: dict[str, int]
+) -> None:
+    """A loss that depends on its batch sees the same pairs as in one batch of one process."""
+    size = {"pairs_per_batch": 2, "accumulation": 4} if objective == "aot" else {}
+    alone, curves = one_process.carry_out(
+        stage(tiny, tmp_path / "alone", objective, **in_memory), lambda fraction: None
+    )
     reports: list[float] = []
-    shared, others = data_parallel.carry_out(stage(tiny, tmp_path / "shared"), 2, reports.append)
+    shared, others = data_parallel.carry_out(
+        stage(tiny, tmp_path / "shared", objective, **size), 2, reports.append
+    )
     assert alone.weights is not None
     assert shared.weights is not None
     assert alone.weights.keys() == shared.weights.keys()
@@ -53,7 +69,8 @@ def test_two_processes_end_where_one_does(tiny: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(shared.weights[name], value, rtol=2e-3, atol=2e-4, msg=name)
     assert any(bool(value.abs().max() > 1e-3) for name, value in alone.weights.items() if "lora_B" in name)
     for quantity, values in curves.items():
-        assert others[quantity] == pytest.approx(values, rel=1e-3, abs=1e-4), quantity
+        rough = quantity == "kl"  # rounding may decide a token of its samples
+        assert others[quantity] == pytest.approx(values, rel=0.1 if rough else 1e-3, abs=1e-4), quantity
     assert reports[-1] == 1.0
 
 

@@ -23,7 +23,7 @@ from mpobench_llm.models.logps import all_logps, sequence_logps
 from mpobench_llm.models.tokens import Row
 from mpobench_llm.settings import TrainingSettings
 from mpobench_llm.training.cloning import Cloning
-from mpobench_llm.training.curves import QUANTITIES
+from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
 from mpobench_llm.training.length_sampler import ShuffledByLength
 from mpobench_llm.training.one_process import fit
 from mpobench_llm.training.stage import Stage, adapter_config
@@ -279,6 +279,74 @@ def test_every_objective_has_a_slope_in_every_weight_of_the_adapter(
                 assert slope.any(), (card.name, name)
 
 
+# Losses that depend on their batch
+
+
+class Crowd(Objective):
+    """A loss that has all that such losses have: a mean with a gradient, ranks, progress. Keeps the sizes it saw."""
+
+    needs_reference: ClassVar[bool] = True
+    min_pairs: ClassVar[int] = 8
+    seen: ClassVar[list[int]] = []
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        chosen, rejected = batch.reference
+        ratio = batch.chosen.mean - chosen.mean
+        other = (batch.rejected.mean - rejected.mean).sort().values[ratio.argsort().argsort()]
+        self.seen.append(len(ratio))
+        return (ratio - ratio.mean() ** 2) * (1 + batch.progress) - (ratio * other).exp()
+
+
+def slopes(tiny: Path, folder: Path, objective: Objective, rows: list[Row], **changes: Any) -> Weights:
+    """The gradient of each of the adapter's weights in the last update."""
+    settings = SETTINGS.model_copy(update=changes)
+    reference = torch.randn(len(rows), 2, generator=torch.Generator().manual_seed(2)) - 20
+    found: Weights = {}
+    with adapter(tiny, settings) as (wrapped, head):
+        for name, weight in wrapped.named_parameters():
+            if weight.requires_grad:
+                weight.register_post_accumulate_grad_hook(
+                    lambda weight, name=name: found.update({name: weight.grad.clone()})
+                )
+        stage = Stage(
+            ModelSource(str(tiny), "tiny", "float32"), adapter_config(settings), None, objective, rows, reference,
+            settings, 1, 1e-3, 0, folder,
+        )  # fmt: skip
+        curves = fit(wrapped, head, stage, lambda fraction: None)
+    return {**found, **{name: torch.tensor(values) for name, values in curves.items()}}
+
+
+@pytest.mark.parametrize("spec", ["kto", "bco_pair", "aot", "aot_unpaired", "crowd"])
+def test_an_update_in_parts_is_one_large_batch(tiny, tmp_path, spec):
+    """Gradients and curves of 1 × 8, 4 × 2 and, with a batch of fewer pairs at the end, 3 × 3 pairs."""
+    objective, rows = Crowd() if spec == "crowd" else mpobench.objective(spec), random_rows(8, seed=4)
+    whole = slopes(tiny, tmp_path / "8", objective, rows, pairs_per_batch=8, accumulation=1)
+    Crowd.seen.clear()
+    for pairs_per_batch, accumulation in ((2, 4), (3, 3)):
+        changes = {"pairs_per_batch": pairs_per_batch, "accumulation": accumulation}
+        parts = slopes(tiny, tmp_path / f"{pairs_per_batch}", objective, rows, **changes)
+        assert parts.keys() == whole.keys()
+        for name, value in whole.items():
+            torch.testing.assert_close(parts[name], value, rtol=1e-3, atol=1e-5, msg=name)
+    assert any(bool(value.abs().max() > 1e-3) for name, value in whole.items() if "lora" in name)
+    assert Crowd.seen == ([8, 8] if spec == "crowd" else [])
+
+
+def test_a_loss_that_depends_on_no_batch_is_computed_once(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("mpobench_llm.training.whole_update.shares", None)
+    run(tiny, tmp_path / "run", mpobench.objective("simpo"), random_rows(8))
+    settings = SETTINGS.model_copy(update={"pairs_per_batch": 8, "accumulation": 1})
+    reference = torch.zeros(8, 2)
+    run(
+        tiny,
+        tmp_path / "all",
+        mpobench.objective("kto"),
+        random_rows(8),
+        reference=reference,
+        settings=settings,
+    )
+
+
 # What an objective sees
 
 
@@ -334,6 +402,34 @@ def test_curves_are_means_over_pairs(tiny, tmp_path):
     assert list(curves) == list(QUANTITIES)
     for name, value in expected.items():
         assert curves[name] == pytest.approx([float(value)] * 2, rel=1e-4), name
+
+
+def test_curves_relative_to_the_reference(tiny, tmp_path):
+    """Whether the objective reads the reference or not."""
+    rows = random_rows(7, seed=7)
+    with adapter(tiny) as (wrapped, head):
+        totals = all_logps(wrapped, head, rows, 7)
+    reference = totals + torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
+    means = (totals - reference) / torch.tensor([[len(side) for side in row.completions] for row in rows])
+    expected = {
+        "log_ratio_chosen": means[:, 0].mean(),
+        "log_ratio_rejected": means[:, 1].mean(),
+        "chosen_fell": (means[:, 0] < 0).float().mean(),
+    }
+    assert 0 < expected["chosen_fell"] < 1
+    for spec in ("simpo", "dpo"):
+        _, _, curves = run(
+            tiny,
+            tmp_path / spec,
+            mpobench.objective(spec),
+            rows,
+            reference=reference,
+            epochs=2,
+            learning_rate=1e-30,
+        )
+        assert list(curves) == [*QUANTITIES, *RATIOS, KL]
+        for name, value in expected.items():
+            assert curves[name] == pytest.approx([float(value)] * 2, rel=1e-3, abs=1e-4), name
 
 
 def test_cloning_raises_the_chosen_completions(tiny, tmp_path):
@@ -393,11 +489,13 @@ class StopError(Exception):
     """A power cut."""
 
 
-def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tiny, tmp_path):
+@pytest.mark.parametrize("spec", ["simpo", "kto"])
+def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tiny, tmp_path, spec):
     """Between epochs and within one, to the bit: weights, moments, order, dropout, learning rate and curves."""
     rows = random_rows(10, seed=9)  # three updates an epoch
     settings = SETTINGS.model_copy(update={"lora_dropout": 0.3, "schedule": "cosine"})
-    objective, options = mpobench.objective("simpo"), {"epochs": 3, "seed": 1}
+    objective = mpobench.objective(spec)
+    options = {"epochs": 3, "seed": 1, "reference": torch.full((10, 2), -20.0)}
     before, expected, curves = run(tiny, tmp_path / "whole", objective, rows, settings=settings, **options)
     for checkpoint_updates, stop in ((None, 4), (None, 5), (1, 2), (2, 5)):
         case = f"checkpoints every {checkpoint_updates or 3} updates, stopped at {stop}"
