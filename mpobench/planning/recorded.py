@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from typing import Any
 
 from mpobench.planning.cells import Training
 from mpobench.planning.env_plan import EnvPlan
 from mpobench.planning.tuned_file import TunedValues
-from mpobench.protocols import Scale, Tensors
+from mpobench.protocols import JsonObject, Scale, Tensors
 from mpobench.registry.registry import Registry
 from mpobench.results.cell_result import CellResult
 
@@ -32,14 +30,13 @@ def recorded_training(result: CellResult, registry: Registry) -> Training | None
     """
     planned = _env_plan(registry, result.env, result.evaluator, result.scale)
     objective = planned.objective(result.objective)
-    stated: dict[str, Any] = result.config.get("objective", {}).get("fields", {})
     component = objective.configured.component
     fields = {
         name: value
-        for name, value in stated.items()
-        if hasattr(component, name) and not isinstance(getattr(component, name), Tensors)
+        for name, value in stated_fields(result).items()
+        if name in type(component).model_fields and not isinstance(getattr(component, name), Tensors)
     }
-    values = TunedValues(fields, result.config.get("training", {}))
+    values = TunedValues(fields, stated_training(result))
     dataset = planned.dataset(result.corruption)
     trainings = planned.trainings(dataset, planned.objective(result.objective, values), [result.seed])
     for cells, training in trainings:
@@ -48,11 +45,19 @@ def recorded_training(result: CellResult, registry: Registry) -> Training | None
     return None
 
 
+def stated_fields(result: CellResult) -> JsonObject:
+    """The objective's fields that a record states; of tensors it has digests. Empty if it states none."""
+    objective = result.config.get("objective")
+    fields = objective.get("fields") if isinstance(objective, dict) else None
+    return fields if isinstance(fields, dict) else {}
+
+
+def stated_training(result: CellResult) -> JsonObject:
+    """The training configuration that a record states. Empty if it states none."""
+    training = result.config.get("training")
+    return training if isinstance(training, dict) else {}
+
+
 @functools.lru_cache(64)
 def _env_plan(registry: Registry, env: str, evaluator: str, scale: Scale) -> EnvPlan:
     return EnvPlan(registry, env, [evaluator], scale, {})
-
-
-def keys_of(trainings: Iterable[Training]) -> frozenset[str]:
-    """Keys of the cells of some trainings."""
-    return frozenset(cell.key for training in trainings for cell in training.cells)

@@ -11,7 +11,7 @@ from typing import Any
 
 from mpobench.errors import MpobenchError
 from mpobench.planning.plan import plan
-from mpobench.planning.recorded import recorded_training
+from mpobench.planning.recorded import recorded_training, stated_training
 from mpobench.planning.suite import Suite
 from mpobench.registry.registry import Registry
 from mpobench.registry.specs import canonical, format_value, parse, read_value
@@ -92,11 +92,7 @@ class Commands:
         fields = {key or positional or "": read_value(value) for key, value in spec.args}
         fields |= {name: value for name, value in made.items() if value != plain.get(name)}
         usual = training.env.training_config(replace(training.request, overrides={}))
-        stated = {
-            name: value
-            for name, value in result.config.get("training", {}).items()
-            if value != usual.get(name)
-        }
+        stated = {name: value for name, value in stated_training(result).items() if value != usual.get(name)}
         return {
             "envs": result.env,
             "corruptions": result.corruption,
