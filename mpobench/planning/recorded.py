@@ -58,6 +58,13 @@ def key_problem(result: CellResult) -> str | None:
     return None
 
 
+def stated_fields(result: CellResult) -> JsonObject:
+    """The objective's fields that a record states; of tensors it has digests. Empty if it states none."""
+    objective = result.config.get("objective")
+    fields = objective.get("fields") if isinstance(objective, dict) else None
+    return fields if isinstance(fields, dict) else {}
+
+
 def _fits(text: str, identity: Any) -> bool:
     """Whether a canonical spec names what an identity holds, and states none but its values."""
     parts = identity if isinstance(identity, list) else [identity]
@@ -95,9 +102,11 @@ class Recorded:
         """The training of a record, with its one cell.
 
         Raises:
-            RequestError: If a component is not installed, or what is installed resolves to another configuration: the
-                cell cannot be made again here.
+            RequestError: If its keys do not follow from its configuration, a component is not installed, or what is
+                installed resolves to another configuration: the cell cannot be made again here.
         """
+        if problem := key_problem(result):
+            raise RequestError(f"the cell {result.key} cannot be made again: {problem}")
         try:
             found = self._training(result)
         except RequestError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +41,26 @@ def films(
     assert isinstance(env, HasFilms)
     data = {name: training.config[name] for name in ("env", "dataset")}
     for name, actor in _ACTORS.items():
-        yield name, _film(env, actor, [data, name, episode, seconds], workspace)
-    yield training.cells[0].objective, _film(env, training, [training.key, episode, seconds], workspace)
+        shot = functools.partial(env.film, actor, episode, seconds, workspace)
+        yield name, _kept(cache, [data, name, episode, seconds], shot)
+
+    def trained() -> Film:
+        return env.film(trained_policy(training, workspace), episode, seconds, workspace)
+
+    yield training.cells[0].objective, _kept(cache, [training.key, episode, seconds], trained)
 
 
-def _film(env: HasFilms, actor: int | Training, identity: list[Any], workspace: Workspace) -> Film:
-    *_, episode, seconds = identity
-    file = workspace.cache / "films" / f"{content_key([_FORMAT, *identity])}.json"
+def _kept(cache: Path, identity: list[Any], shoot: Callable[[], Film]) -> Film:
+    """A film of the cache, made unless it is there, and again if its file is damaged."""
+    file = cache / "films" / f"{content_key([_FORMAT, *identity])}.json"
 
     def make() -> None:
-        acting = trained_policy(actor, workspace) if isinstance(actor, Training) else actor
-        write_atomically(file, env.film(acting, episode, seconds, workspace).model_dump_json())
+        write_atomically(file, shoot().model_dump_json())
 
     locks.once(file, make)
     try:
         return Film.model_validate_json(file.read_bytes())
-    except ValidationError:  # damaged: it can be made again
+    except ValidationError:
         make()
         return Film.model_validate_json(file.read_bytes())
 

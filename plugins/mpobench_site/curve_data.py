@@ -54,7 +54,7 @@ def _mean_curve(results: Sequence[CellResult], name: str) -> list[list[Any]]:
     return [means, errors]
 
 
-def last_logps(section: Section, row: int) -> list[tuple[float, float]]:
+def logp_path(section: Section, row: int) -> list[tuple[float, float]]:
     """The path of a row's mean (log π(τ_w), log π(τ_l)) over the epochs, on the first column that has curves."""
     for entry in (section.rows[row].entries.get(column) for column in section.columns):
         if entry is None or not entry.finished:

@@ -10,17 +10,20 @@ import base64
 import inspect
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mpobench.errors import MpobenchError
+from mpobench.errors import MpobenchError, SpecError
 from mpobench.leaderboard.standings import Row, Section
+from mpobench.planning.recorded import stated_fields
 from mpobench.protocols import Objective, Tensors
 from mpobench.registry.build import Configured
+from mpobench.registry.fields import validated
 from mpobench.registry.pair_plane import Circumstances, depends_on_progress, gradients
 from mpobench.registry.registry import Registry
-from mpobench_site.curve_data import last_logps
+from mpobench_site.curve_data import logp_path
 from mpobench_site.digits import short
 from mpobench_site.section_data import label
 
@@ -43,7 +46,7 @@ def field_data(section: Section, registry: Registry) -> dict[str, Any]:
         section: Table.
         registry: Installed components; an objective that is not among them is shown without formula.
     """
-    paths = [last_logps(section, at) for at in range(len(section.rows))]
+    paths = [logp_path(section, at) for at in range(len(section.rows))]
     span = _span([value for path in paths for point in path for value in point])
     return {
         "span": span,
@@ -84,21 +87,20 @@ def _built(section: Section, row: Row, registry: Registry) -> Configured[Objecti
     except MpobenchError:  # not installed: the objective's own defaults
         defaults = {}
     built = registry.build("objective", row.objective, defaults)
-    configs = [
-        result.config
+    records = [
+        result
         for column in section.columns
         if column in row.entries
         for result in row.entries[column].finished
     ]
-    stated = configs[0].get("objective", {}).get("fields", {}) if configs else {}
+    model = type(built.component)
     numbers = {
         name: value
-        for name, value in stated.items()
-        if isinstance(value, int | float | str) and not isinstance(getattr(built.component, name, None), Tensors)
-        and name in type(built.component).model_fields
-    }  # fmt: skip
-    validated = type(built.component).model_validate({**dict(built.component), **numbers})
-    return Configured(built.registered, built.text, validated, file=built.file, base=built.base)
+        for name, value in (stated_fields(records[0]) if records else {}).items()
+        if name in model.model_fields and not isinstance(getattr(built.component, name), Tensors)
+    }
+    made = validated(model, {**dict(built.component), **numbers}, f"the record of {row.objective}", SpecError)
+    return replace(built, component=made)
 
 
 def documented(configured: Configured[Objective]) -> dict[str, Any]:

@@ -54,15 +54,14 @@ class Watched:
 
     def scroll_through(self) -> None:
         """Comes near everything that is drawn only when somebody could see it, and waits until it is."""
-        height = self.page.evaluate("document.documentElement.scrollHeight")
-        for at in range(0, height + 2000, 500):
-            self.page.evaluate(f"window.scrollTo(0, {at})")
-            self.page.wait_for_timeout(20)
         until(
             self.page,
-            "[...document.querySelectorAll('figure[data-chart]:not([hidden]) .plot, .field:not([hidden]) .plot')]"
-            ".every((plot) => plot.childElementCount || !plot.offsetParent"
-            " || plot.closest('.field')?.querySelector('.fine'))",
+            """(() => {
+              const plots = "figure[data-chart]:not([hidden]) .plot, .field:not([hidden]):not(:has(> .fine)) .plot";
+              const left = [...document.querySelectorAll(plots)].find((plot) => !plot.childElementCount);
+              if (left) left.scrollIntoView();
+              return !left;
+            })()""",
         )
 
 
