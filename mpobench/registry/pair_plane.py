@@ -115,4 +115,4 @@ def _alone(objective: Objective, given: Circumstances) -> Callable[[Floats, Floa
         pairs = zip(chosen[:, None], rejected[:, None], strict=True)
         return np.concatenate([together(*pair) for pair in pairs])
 
-    return in_turn if objective.depends_on_batch else together
+    return in_turn if objective.min_pairs > 1 else together
