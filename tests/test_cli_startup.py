@@ -193,7 +193,7 @@ def test_show_tells_everything_of_an_objective(cli: Cli) -> None:
         "−log σ(β (M_w − M_l) − γ)",
         shown["citation"],
         "Origin: human. Stages: two. Reference policy: no.",
-        "[0.1, 100] log",
+        "[0.01, 100] log",
         "(0, ∞)",
     ):
         assert words in text
@@ -204,7 +204,7 @@ def test_show_tells_everything_of_an_objective(cli: Cli) -> None:
         "2",
         "(0,",
         "∞)",
-        "[0.1,",
+        "[0.01,",
         "100]",
         "log",
         *beta["description"].split(),

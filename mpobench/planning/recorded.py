@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mpobench.errors import RequestError, SpecError
+from mpobench.errors import RequestError, SpecError, one_line
 from mpobench.planning.cell_keys import (
     cell_key,
     corruption_key,
@@ -102,13 +102,15 @@ class Recorded:
         """The training of a record, with its one cell.
 
         Raises:
-            RequestError: If its keys do not follow from its configuration, a component is not installed, or what is
-                installed resolves to another configuration: the cell cannot be made again here.
+            RequestError: If its configuration is damaged, a component is not installed, or what is installed resolves
+                to another configuration: the cell cannot be made again here.
         """
-        if problem := key_problem(result):
-            raise RequestError(f"the cell {result.key} cannot be made again: {problem}")
         try:
             found = self._training(result)
+        except (AttributeError, KeyError, TypeError) as error:  # it may be anybody's file
+            raise RequestError(
+                f"the cell {result.key} cannot be made again: its configuration lacks {one_line(error)}"
+            ) from error
         except RequestError as error:
             raise RequestError(
                 f"the cell {result.key} of {result.plugin} cannot be made again here: {error}"

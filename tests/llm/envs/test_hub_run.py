@@ -86,7 +86,9 @@ def test_a_model_that_cannot_be_right_is_refused_before_anything_is_computed(
     from mpobench.registry.registry import get_registry
     from mpobench_llm.envs.hub_env import AnyModel
 
-    shape = BertConfig(vocab_size=400, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+    shape = BertConfig(
+        vocab_size=400, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, initializer_range=0.5
+    )
     BertLMHeadModel(shape).save_pretrained(tmp_path / "model")
     for file in tiny.glob("tokenizer*"):
         shutil.copy(file, tmp_path / "model")

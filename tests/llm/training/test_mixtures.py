@@ -88,6 +88,7 @@ def speaks(model: Any, policy: Policy) -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_mixture_trains_and_answers_at_the_defaults(tiny, tmp_path, monkeypatch):
     """By the environment, in two stages, from a file of pairs to answers of a policy that was saved."""
     from datasets import config

@@ -489,6 +489,7 @@ class StopError(Exception):
     """A power cut."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["simpo", "kto"])
 def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tiny, tmp_path, spec):
     """Between epochs and within one, to the bit: weights, moments, order, dropout, learning rate and curves."""
