@@ -29,9 +29,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_tested_set_is_read_as_pip_reads_it() -> None:
-    file = constraints_file()
-    assert file == ROOT / "constraints.txt"
-    text = file.read_text()
+    text = constraints_file().read_text()
+    assert text == (ROOT / "constraints.txt").read_text()
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     tested = read_constraints(text)
     assert len(tested) == len(lines)

@@ -377,6 +377,7 @@ class Broken(Objective):
         return batch.chosen.mean * float("nan")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["orpo", "dpo"])
 def test_a_stopped_training_goes_on(env, workspace, tmp_path, objective):
     """To the bit, by a checkpoint that is gone in the end; with dropout, in whichever stage it was stopped."""
