@@ -112,7 +112,9 @@ class Spreads:
         return [each.metrics[metric] for each in others if metric in each.metrics]
 
     def deviations(self, published: CellResult, here: CellResult, relative: float) -> list[Deviation]:
-        """The deviations of all metrics that either of two results has, the published ones first.
+        """The deviations of the published metrics, and of the primary one in any case.
+
+        A metric that evaluators have learned since was not published, and there is nothing to compare it with.
 
         Args:
             published: Result of the file.
@@ -120,7 +122,7 @@ class Spreads:
             relative: Share of a published number that it may be off.
         """
         found = []
-        for metric in dict.fromkeys([*published.metrics, *here.metrics]):
+        for metric in dict.fromkeys([*published.metrics, here.primary]):
             value = published.metrics.get(metric)
             allowed = max(relative * abs(value or 0.0), DEVIATIONS * self.spread(published, metric))
             if metric != published.primary:
