@@ -45,6 +45,23 @@ def profiles(section: Section, thresholds: Any) -> list[Profile]:
     return [_profile(section, row, cells, thresholds) for row, cells in _scored(section)]
 
 
+def thresholds_of(section: Section, count: int) -> Any:
+    """Scores at which the profiles of a table are drawn, from below its least score to above its largest.
+
+    Args:
+        section: Table of which some row has a profile.
+        count: Number of thresholds.
+
+    Returns:
+        An array (count,).
+    """
+    import numpy as np
+
+    found = scores(section)
+    air = 0.03 * (max(found) - min(found)) or 1.0
+    return np.linspace(min(found) - air, max(found) + air, count)
+
+
 def scores(section: Section) -> list[float]:
     """The normalised scores of all runs that have a profile."""
     return [

@@ -78,6 +78,11 @@ class Row:
     origin: Origin
     entries: dict[str, Entry]
 
+    @property
+    def label(self) -> str:
+        """Name in plain text: the objective, and what tells this configuration from its others."""
+        return f"{self.objective} ({self.variant})" if self.variant else self.objective
+
     def estimate(self, column: str) -> Estimate | None:
         """The estimate on a corruption; None if no seed of it finished, or it was not run."""
         return self.entries[column].estimate if column in self.entries else None

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mpobench.display.pictures import WIDTH, curve_style, in_style
-from mpobench.leaderboard.profiles import Profile, profiles, scores
-from mpobench.leaderboard.standings import Row, Section
+from mpobench.leaderboard.profiles import Profile, profiles, thresholds_of
+from mpobench.leaderboard.standings import Section
 
 THRESHOLDS = 401
 """Number of points of a profile."""
@@ -42,11 +42,11 @@ def profiles_figure(sections: Sequence[Section]) -> Figure:
     curves: dict[str, Line2D] = {}
     looks: dict[str, int] = {}
     for axes, section in zip(panels, sections, strict=False):
-        thresholds = thresholds_of(section)
+        thresholds = thresholds_of(section, THRESHOLDS)
         for profile in profiles(section, thresholds):
-            at = looks.setdefault(label(profile.row), len(looks))
+            at = looks.setdefault(profile.row.label, len(looks))
             curve = _draw(axes, profile, thresholds, at, with_band=len(section.rows) <= MOST_BANDS)
-            curves.setdefault(label(profile.row), curve)
+            curves.setdefault(profile.row.label, curve)
         axes.set_title(f"{section.env}, {section.evaluator}, {section.scale} scale", parse_math=False)
         axes.set_xlim(thresholds[0], thresholds[-1])
         axes.set_ylim(0, 1)
@@ -61,18 +61,6 @@ def profiles_figure(sections: Sequence[Section]) -> Figure:
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
-
-
-def thresholds_of(section: Section) -> np.ndarray:
-    """Scores at which the profiles of a table are drawn: from below its least score to its largest."""
-    found = scores(section)
-    air = 0.03 * (max(found) - min(found)) or 1.0
-    return np.linspace(min(found) - air, max(found) + air, THRESHOLDS)
-
-
-def label(row: Row) -> str:
-    """Name of a row."""
-    return f"{row.objective} ({row.variant})" if row.variant else row.objective
 
 
 def _draw(axes: Axes, profile: Profile, thresholds: np.ndarray, at: int, with_band: bool) -> Line2D:

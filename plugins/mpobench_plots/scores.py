@@ -13,7 +13,6 @@ from mpobench.display.pictures import COLORS, MARKERS, WIDTH, in_style
 from mpobench.leaderboard.scores import score
 from mpobench.leaderboard.standings import Section
 from mpobench_plots.labels import in_lines
-from mpobench_plots.profiles import label
 
 LINE = 0.085
 """Height of a score, in inches."""
@@ -59,7 +58,7 @@ def _draw(axes: Axes, section: Section) -> None:
     axes.set_ylim(len(order), 0)
     axes.set_yticks(
         [line + 0.5 for line in range(len(order))],
-        [in_lines(label(section.rows[at]), 30) for at in order],
+        [in_lines(section.rows[at].label, 30) for at in order],
         parse_math=False,
     )
     axes.tick_params(axis="y", length=0)

@@ -25,7 +25,6 @@ from mpobench.registry.pair_plane import Circumstances, depends_on_progress, gra
 from mpobench.registry.registry import Registry
 from mpobench_site.curve_data import logp_path
 from mpobench_site.digits import short
-from mpobench_site.section_data import label
 
 CELLS = 64
 """Cells of the plane along each axis."""
@@ -69,7 +68,7 @@ def _span(values: list[float]) -> tuple[float, float]:
 def _objective(
     section: Section, row: Row, path: list[tuple[float, float]], span: tuple[float, float], registry: Registry
 ) -> dict[str, Any]:
-    about: dict[str, Any] = {"label": label(row), "path": path}
+    about: dict[str, Any] = {"label": row.label, "path": path}
     try:
         configured = _built(section, row, registry)
         about |= documented(configured)

@@ -10,7 +10,6 @@ from mpobench.leaderboard.standings import Row, Section
 from mpobench.leaderboard.statistics import Interval
 from mpobench_site.boards import Board
 from mpobench_site.digits import short
-from mpobench_site.section_data import label
 
 SHOWN = 5
 """Objectives in the picture of a leaderboard."""
@@ -56,4 +55,4 @@ def _bar(section: Section, column: str, row: Row) -> dict[str, Any]:
     assert found is not None
     drawn = found.interval or Interval(found.value, found.value)
     text = short(found.value, 4)
-    return {"label": label(row), "low": drawn.low, "mean": found.value, "high": drawn.high, "text": text}
+    return {"label": row.label, "low": drawn.low, "mean": found.value, "high": drawn.high, "text": text}

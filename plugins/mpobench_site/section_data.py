@@ -10,7 +10,7 @@ from mpobench.errors import SpecError
 from mpobench.leaderboard.best_sets import best
 from mpobench.leaderboard.numbers import decimals_for, on_one_line, with_error
 from mpobench.leaderboard.overall import overall
-from mpobench.leaderboard.profiles import profiles, scores
+from mpobench.leaderboard.profiles import profiles, scores, thresholds_of
 from mpobench.leaderboard.scores import score
 from mpobench.leaderboard.standings import Entry, Row, Section
 from mpobench.protocols import CLEAN, NORMALISED_SCORE
@@ -24,11 +24,6 @@ THRESHOLDS = 121
 
 _NOISE = re.compile(r"noisy:(\d+(?:\.\d+)?(?:e-?\d+)?)", re.ASCII)
 _LONGEST_REASON = 300
-
-
-def label(row: Row) -> str:
-    """Name of a row."""
-    return f"{row.objective} ({row.variant})" if row.variant else row.objective
 
 
 def section_data(section: Section, commands: Commands) -> dict[str, Any]:
@@ -49,7 +44,7 @@ def section_data(section: Section, commands: Commands) -> dict[str, Any]:
         "higher": section.higher_is_better,
         "levels": _levels(section),
         "columns": [_column(column) for column in section.columns],
-        "rows": [{"label": label(row), "origin": row.origin} for row in section.rows],
+        "rows": [{"label": row.label, "origin": row.origin} for row in section.rows],
         "metrics": _metric_names(section),
         "entries": _entries(section, decimals, commands),
         "overall": [
@@ -173,13 +168,9 @@ def _cell(result: CellResult, names: Sequence[str]) -> list[Any]:
 
 
 def _profiles(section: Section) -> dict[str, Any]:
-    import numpy as np
-
-    found = scores(section)
-    if not found:
+    if not scores(section):
         return {}
-    air = 0.03 * (max(found) - min(found)) or 1.0
-    thresholds = np.linspace(min(found) - air, max(found) + air, THRESHOLDS)
+    thresholds = thresholds_of(section, THRESHOLDS)
     return {
         "thresholds": shorts(thresholds),
         "curves": [
