@@ -13,7 +13,6 @@ from mpobench.leaderboard.statistics import Estimate
 from mpobench.registry.suggestions import suggest
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import read_results
-from mpobench_plots.profiles import label
 
 KL = "kl"
 """Curve of the divergence from the reference policy, or the evaluator's metric of that name, at the end."""
@@ -75,7 +74,7 @@ def curve_tables(results: Path, corruption: str | None, objectives: Sequence[str
     for section in sections:
         column = corruption or section.columns[0]
         rows = tuple(
-            _curves(label(row), row.entries[column])
+            _curves(row.label, row.entries[column])
             for row in section.rows
             if (objectives is None or row.objective in objectives)
             and column in row.entries
