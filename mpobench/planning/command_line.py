@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mpobench.planning.cells import Training
+from mpobench.planning.recorded import without_digests
 from mpobench.protocols import CLEAN, JsonObject
 from mpobench.registry.registry import Registry
 from mpobench.registry.specs import canonical, format_value, parse
@@ -41,7 +42,7 @@ def _objective(result: CellResult, training: Training, registry: Registry) -> st
     usual: dict[str, Any] = plain.model_dump(mode="json")
     stated = {
         field: value
-        for field, value in identity["fields"].items()
-        if not (isinstance(value, dict) and "sha256" in value) and value != usual.get(field)
+        for field, value in without_digests(identity["fields"]).items()
+        if value != usual.get(field)
     }
     return canonical(name, stated)

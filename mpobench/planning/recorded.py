@@ -65,6 +65,13 @@ def stated_fields(result: CellResult) -> JsonObject:
     return fields if isinstance(fields, dict) else {}
 
 
+def without_digests(fields: JsonObject) -> JsonObject:
+    """The recorded fields of an objective but for its tensors, of which a record has digests."""
+    return {
+        name: value for name, value in fields.items() if not (isinstance(value, dict) and "sha256" in value)
+    }
+
+
 def _fits(text: str, identity: Any) -> bool:
     """Whether a canonical spec names what an identity holds, and states none but its values."""
     parts = identity if isinstance(identity, list) else [identity]
@@ -142,11 +149,7 @@ class Recorded:
     def _objective(self, env: EnvPlan, dataset: PlannedDataset, result: CellResult) -> PlannedObjective:
         """The objective with the recorded values of its fields, and the fewest overrides of the training's."""
         identity, recorded = result.config["objective"], result.config["training"]
-        fields = {
-            name: value
-            for name, value in identity["fields"].items()
-            if not (isinstance(value, dict) and "sha256" in value)
-        }
+        fields = without_digests(identity["fields"])
         text = self._spec(result.objective, identity.get("file"))
         overrides: dict[str, Any] = {}
         objective = env.objective(text, TunedValues(fields))

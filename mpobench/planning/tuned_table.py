@@ -59,8 +59,7 @@ class TunedTable:
 
     def objective(self, env: EnvPlan, dataset: PlannedDataset, text: str) -> PlannedObjective:
         """An objective with the values that were tuned for it here; with the defaults where there are none."""
-        values = self.values(env, dataset, text)
-        return env.objective(text) if values is None else env.objective(text, values)
+        return env.objective(text, self.values(env, dataset, text))
 
     def values(self, env: EnvPlan, dataset: PlannedDataset, text: str) -> TunedValues | None:
         """The values that were tuned for an objective here; None where there are none."""

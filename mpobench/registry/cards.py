@@ -16,6 +16,9 @@ from mpobench.protocols import Origin
 Kind: TypeAlias = Literal["env", "corruption", "objective", "evaluator", "launcher", "command"]
 
 
+NAME = r"[a-z0-9][a-z0-9._-]*"
+"""Pattern of a component's name."""
+
 TARGET = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 """Pattern of a target: ``package.module:Class``."""
 
@@ -37,7 +40,7 @@ class Card(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: ClassVar[Kind]
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)
+    name: str = Field(pattern=f"^{NAME}$", max_length=60)
     summary: str = Field(min_length=1, max_length=160)
     target: str = Field(pattern=f"^{TARGET}$")
     version: str = "1"

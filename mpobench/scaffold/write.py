@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpobench.errors import RequestError
 from mpobench.files.atomic import write_atomically
-from mpobench.registry.cards import Card
+from mpobench.registry.cards import NAME
 from mpobench.registry.loading import HOOKS
 from mpobench.registry.registry import Registry
 from mpobench.scaffold.parts import EXAMPLE_MODULE, NewPlugin
@@ -51,18 +51,12 @@ def new_plugin(plugin: NewPlugin, folder: Path, registry: Registry) -> list[Path
 
 def next_steps(plugin: NewPlugin, folder: Path) -> list[str]:
     """Commands that install the plugin, check it and use it."""
-    return [f"pip install -e {folder}", f"mpobench check {plugin.distribution}", _first_run(plugin)]
-
-
-def _first_run(plugin: NewPlugin) -> str:
-    return _COMMANDS[plugin.kind].format(name=plugin.name)
+    first_run = _COMMANDS[plugin.kind].format(name=plugin.name)
+    return [f"pip install -e {folder}", f"mpobench check {plugin.distribution}", first_run]
 
 
 def _check_name(kind: str, name: str, registry: Registry) -> None:
-    pattern = next(
-        iter(meta.pattern for meta in Card.model_fields["name"].metadata if hasattr(meta, "pattern"))
-    )
-    if not re.fullmatch(pattern, name) or len(name) > 40:
+    if not re.fullmatch(NAME, name) or len(name) > 40:
         raise RequestError(
             f"{name!r} is no name: at most 40 of a-z, 0-9, '.', '_' and '-', the first one a letter or a digit"
         )
