@@ -41,6 +41,12 @@ Specs: TypeAlias = Annotated[
 EnvName: TypeAlias = Annotated[
     str, typer.Option(help="Environment whose defaults the fields of objectives have.")
 ]
+Results: TypeAlias = Annotated[
+    Path, typer.Argument(help="Results folder of `mpobench run`, or a published .jsonl file.")
+]
+Rows: TypeAlias = Annotated[
+    str | None, typer.Option(help="Objectives to draw, comma list of rows. Default: all.")
+]
 Output: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="Picture to write, .png or .svg. Default: a .png here, named after the objectives."),
@@ -153,13 +159,9 @@ def loss(
     "  mpobench plot profiles leaderboards/tla.jsonl --objectives sft,cpo,dpo --output tla-profiles.svg",
 )
 def profiles_command(
-    results: Annotated[
-        Path, typer.Argument(help="Results folder of `mpobench run`, or a published .jsonl file.")
-    ],
+    results: Results,
     *,
-    objectives: Annotated[
-        str | None, typer.Option(help="Objectives to draw, comma list of rows. Default: all.")
-    ] = None,
+    objectives: Rows = None,
     output: Output = None,
 ) -> None:
     """Draw performance profiles: the share of runs whose normalised score exceeds τ, over τ.
@@ -215,16 +217,12 @@ def tuning(
     "  mpobench plot curves leaderboards/tla.jsonl --corruption noisy:0.3 --objectives sft,dpo,simpo --output tla.svg",
 )
 def curves_command(
-    results: Annotated[
-        Path, typer.Argument(help="Results folder of `mpobench run`, or a published .jsonl file.")
-    ],
+    results: Results,
     *,
     corruption: Annotated[
         str | None, typer.Option(help="Corruption to draw. Default: the first of each table.")
     ] = None,
-    objectives: Annotated[
-        str | None, typer.Option(help="Objectives to draw, comma list of rows. Default: all.")
-    ] = None,
+    objectives: Rows = None,
     output: Output = None,
 ) -> None:
     """Draw over-optimization: how far policies go from their reference policy, and what they earn.
@@ -251,9 +249,7 @@ def curves_command(
     "  mpobench plot scores leaderboards/tla.jsonl --output tla.svg",
 )
 def scores_command(
-    results: Annotated[
-        Path, typer.Argument(help="Results folder of `mpobench run`, or a published .jsonl file.")
-    ],
+    results: Results,
     *,
     output: Output = None,
 ) -> None:

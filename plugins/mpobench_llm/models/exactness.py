@@ -25,6 +25,11 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
 
 
+def base_of(model: Any) -> Any:
+    """The model without the adapter that may be around it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def model_name(model: Any) -> str:
     """The name of a model for the user: its place, and its family."""
     place = model.config.name_or_path

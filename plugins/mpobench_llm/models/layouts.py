@@ -18,7 +18,14 @@ import torch
 
 from mpobench import RequestError
 from mpobench_llm.models.batch import Layout, collate
-from mpobench_llm.models.exactness import HALF_TOLERANCE, TOLERANCE, in_single_precision, model_name, one_line
+from mpobench_llm.models.exactness import (
+    HALF_TOLERANCE,
+    TOLERANCE,
+    base_of,
+    in_single_precision,
+    model_name,
+    one_line,
+)
 from mpobench_llm.models.head import Head, token_logps
 from mpobench_llm.models.tokens import Row
 
@@ -63,7 +70,7 @@ def layout_for(model: Any, head: Head, rows: Sequence[Row] = ()) -> Layout:
     Raises:
         RequestError: If there is none, or if the model reads tokens that follow.
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     tried = _tried.get(base)
     if tried is None:
         with in_single_precision(base) as exact:

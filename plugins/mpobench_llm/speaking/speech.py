@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from mpobench_llm.models.exactness import HALF_TOLERANCE, in_single_precision
+from mpobench_llm.models.exactness import HALF_TOLERANCE, base_of, in_single_precision
 
 _PROMPTS, _MORE = (5, 1, 14), 4
 """Lengths of the prompts on which a cache is tried, and number of tokens that follow."""
@@ -40,7 +40,7 @@ class CachedSpeech:
         self._model, self._ids = model, ids.to(model.device)
         self._cache: Any = None
         self._positions = (self._mask.cumsum(1) - 1).clamp(min=0)
-        known = inspect.signature(_base(model).forward).parameters
+        known = inspect.signature(base_of(model).forward).parameters
         self._cache_name = "past_key_values" if "past_key_values" in known else "cache_params"
         self._known = {"position_ids", "logits_to_keep"} & known.keys()
 
@@ -112,7 +112,7 @@ def speech_of(model: Any) -> type[Speech]:
     Args:
         model: Causal language model of transformers, with an adapter or not.
     """
-    base = _base(model)
+    base = base_of(model)
     if base not in _tried:
         _tried[base] = CachedSpeech if _cache_is_right(base) else RecomputedSpeech
     return _tried[base]
@@ -146,7 +146,3 @@ def _cache_is_right(model: Any) -> bool:
             return False
     wrong = torch.stack([error.max() if exact else error.median() for error in errors]).max()
     return bool(wrong <= (_TOLERANCE if exact else HALF_TOLERANCE))
-
-
-def _base(model: Any) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
