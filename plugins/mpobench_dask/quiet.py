@@ -47,3 +47,12 @@ def set_levels() -> None:
     """Sets what is logged by a process that has imported dask already."""
     for name, level in LEVELS.items():
         logging.getLogger(name).setLevel(level.upper())
+    logging.getLogger("distributed.scheduler").addFilter(_no_late_message)
+
+
+def _no_late_message(record: logging.LogRecord) -> bool:
+    """Whether a line of the scheduler is not about messages to a client that has closed its connection.
+
+    A run that is interrupted closes it while its workers still tell their progress.
+    """
+    return not record.getMessage().startswith("Closed comm")
