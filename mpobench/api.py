@@ -18,7 +18,7 @@ from mpobench.protocols import Objective, Scale
 from mpobench.registry.registry import get_registry
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running.outcome import Outcome
-from mpobench.running.runner import execute
+from mpobench.running.runner import execute, refusal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +76,12 @@ def missing(cells: tuple[Cell, ...], results: Path) -> int:
     """The number of cells that have no result yet."""
     store = ResultStore(results)
     return sum(not store.path(cell.key).exists() for cell in cells)
+
+
+def refusals(expanded: Plan) -> list[str]:
+    """The reasons for which a run of the plan would be refused before anything is computed, each once."""
+    refused = [refusal(training) for training in expanded.trainings]
+    return list(dict.fromkeys(str(error) for error in refused if error))
 
 
 def run_suite(suite: Suite, note: Callable[[str], None] = lambda line: None) -> Run:

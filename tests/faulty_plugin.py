@@ -22,6 +22,7 @@ from mpobench import (
     Objective,
     ObjectiveCard,
     PreferenceBatch,
+    RequestError,
     TrainingRequest,
     Workspace,
     hookimpl,
@@ -29,16 +30,22 @@ from mpobench import (
 
 
 class JammedBandit(Bandit):
-    """Its lever is stuck: planning or a prerequisite fails, and so does whatever needs it."""
+    """Its lever is stuck: planning or a prerequisite fails, and so does whatever needs it; or it is refused."""
 
-    stage: Literal["plan", "pulls", "sft"]
+    stage: Literal["plan", "pulls", "sft", "check", "refused pulls"]
 
     def dataset_config(self, scale: str) -> dict[str, Any]:
         if self.stage == "plan":
             raise ZeroDivisionError("no lever\nat all")
         return super().dataset_config(scale)
 
+    def check_data(self, request: TrainingRequest) -> None:
+        if self.stage == "check":
+            raise RequestError("this lever is sealed; take another")
+
     def prepare(self, payload: tuple[str, TrainingRequest], workspace: Workspace) -> None:
+        if f"refused {payload[0]}" == self.stage:
+            raise RequestError("this lever is sealed; take another")
         if payload[0] == self.stage:
             raise RuntimeError("the lever\nis stuck")
         super().prepare(payload, workspace)

@@ -276,3 +276,25 @@ def test_a_finished_ant_run_again_takes_seconds_and_imports_no_jax(
         file: file.stat().st_mtime_ns for file in (tmp_path / "results").rglob("*.*") if file.suffix != ".md"
     }
     assert after == before
+
+
+SEALED = "this lever is sealed; take another"
+
+
+def test_a_dry_run_says_what_would_be_refused_and_a_run_refuses_it(bench: Bench) -> None:
+    asked = ("--envs", "jammed:check", "--scale", "smoke", "--objectives", "sft,dpo")
+    tried = bench.run(*asked, "--dry-run")
+    assert tried.returncode == 0
+    assert tried.stderr.count(f"mpobench: warning: the run would be refused: {SEALED}\n") == 1
+    refused = bench.run(*asked)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"mpobench: error: {SEALED}\n"
+
+
+def test_a_run_of_which_every_cell_is_refused_has_the_exit_code_of_a_refusal(bench: Bench) -> None:
+    asked = ("--scale", "smoke", "--objectives", "sft,dpo", "--workers", "1")
+    alone = bench.run("--envs", "jammed:refused pulls", *asked)
+    assert alone.returncode == 2
+    assert f"error: RequestError: {SEALED}" in alone.stderr
+    beside = bench.run("--envs", "bandit,jammed:refused pulls", *asked)
+    assert beside.returncode == 1, "the cells of the other environment are kept"

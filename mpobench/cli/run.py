@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mpobench.cli import EXIT_REQUEST
 from mpobench.errors import PluginError, RequestError
 from mpobench.planning.overrides import overrides
 from mpobench.planning.suite import Suite
@@ -84,7 +85,8 @@ def run(
         mpobench run leaderboards/tla.toml --workers 2
 
     Results are in DIR/cells, one JSON file per cell, the leaderboard is DIR/leaderboard.md. Exit code 1 if some
-    cell failed or diverged (the others are kept), 2 for a request that cannot be carried out.
+    cell failed or diverged (the others are kept), 2 for a request that cannot be carried out: also where that is
+    seen in the run only, for all cells.
     """
     options: dict[str, Any] = {
         "envs": envs,
@@ -115,7 +117,7 @@ def run(
 
 
 def _show_plan(suite: Suite) -> None:
-    from mpobench.api import missing, planned
+    from mpobench.api import missing, planned, refusals
 
     expanded = planned(suite)
     for line in expanded.notes:
@@ -123,6 +125,8 @@ def _show_plan(suite: Suite) -> None:
     for cell in expanded.cells:
         skipped = f"  skipped: {cell.skip}" if cell.skip else ""
         typer.echo(f"{cell.env}  {cell.corruption}  {cell.objective}  seed {cell.seed}  {cell.key}{skipped}")
+    for line in refusals(expanded):
+        _warn(f"the run would be refused: {line}")
     left = missing(expanded.cells, suite.results)
     typer.echo(
         f"{len(expanded.cells)} cells, {len(expanded.trainings)} trainings, {left} without a result", err=True
@@ -156,4 +160,6 @@ def _run(suite: Suite, debug: bool) -> int:
     )
     if done.outcome.failures:
         typer.echo("run failed cells again with --rerun errors; --debug shows tracebacks", err=True)
+    if done.outcome.refused and done.outcome.refused == done.outcome.ran.total():
+        return EXIT_REQUEST
     return 1 if done.outcome.failures or done.damaged else 0

@@ -17,6 +17,7 @@ class Outcome:
         known: Results that were there before and count, by key.
         reused: Cells whose results were there before, or were made by another run in the meantime.
         ran: Counts of cells of this run, by status.
+        refused: How many of them were refused: what they ask for cannot be carried out.
         replaced: A line for each results file that was truncated or not ours, and counted as missing.
         ungrouped: A line for each group of tasks that could have been carried out in one program, but were not.
         failures: A line for each cell that failed or diverged, in this run or in an earlier one.
@@ -27,6 +28,7 @@ class Outcome:
     known: dict[str, CellResult] = field(default_factory=dict)
     reused: int = 0
     ran: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
     replaced: list[str] = field(default_factory=list)
     ungrouped: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)

@@ -66,23 +66,21 @@ def execute(
                     evaluators = tuple(training.evaluators[at] for at in due)
                     tasks.add(replace(training, cells=cells, evaluators=evaluators))
             for training in tasks.trainings.values():
-                _check_data(training)
+                if refused := refusal(training):
+                    raise refused
             _Run(tasks, outcome).run(launcher, workers, cell_timeout)
     return outcome
 
 
-def _check_data(training: Training) -> None:
-    """Lets the environment refuse a training.
-
-    Raises:
-        RequestError: If it does.
-    """
+def refusal(training: Training) -> MpobenchError | None:
+    """The reason for which the environment refuses a training, before anything is computed; None if it does not."""
     try:
         training.env.check_data(training.request)
-    except MpobenchError:
-        raise
+    except MpobenchError as error:
+        return error
     except Exception:  # noqa: BLE001  # whatever it is, the training meets it again, and says so
-        return
+        return None
+    return None
 
 
 def _pending(plan: Plan, store: ResultStore, rerun: Rerun, outcome: Outcome) -> set[str]:
@@ -214,6 +212,7 @@ class _Run:
         self._outcome.ran["ok" if failure is None else failure.status] += 1
         if failure is not None:
             self._outcome.failures.append(f"{cell}: {failure.status}: {failure.reason}")
+            self._outcome.refused += failure.refused
             if failure.trace:
                 self._outcome.traces.append(failure.trace)
 

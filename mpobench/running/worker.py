@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mpobench.errors import DiskFullError, DivergedError, one_line
+from mpobench.errors import DiskFullError, DivergedError, RequestError, one_line
 from mpobench.files import locks
 from mpobench.files.atomic import folder_atomically
 from mpobench.planning.cells import Cell, PlannedEvaluator, Training
@@ -38,11 +38,13 @@ class Failure:
         status: ``diverged`` or ``error``.
         reason: One line.
         trace: Traceback, for ``--debug``.
+        refused: Whether it is a refusal: a request that cannot be carried out.
     """
 
     status: Status
     reason: str
     trace: str = ""
+    refused: bool = False
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
@@ -50,7 +52,7 @@ class Failure:
         if isinstance(error, DivergedError):
             return cls("diverged", " ".join(str(error).split()) or "training diverged")
         reason = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else one_line(error)
-        return cls("error", reason, traceback.format_exc())
+        return cls("error", reason, traceback.format_exc(), isinstance(error, RequestError))
 
 
 @dataclass(frozen=True)
