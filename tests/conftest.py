@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import subprocess
 from collections.abc import Iterator
@@ -33,6 +34,11 @@ hypothesis.settings.load_profile("mpobench")
 
 PATIENCE = 20.0
 """Seconds of processor time for a test that is not marked slow: ten, and as many for what it compiles first."""
+
+
+def pytest_collection_finish() -> None:
+    """Keeps the garbage collector off the modules and tests, which stay: trainers collect at the end of each training."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
