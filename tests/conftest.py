@@ -37,7 +37,7 @@ PATIENCE = 20.0
 
 
 def pytest_collection_finish() -> None:
-    """Keeps the garbage collector off the modules and tests, which stay: trainers collect at the end of each training."""
+    """Keeps the garbage collector off what was imported: trainers collect at the end of each training."""
     gc.freeze()
 
 
