@@ -19,12 +19,6 @@ LARGEST_COPY = 1_000_000_000
 """Number of parameters up to which a model in half precision is compared in single precision."""
 
 
-def one_line(error: BaseException) -> str:
-    """The kind and the first line of an exception."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
-
-
 def base_of(model: Any) -> Any:
     """The model without the adapter that may be around it."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 from mpobench import RequestError
-from mpobench_llm.models.exactness import TOLERANCE, in_single_precision, model_name, one_line
+from mpobench.errors import one_line
+from mpobench_llm.models.exactness import TOLERANCE, in_single_precision, model_name
 
 CHUNK = 512
 """Number of positions whose logits are in memory at once."""

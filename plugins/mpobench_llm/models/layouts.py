@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import torch
 
 from mpobench import RequestError
+from mpobench.errors import one_line
 from mpobench_llm.models.batch import Layout, collate
 from mpobench_llm.models.exactness import (
     HALF_TOLERANCE,
@@ -24,7 +25,6 @@ from mpobench_llm.models.exactness import (
     base_of,
     in_single_precision,
     model_name,
-    one_line,
 )
 from mpobench_llm.models.head import Head, token_logps
 from mpobench_llm.models.tokens import Row
