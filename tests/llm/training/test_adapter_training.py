@@ -11,15 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from hub_samples import dpo_mix
 from llm_samples import all_plain_logps
 from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
+from training_samples import StopError, request, same, stopping_at
 from transformers import AutoModelForCausalLM
 
-import mpobench
 from mpobench import (
-    DatasetRequest,
     DivergedError,
     Objective,
     PreferenceBatch,
@@ -28,12 +26,9 @@ from mpobench import (
     TrainingRequest,
     Workspace,
 )
-from mpobench.files.keys import content_key
-from mpobench_llm.envs.hub_env import AnyModel
 from mpobench_llm.models import base_model
 from mpobench_llm.models.adapters import acting, adapted, merged
 from mpobench_llm.models.base_model import load_base
-from mpobench_llm.models.policy import Policy
 from mpobench_llm.speaking.answering import end_tokens
 from mpobench_llm.training import resumable
 from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
@@ -43,39 +38,9 @@ PAIRS = 8
 """Of the smallest scale."""
 
 
-@pytest.fixture(scope="module")
-def env(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AnyModel:
-    return AnyModel(model=str(tiny), dataset=str(dpo_mix(tmp_path_factory.mktemp("dpo-mix"))))
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "cache")
-
-
-OVERRIDES = {"precision": "float32", "learning_rate": 5e-3, "po_learning_rate": 1e-3, "sft_epochs": 2}
-
-
-def request(
-    objective: str | Objective, corruption: str = "base", seed: int = 0, **overrides: Any
-) -> TrainingRequest:
-    noise = mpobench.registry.registry.get_registry().build("corruption", corruption).component
-    dataset = DatasetRequest(noise, seed, "smoke", content_key(["dpo-mix", corruption, seed]))
-    if isinstance(objective, str):
-        objective = mpobench.objective(objective)
-    return TrainingRequest(dataset, type(objective).__name__, objective, seed, {**OVERRIDES, **overrides})
-
-
 def plain(tiny: Path) -> Any:
     """The model as transformers alone loads it."""
     return AutoModelForCausalLM.from_pretrained(tiny).eval()
-
-
-def same(one: Policy, other: Policy) -> bool:
-    assert one.weights is not None
-    assert other.weights is not None
-    assert one.weights.keys() == other.weights.keys()
-    return all(torch.equal(value, other.weights[name]) for name, value in one.weights.items())
 
 
 # Two stages
@@ -295,6 +260,13 @@ def test_adapters_are_trained_in_single_precision_on_a_model_in_half(env, worksp
         assert {each.dtype for each in speaker.parameters()} == {torch.bfloat16}
 
 
+class Broken(Objective):
+    """NaN at every pair."""
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        return batch.chosen.mean * float("nan")
+
+
 @dataclass(frozen=True, eq=False)
 class Looks:
     """What must be the same of a base model before and after."""
@@ -353,59 +325,6 @@ def test_recomputing_activations_computes_the_same(env, workspace):
     assert first.curves["loss"] == pytest.approx(second.curves["loss"], rel=1e-5)
     for name, value in first.policy.weights.items():
         torch.testing.assert_close(value, second.policy.weights[name], rtol=1e-3, atol=1e-4)
-
-
-# Stops
-
-
-class StopError(Exception):
-    """A power cut."""
-
-
-def stopping_at(share: float) -> Any:
-    def report(phase: str, fraction: float) -> None:
-        if fraction >= share:
-            raise StopError
-
-    return report
-
-
-class Broken(Objective):
-    """NaN at every pair."""
-
-    def loss(self, batch: PreferenceBatch) -> Any:
-        return batch.chosen.mean * float("nan")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("objective", ["orpo", "dpo"])
-def test_a_stopped_training_goes_on(env, workspace, tmp_path, objective):
-    """To the bit, by a checkpoint that is gone in the end; with dropout, in whichever stage it was stopped."""
-    wanted = request(objective, epochs=2, po_epochs=2, checkpoint_updates=1, lora_dropout=0.2)
-    expected = env.train(wanted, Workspace(tmp_path / "other"))
-    with pytest.raises(StopError):
-        env.train(wanted, Workspace(workspace.cache, stopping_at(0.75)))
-    assert list((workspace.cache / "checkpoints").glob("*/checkpoint-2"))
-    reports: list[tuple[str, float]] = []
-    found = env.train(wanted, Workspace(workspace.cache, lambda phase, share: reports.append((phase, share))))
-    assert reports[0] == ("training" if objective == "orpo" else "SFT stages", 0.75)
-    assert same(found.policy, expected.policy)
-    assert str(found.curves) == str(expected.curves)  # a NaN is no other NaN
-    for cache in (workspace.cache, tmp_path / "other"):
-        assert [path for path in (cache / "checkpoints").iterdir() if path.is_dir()] == []
-
-
-class Breaks(Objective):
-    """NaN from the last update on."""
-
-    def loss(self, batch: PreferenceBatch) -> Any:
-        return batch.chosen.mean + (float("nan") if float(batch.progress) == 1 else 0)
-
-
-def test_a_training_that_diverged_leaves_no_checkpoint(env, workspace):
-    with pytest.raises(DivergedError, match="at update 4 of 4"):
-        env.train(request(Breaks(), epochs=2, checkpoint_updates=1), workspace)
-    assert [path for path in (workspace.cache / "checkpoints").iterdir() if path.is_dir()] == []
 
 
 def test_trainings_repeat_themselves_and_seeds_differ(env, workspace, trained):

@@ -3,86 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
-from llm_samples import all_plain_logps, random_rows, tiny_base
+from llm_samples import all_plain_logps, random_rows
 from torch.nn.functional import logsigmoid
+from training_samples import SETTINGS, UPDATE, Weights, adapter, run, weights
 
 import mpobench
-from mpobench import DivergedError, Objective, PreferenceBatch, SequenceLogps
+from mpobench import Objective, PreferenceBatch, SequenceLogps
 from mpobench.registry.registry import Registry
-from mpobench_llm.models.adapters import adapted
-from mpobench_llm.models.base_model import ModelSource
 from mpobench_llm.models.batch import collate
-from mpobench_llm.models.head import headless
 from mpobench_llm.models.logps import all_logps, sequence_logps
 from mpobench_llm.models.tokens import Row
-from mpobench_llm.settings import TrainingSettings
 from mpobench_llm.training.cloning import Cloning
 from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
 from mpobench_llm.training.length_sampler import ShuffledByLength
-from mpobench_llm.training.one_process import fit
-from mpobench_llm.training.stage import Stage, adapter_config
-
-SETTINGS = TrainingSettings(
-    pairs_per_batch=2,
-    accumulation=2,
-    lora_rank=2,
-    lora_alpha=4,
-    lora_dropout=0.0,
-    schedule="constant",
-    warmup=0,
-    max_grad_norm=1e9,
-    precision="float32",
-)
-UPDATE = 4
-"""Pairs in one."""
-
-Weights = dict[str, torch.Tensor]
-
-
-@contextmanager
-def adapter(tiny: Path, settings: TrainingSettings = SETTINGS, seed: int = 0) -> Iterator[tuple[Any, Any]]:
-    """The tiny model with an adapter that already does something, and without its head: (model, head)."""
-    model, _ = tiny_base(tiny)
-    torch.manual_seed(seed)
-    lora = adapter_config(settings, settings.lora_dropout)
-    lora.init_lora_weights = False
-    with adapted(model, lora, None) as wrapped, headless(model) as head:
-        yield wrapped, head
-
-
-def weights(wrapped: Any) -> Weights:
-    return {name: each.detach().clone() for name, each in wrapped.named_parameters() if each.requires_grad}
-
-
-def run(
-    tiny: Path,
-    folder: Path,
-    objective: Objective,
-    rows: list[Row],
-    *,
-    reference: torch.Tensor | None = None,
-    settings: TrainingSettings = SETTINGS,
-    epochs: int = 1,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    start: int = 0,
-    report: Any = lambda fraction: None,
-) -> tuple[Weights, Weights, dict[str, list[float]]]:
-    """A training; returns the adapter before and after it, and its curves."""
-    with adapter(tiny, settings, start) as (wrapped, head):
-        before = weights(wrapped)
-        stage = Stage(
-            ModelSource(str(tiny), "tiny", "float32"), adapter_config(settings), None, objective, rows, reference,
-            settings, epochs, learning_rate, seed, folder,
-        )  # fmt: skip
-        curves = fit(wrapped, head, stage, report)
-        return before, weights(wrapped), curves
 
 
 class Remembers(Objective):
@@ -279,74 +217,6 @@ def test_every_objective_has_a_slope_in_every_weight_of_the_adapter(
                 assert slope.any(), (card.name, name)
 
 
-# Losses that depend on their batch
-
-
-class Crowd(Objective):
-    """A loss that has all that such losses have: a mean with a gradient, ranks, progress. Keeps the sizes it saw."""
-
-    needs_reference: ClassVar[bool] = True
-    min_pairs: ClassVar[int] = 8
-    seen: ClassVar[list[int]] = []
-
-    def loss(self, batch: PreferenceBatch) -> Any:
-        chosen, rejected = batch.reference
-        ratio = batch.chosen.mean - chosen.mean
-        other = (batch.rejected.mean - rejected.mean).sort().values[ratio.argsort().argsort()]
-        self.seen.append(len(ratio))
-        return (ratio - ratio.mean() ** 2) * (1 + batch.progress) - (ratio * other).exp()
-
-
-def slopes(tiny: Path, folder: Path, objective: Objective, rows: list[Row], **changes: Any) -> Weights:
-    """The gradient of each of the adapter's weights in the last update."""
-    settings = SETTINGS.model_copy(update=changes)
-    reference = torch.randn(len(rows), 2, generator=torch.Generator().manual_seed(2)) - 20
-    found: Weights = {}
-    with adapter(tiny, settings) as (wrapped, head):
-        for name, weight in wrapped.named_parameters():
-            if weight.requires_grad:
-                weight.register_post_accumulate_grad_hook(
-                    lambda weight, name=name: found.update({name: weight.grad.clone()})
-                )
-        stage = Stage(
-            ModelSource(str(tiny), "tiny", "float32"), adapter_config(settings), None, objective, rows, reference,
-            settings, 1, 1e-3, 0, folder,
-        )  # fmt: skip
-        curves = fit(wrapped, head, stage, lambda fraction: None)
-    return {**found, **{name: torch.tensor(values) for name, values in curves.items()}}
-
-
-@pytest.mark.parametrize("spec", ["kto", "bco_pair", "aot", "aot_unpaired", "crowd"])
-def test_an_update_in_parts_is_one_large_batch(tiny, tmp_path, spec):
-    """Gradients and curves of 1 × 8, 4 × 2 and, with a batch of fewer pairs at the end, 3 × 3 pairs."""
-    objective, rows = Crowd() if spec == "crowd" else mpobench.objective(spec), random_rows(8, seed=4)
-    whole = slopes(tiny, tmp_path / "8", objective, rows, pairs_per_batch=8, accumulation=1)
-    Crowd.seen.clear()
-    for pairs_per_batch, accumulation in ((2, 4), (3, 3)):
-        changes = {"pairs_per_batch": pairs_per_batch, "accumulation": accumulation}
-        parts = slopes(tiny, tmp_path / f"{pairs_per_batch}", objective, rows, **changes)
-        assert parts.keys() == whole.keys()
-        for name, value in whole.items():
-            torch.testing.assert_close(parts[name], value, rtol=1e-3, atol=1e-5, msg=name)
-    assert any(bool(value.abs().max() > 1e-3) for name, value in whole.items() if "lora" in name)
-    assert Crowd.seen == ([8, 8] if spec == "crowd" else [])
-
-
-def test_a_loss_that_depends_on_no_batch_is_computed_once(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("mpobench_llm.training.whole_update.shares", None)
-    run(tiny, tmp_path / "run", mpobench.objective("simpo"), random_rows(8))
-    settings = SETTINGS.model_copy(update={"pairs_per_batch": 8, "accumulation": 1})
-    reference = torch.zeros(8, 2)
-    run(
-        tiny,
-        tmp_path / "all",
-        mpobench.objective("kto"),
-        random_rows(8),
-        reference=reference,
-        settings=settings,
-    )
-
-
 # What an objective sees
 
 
@@ -438,106 +308,3 @@ def test_cloning_raises_the_chosen_completions(tiny, tmp_path):
     _, _, curves = run(tiny, tmp_path / "run", Cloning(), rows, epochs=6, learning_rate=5e-2)
     assert curves["loss"][-1] < curves["loss"][0] - 0.05
     assert curves["loss"] == pytest.approx([-value for value in curves["logp_chosen"]])
-
-
-# The order of pairs
-
-
-LENGTHS = torch.randint(1, 99, (50,), generator=torch.Generator().manual_seed(0)).tolist()
-
-
-def epoch_of(seed: int, epoch: int) -> list[int]:
-    sampler = ShuffledByLength(LENGTHS, 8, seed)
-    sampler.set_epoch(epoch)
-    assert len(sampler) == len(LENGTHS)
-    return list(sampler)
-
-
-def test_orders():
-    order = epoch_of(0, 0)
-    assert sorted(order) == list(range(50))
-    for at in range(0, 50, 8):
-        lengths = [LENGTHS[row] for row in order[at : at + 8]]
-        assert lengths == sorted(lengths)
-    assert [LENGTHS[row] for row in order] != sorted(LENGTHS), "updates mix all lengths"
-    assert order == epoch_of(0, 0)
-    assert len({tuple(epoch_of(seed, epoch)) for seed in range(4) for epoch in range(4)}) == 16
-
-
-def test_an_update_s_pairs_are_drawn_without_regard_to_length():
-    """Over many epochs, the mean length of the first update is that of all rows."""
-    means = [sum(LENGTHS[row] for row in epoch_of(1, epoch)[:8]) / 8 for epoch in range(200)]
-    assert sum(means) / 200 == pytest.approx(sum(LENGTHS) / 50, rel=0.05)
-
-
-# Stops
-
-
-class Breaks(Objective):
-    """Becomes NaN after half of the training."""
-
-    def loss(self, batch: PreferenceBatch) -> Any:
-        return batch.chosen.mean + (0 if float(batch.progress) < 0.5 else float("nan"))
-
-
-def test_a_loss_that_leaves_the_numbers(tiny, tmp_path):
-    with pytest.raises(DivergedError, match="the loss is not finite at update 3 of 4"):
-        run(tiny, tmp_path / "run", Breaks(), random_rows(8), epochs=2)
-
-
-class StopError(Exception):
-    """A power cut."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("spec", ["simpo", "kto"])
-def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tiny, tmp_path, spec):
-    """Between epochs and within one, to the bit: weights, moments, order, dropout, learning rate and curves."""
-    rows = random_rows(10, seed=9)  # three updates an epoch
-    settings = SETTINGS.model_copy(update={"lora_dropout": 0.3, "schedule": "cosine"})
-    objective = mpobench.objective(spec)
-    options = {"epochs": 3, "seed": 1, "reference": torch.full((10, 2), -20.0)}
-    before, expected, curves = run(tiny, tmp_path / "whole", objective, rows, settings=settings, **options)
-    for checkpoint_updates, stop in ((None, 4), (None, 5), (1, 2), (2, 5)):
-        case = f"checkpoints every {checkpoint_updates or 3} updates, stopped at {stop}"
-        options["settings"] = settings.model_copy(update={"checkpoint_updates": checkpoint_updates})
-        updates = []
-
-        def report(fraction: float, updates: list[int] = updates, stop: int = stop) -> None:
-            updates.append(round(fraction * 9))
-            if updates == list(range(1, stop + 1)):
-                raise StopError
-
-        folder = tmp_path / f"{checkpoint_updates} {stop}"
-        with pytest.raises(StopError):
-            run(tiny, folder, objective, rows, report=report, **options)
-        updates.clear()
-        _, found, again = run(tiny, folder, objective, rows, start=5, report=report, **options)
-        last = (stop - 1) // (checkpoint_updates or 3) * (checkpoint_updates or 3)
-        assert updates == list(range(last + 1, 10)), (
-            f"{case}: what came before the checkpoint is not done again"
-        )
-        for name, weight in expected.items():
-            assert not torch.equal(weight, before[name])
-            assert torch.equal(weight, found[name]), (case, name)
-        assert again == curves, case
-        assert len(list(folder.glob("checkpoint-*"))) == 1, case
-
-
-def test_a_checkpoint_that_was_cut_short_is_not_believed(tiny, tmp_path):
-    rows, objective = random_rows(8), mpobench.objective("orpo")
-    options = {"settings": SETTINGS.model_copy(update={"checkpoint_updates": 1}), "epochs": 2}
-    _, expected, _ = run(tiny, tmp_path / "whole", objective, rows, **options)
-
-    def stopping(fraction: float) -> None:
-        if fraction == 0.75:
-            raise StopError
-
-    folder, updates = tmp_path / "stopped", []
-    with pytest.raises(StopError):
-        run(tiny, folder, objective, rows, report=stopping, **options)
-    state = folder / "checkpoint-2" / "trainer_state.json"
-    state.write_bytes(state.read_bytes()[:100])
-    _, found, _ = run(tiny, folder, objective, rows, report=updates.append, **options)
-    assert len(updates) == 4, "from the beginning"
-    assert all(torch.equal(weight, found[name]) for name, weight in expected.items())
