@@ -12,6 +12,7 @@ import pytest
 from in_process import invoke
 from lab import Lab
 
+from mpobench import RequestError
 from mpobench.files import locks
 from mpobench.files.cache import TAG, check_cache, users
 from mpobench.files.cleaning import DAY, chosen, entries
@@ -119,6 +120,7 @@ def test_it_asks_before_it_removes(
 HOLD = """
 import sys, time
 from pathlib import Path
+from mpobench import RequestError
 from mpobench.files import locks
 from mpobench.files.cache import in_use
 cache = Path(sys.argv[1])
@@ -222,3 +224,19 @@ def test_an_empty_cache_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     done = clean()
     assert (done.returncode, done.stdout) == (0, "")
     assert f"{tmp_path / 'none'} is empty" in done.stderr
+
+
+def test_commands_that_draw_from_the_cache_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPOBENCH_CACHE", str(tmp_path / "cache"))
+    held: list[list[str]] = []
+
+    def films(training: object, cache: Path, *rest: object) -> None:
+        held.append(users(cache))
+        raise RequestError("no films today")
+
+    monkeypatch.setattr("mpobench.running.films.films", films)
+    done = invoke("plot", "rollout", "tla", "--output", str(tmp_path / "film.png"))
+    assert (done.returncode, len(held)) == (2, 1)
+    assert len(held[0]) == 1
+    assert users(tmp_path / "cache") == []
+    assert (tmp_path / "cache" / TAG).exists()

@@ -73,10 +73,18 @@ def cleaning_lock(cache: Path) -> Path:
 
 
 @contextmanager
-def in_use(cache: Path) -> Iterator[None]:
-    """Keeps everything in the cache from being removed while the context is open; waits for a cleaning to end."""
+def in_use(cache: Path) -> Iterator[Path]:
+    """Keeps everything in the cache from being removed while the context is open; waits for a cleaning to end.
+
+    Yields:
+        The cache.
+
+    Raises:
+        RequestError: If the cache cannot be made or written.
+    """
+    check_cache(cache)
     place = users_folder(cache) / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     with ExitStack() as stack:
         with locks.lock(cleaning_lock(cache)):
             stack.enter_context(locks.held_while_open(place))
-        yield
+        yield cache

@@ -10,7 +10,7 @@ from typing import Any
 from mpobench.display.progress import Display
 from mpobench.errors import MpobenchError
 from mpobench.files import locks
-from mpobench.files.cache import check_cache, in_use
+from mpobench.files.cache import in_use
 from mpobench.planning.cells import Cell, Training
 from mpobench.planning.plan import Plan
 from mpobench.planning.suite import Rerun
@@ -54,7 +54,6 @@ def execute(
         KeyboardInterrupt: On Ctrl-C; likewise.
     """
     store.check_writable()
-    check_cache(cache)
     outcome = Outcome(planned=len(plan.cells))
     pending = _pending(plan, store, rerun, outcome)
     if pending:

@@ -15,7 +15,7 @@ from mpobench import Objective, ObjectiveCard, RequestError, Workspace, __versio
 from mpobench.display.tables import print_table
 from mpobench.env_kit.pair_logps import HasPairLogps
 from mpobench.errors import PluginError, one_line
-from mpobench.files.cache import cache_folder
+from mpobench.files.cache import cache_folder, in_use
 from mpobench.files.keys import content_key
 from mpobench.planning.cells import Training
 from mpobench.planning.env_plan import plan_training
@@ -209,7 +209,8 @@ def _points(training: Training, source: Configured[Objective]) -> tuple[Points, 
         if sums:
             raise RequestError(f"{cell.env} cannot tell log-probabilities of its pairs: state reduction=mean")
         return grid(*PAPER_SPAN), f"a grid from {PAPER_SPAN[0]:g} to {PAPER_SPAN[1]:g} nats per step"
-    sides = training.env.pair_logps(training.request.dataset, Workspace(cache_folder()))
+    with in_use(cache_folder()) as cache:
+        sides = training.env.pair_logps(training.request.dataset, Workspace(cache))
     chosen, rejected = (np.asarray(side.total if sums else side.mean, np.float64) for side in sides)
     return Points(chosen, rejected).spread(), f"{len(chosen)} pairs ({words})"
 

@@ -10,7 +10,7 @@ import typer
 
 from mpobench import RequestError, Workspace
 from mpobench.display.progress import Display
-from mpobench.files.cache import cache_folder
+from mpobench.files.cache import cache_folder, in_use
 from mpobench.protocols import Scale
 from mpobench.registry.registry import get_registry
 from mpobench.results.cell_result import CellResult
@@ -63,8 +63,8 @@ def answers(
             f"the policy in {folder} is gone: train it again with `mpobench run ... --rerun all`"
         )
     questions = list(read_instructions(instructions)) if instructions else None
-    with Display({"evaluation": {"answers": 1.0}}) as display:
-        workspace = Workspace(cache_folder(), partial(display.update, "answers"), note=display.note)
+    with Display({"evaluation": {"answers": 1.0}}) as display, in_use(cache_folder()) as cache:
+        workspace = Workspace(cache, partial(display.update, "answers"), note=display.note)
         answered = component.answers(component.load_policy(folder), seed, cell.scale, workspace, questions)
     write_outputs(output, answered, f"{cell.objective} on {cell.env} {cell.corruption}, seed {seed}")
     typer.echo(output)

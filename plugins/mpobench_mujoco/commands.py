@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from mpobench import RequestError, Workspace
-from mpobench.files.cache import cache_folder
+from mpobench.files.cache import cache_folder, in_use
 from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents
 from mpobench_mujoco.env import MujocoEnv
@@ -79,7 +79,8 @@ def measure(
     with contextlib.redirect_stdout(io.StringIO()):  # as in physics
         from mpobench_mujoco import agent_measuring
 
-    facts = agent_measuring.measure(task, Workspace(cache_folder()))
+    with in_use(cache_folder()) as cache:
+        facts = agent_measuring.measure(task, Workspace(cache))
     for name, value in facts.facts.items():
         typer.echo(f"{name}: {value:.3g}")
 

@@ -14,7 +14,7 @@ from mpobench import Objective, RequestError, Workspace
 from mpobench.display.pictures import picture_file, rendered, require_matplotlib
 from mpobench.env_kit.films import FILM_SECONDS, HasFilms
 from mpobench.files.atomic import write_atomically
-from mpobench.files.cache import cache_folder
+from mpobench.files.cache import cache_folder, in_use
 from mpobench.planning.env_plan import plan_training
 from mpobench.protocols import Scale
 from mpobench.registry.build import Configured
@@ -111,7 +111,8 @@ def gradient(
 
         typer.echo(f"pairs of {env}, {corruption}, seed {seed}: found in {cache_folder()}, or made", err=True)
         training = plan_training(get_registry(), env, corruption, objectives[0], seed, scale)
-        drawn = dataset_points(training, points, Workspace(cache_folder()))
+        with in_use(cache_folder()) as cache:
+            drawn = dataset_points(training, points, Workspace(cache))
     from mpobench.registry.pair_plane import Circumstances
     from mpobench_plots.gradient import gradient_figure
 
@@ -310,7 +311,9 @@ def rollout(
     if not isinstance(training.env, HasFilms):
         raise RequestError(f"{env} has nothing to look at: try tla")
     typer.echo(f"films of {env}: found in {cache_folder()}, or made", err=True)
-    _write(film_strip(dict(films(training, cache_folder(), episode, seconds))), file)
+    with in_use(cache_folder()) as cache:
+        drawn = dict(films(training, cache, episode, seconds))
+    _write(film_strip(drawn), file)
 
 
 def _recorded(results: Path, env: str, corruption: str, objective: str, seed: int) -> Training:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mpobench.files.cache import cache_folder
+from mpobench.files.cache import cache_folder, in_use
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -49,12 +50,13 @@ def site(
     from mpobench_site.vendored import require_libraries
 
     require_libraries()
-    made = build(
-        leaderboards,
-        output,
-        title=title,
-        cache=cache_folder() if rollouts else None,
-        note=lambda line: typer.echo(f"mpobench: {line}", err=True),
-    )
+    with in_use(cache_folder()) if rollouts else nullcontext() as cache:
+        made = build(
+            leaderboards,
+            output,
+            title=title,
+            cache=cache,
+            note=lambda line: typer.echo(f"mpobench: {line}", err=True),
+        )
     for page, size in made:
         typer.echo(f"{page}  {size / 1e6:.1f} MB with its data" if size else page)
