@@ -9,7 +9,9 @@ from typing import Any
 import griffe
 
 ROLE = re.compile(r":(?:class|meth|func|mod|data|attr|exc):`~?([\w.]+)`")
-CODE_BLOCK = re.compile(r"^(?P<indent> *)\.\. code-block:: python\n\n(?P<code>(?:(?P=indent) +\S.*\n?|\s*\n)+)", re.MULTILINE)
+CODE_BLOCK = re.compile(
+    r"^(?P<indent> *)\.\. code-block:: python\n\n(?P<code>(?:(?P=indent) +\S.*\n?|\s*\n)+)", re.MULTILINE
+)
 
 
 def as_markdown(text: str) -> str:

@@ -1,8 +1,9 @@
 """A hook of mkdocs: pages that lie elsewhere in the repository, and links as they are written in the repository.
 
-README.md is the home page, and leaderboards, CONTRIBUTING.md and CHANGELOG.md are pages too, so that nothing is written
-twice. Every link is a path from the file that it stands in, which works where the repository is read; here it becomes the
-place of its target in the site. A link to a file that the site lacks is left as it is, and fails a strict build.
+README.md is the home page, and leaderboards, CONTRIBUTING.md and CHANGELOG.md are pages too, so that nothing is
+written twice. Every link is a path from the file that it stands in, which works where the repository is read; here it
+becomes the place of its target in the site. A link to a file that the site lacks is left as it is, and fails a strict
+build.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ LINK = re.compile(r"(?<=\]\()(?P<path>[^)#:\s]+)(?=[)#])")
 
 def on_config(config: MkDocsConfig) -> None:
     """Puts every published leaderboard into the navigation."""
-    boards = [{Path(place).stem: place} for place in OUTSIDE.values() if re.fullmatch(r"leaderboards/.+\.md", place)]
+    boards = [
+        {Path(place).stem: place} for place in OUTSIDE.values() if re.fullmatch(r"leaderboards/.+\.md", place)
+    ]
     for section in config.nav or []:
         if "Published leaderboards" in section:
             section["Published leaderboards"] = boards
