@@ -7,7 +7,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -67,4 +72,56 @@ def in_environment(programs: Path, *command: str, **variables: str) -> subproces
         check=False,
         cwd=programs,
         env=inherited | variables,
+    )
+
+
+def requirements_of(project: dict[str, Any], extra: str) -> set[str]:
+    """Canonical names of all distributions that a project brings with one extra, or with none (``""``).
+
+    Args:
+        project: The table ``[project]`` of its pyproject.toml. What is required in turn is read from what is installed.
+        extra: Name of an extra.
+    """
+    own, extras = canonicalize_name(project["name"]), project["optional-dependencies"]
+    brought: set[tuple[str, str]] = set()
+    ahead = [(own, ""), (own, extra)]
+    while ahead:
+        name, wanted = ahead.pop()
+        if (name, wanted) in brought:
+            continue
+        brought.add((name, wanted))
+        if name == own:
+            lines = extras[wanted] if wanted else project["dependencies"]
+        else:
+            try:
+                lines = distribution(name).requires or []
+            except PackageNotFoundError:
+                lines = []
+        for required in map(Requirement, lines):
+            if required.marker is None or required.marker.evaluate({"extra": wanted}):
+                key = canonicalize_name(required.name)
+                ahead += [(key, each) for each in ("", *required.extras)]
+    return {name for name, _ in brought} - {own}
+
+
+def lay_out_requirements(project: dict[str, Any], extra: str, folder: Path) -> None:
+    """Links what a project brings with one extra, and nothing else, into a new folder of the import path."""
+    folder.mkdir()
+    for name in requirements_of(project, extra):
+        installed = distribution(name)
+        for part in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:
+            if not (folder / part).exists():
+                (folder / part).symlink_to(Path(str(installed.locate_file(part))))
+
+
+def run_alone(folder: Path, *arguments: str, place: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the program on one folder of the import path, without those of the running environment."""
+    code = "import sys; from mpobench.cli import main; main(sys.argv[1:])"
+    return subprocess.run(
+        [sys.executable, "-S", "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": str(folder), "MPOBENCH_CACHE": str(place / "cache")},
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
     )

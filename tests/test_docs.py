@@ -21,29 +21,39 @@ from mpobench.registry.registry import Registry
 from mpobench.results.store import read_results
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md")
+PAGES = [
+    str(path.relative_to(ROOT))
+    for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
+]
+"""README.md, CONTRIBUTING.md and the like, and the pages of docs/."""
 
 
 def blocks(page: str, language: str) -> list[str]:
     """Code blocks of a page, but for the two lines that `.ci/run` executes on a clean checkout."""
     text = (ROOT / page).read_text()
-    return re.findall(rf"(?<! -->\n)```{language}\n(.*?)```", text, re.DOTALL)
+    found = re.findall(rf"(?<! -->\n)^ *```{language}\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for block in found]
+
+
+def pages_with(language: str) -> list[str]:
+    return [page for page in PAGES if blocks(page, language)]
 
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what a checkout has, where commands may write."""
     place = tmp_path_factory.mktemp("docs")
-    for folder in ("plugins", "leaderboards", "docs"):
+    for folder in ("mpobench", "plugins", "leaderboards", "docs"):
         shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (*ROOT.glob("*.md"), ROOT / "CITATION.cff"):
+        shutil.copy(file, place)
     return place
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", pages_with("bash"))
 def test_every_command_works(page: str, workplace: Path, shared_cache: Path) -> None:
     commands = [line for block in blocks(page, "bash") for line in block.splitlines() if line.strip()]
-    assert commands
     scripts = Path(sys.executable).parent
     env = {
         **os.environ,
@@ -63,23 +73,28 @@ def test_every_command_works(page: str, workplace: Path, shared_cache: Path) -> 
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", pages_with("python"))
 def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    examples = blocks(page, "python")
-    assert examples
-    for example in examples:
+    for example in blocks(page, "python"):
         exec(compile(example, page, "exec"), {"__name__": "example"})
+
+
+def test_pages_are_found_and_say_whether_a_block_is_executed() -> None:
+    assert {"README.md", "CONTRIBUTING.md", "docs/pages/install.md"} <= set(PAGES)
+    assert {"CONTRIBUTING.md", "docs/pages/tuning.md"} <= set(pages_with("bash"))
+    assert {"README.md", "docs/pages/python.md"} <= set(pages_with("python"))
+    for page in PAGES:
+        fences = re.findall(r"^ *```(.*)$", (ROOT / page).read_text(), re.MULTILINE)
+        assert set(fences[::2]) <= {"bash", "python", "text", "bibtex"}, page
+        assert not any(fences[1::2]), page
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_files_that_a_page_names_are_there(page: str) -> None:
     text = (ROOT / page).read_text()
-    places = set(re.findall(r"`((?:mpobench|plugins|tests|leaderboards)/[\w./-]+)`", text))
-    places |= {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
-    assert places
-    missing = {place for place in places if not (ROOT / place).exists()}
-    assert not missing
+    places = re.findall(r"`((?:mpobench|plugins|tests|leaderboards|docs)/[\w./-]+)`", text)
+    assert [place for place in places if not (ROOT / place).exists()] == []
 
 
 def test_ci_runs_the_lines_of_the_readme() -> None:
@@ -117,7 +132,11 @@ def test_published_pages_match_their_results() -> None:
 
 def test_each_picture_is_made_by_the_command_and_shown() -> None:
     made = re.findall(r"--output (docs/pictures/\S+)", (ROOT / "docs" / "pictures" / "make").read_text())
-    shown = re.findall(r"!\[[^\]]+\]\((\S+)\)", (ROOT / "README.md").read_text())
+    shown = [
+        os.path.normpath(Path(page).parent / place)
+        for page in PAGES
+        for place in re.findall(r"!\[[^\]]+\]\((\S+)\)", (ROOT / page).read_text())
+    ]
     there = [str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "pictures").glob("*.*")]
     assert sorted(made) == sorted(shown) == sorted(there)
     for picture in made:

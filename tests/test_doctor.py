@@ -57,6 +57,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         'delta>=1; extra == "llm" or extra == "dev"',
         'mpobench[llm]; extra == "dev"',
         'only-dev>=1; extra == "dev"',
+        'only-docs>=1; extra == "docs"',
         'old-python>=1; python_version < "3"',
     ]
 

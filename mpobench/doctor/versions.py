@@ -14,7 +14,7 @@ import mpobench
 from mpobench.doctor.finding import Finding
 
 _DISTRIBUTION = "mpobench"
-_NOT_FOR_USERS = "dev"
+_NOT_FOR_USERS = {"dev", "docs"}
 
 
 def constraints_file() -> Path | None:
@@ -48,7 +48,7 @@ def check_versions() -> Iterator[Finding]:
     tested = {} if file is None else read_constraints(file.read_text(encoding="utf-8"))
     if not tested:
         yield Finding("note", "tested set", "there is no list of tested versions in this installation")
-    extras = {extra for each in required for extra in _extras(each)} - {"", _NOT_FOR_USERS}
+    extras = {extra for each in required for extra in _extras(each)} - {""} - _NOT_FOR_USERS
     for extra in ("", *sorted(extras)):
         yield from _check_group(extra, [each for each in required if extra in _extras(each)], tested, file)
 

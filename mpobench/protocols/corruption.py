@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ORIGINAL, TARGET = 0, 1
-"""The two agents that generate a pair: the one that a policy starts from, and the one to learn."""
+ORIGINAL = 0
+"""Of the two agents that generate a pair, the one that a policy starts from."""
+
+TARGET = 1
+"""Of the two agents that generate a pair, the one to learn."""
 
 CLEAN = "base"
 """Reserved name of the corruption that changes nothing: the default of a run, and the first column of tables."""

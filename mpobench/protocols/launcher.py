@@ -19,10 +19,8 @@ Report: TypeAlias = Callable[[str, str, float], None]
 class WorkerLostError(Exception):
     """A worker process ended in the middle of a task: killed, out of memory, or by its own ``_exit``.
 
-    The exception of a future. The scheduler submits the task again, and gives it up after several losses.
-
-    Args:
-        reason: What is known of the end, for one line: ``exit code -9 (out of memory?)``.
+    The exception of a future. The scheduler submits the task again, and gives it up after several losses. Its argument
+    is what is known of the end, for one line: ``exit code -9 (out of memory?)``.
     """
 
 

@@ -21,6 +21,7 @@ from mpobench.registry.cards import (
 
 hookspec = pluggy.HookspecMarker("mpobench")
 hookimpl = pluggy.HookimplMarker("mpobench")
+"""Decorator of a function that implements a hook."""
 
 
 @hookspec
