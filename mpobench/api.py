@@ -95,8 +95,9 @@ def run_suite(suite: Suite, note: Callable[[str], None] = lambda line: None) -> 
         note(line)
     launcher = registry.build("launcher", suite.launcher).component
     store = ResultStore(suite.results)
+    trackers = {spec: registry.build("tracker", spec).component for spec in suite.log}
     outcome = execute(
-        expanded, store, launcher, suite.workers, suite.rerun, cache_folder(), suite.cell_timeout
+        expanded, store, launcher, suite.workers, suite.rerun, cache_folder(), suite.cell_timeout, trackers
     )
     damaged: list[ResultFileError] = []
     results = store.load_all(damaged.append, outcome.known)
@@ -124,6 +125,7 @@ class SuiteOptions(TypedDict, total=False):
     launcher: str | None
     workers: int | None
     cell_timeout: float | None
+    log: str | Sequence[str] | None
     rerun: Rerun | None
     title: str | None
 

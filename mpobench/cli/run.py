@@ -62,6 +62,13 @@ def run(
         float | None,
         typer.Option(help="Seconds that a task may take; then its cells fail. Default: no limit."),
     ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            help="Trackers that show curves and scores of each cell, comma list: tensorboard, tensorboard:DIR, wandb. "
+            "Default: none."
+        ),
+    ] = None,
     rerun: Annotated[
         str | None,
         typer.Option(help="Which cells to run although they have a result: missing (none), errors or all."),
@@ -83,6 +90,11 @@ def run(
 
         mpobench run leaderboards/tla.toml --workers 2
 
+    Look at the curves while it goes on, in a browser; see mpobench trackers:
+
+        mpobench run leaderboards/tla.toml --log tensorboard
+        tensorboard --logdir results/tensorboard
+
     Results are in DIR/cells, one JSON file per cell, the leaderboard is DIR/leaderboard.md. Exit code 1 if some
     cell failed or diverged (the others are kept), 2 for a request that cannot be carried out.
     """
@@ -99,6 +111,7 @@ def run(
         "launcher": launcher,
         "workers": workers,
         "cell_timeout": cell_timeout,
+        "log": log,
         "rerun": rerun,
         "title": title,
     }
