@@ -31,7 +31,9 @@ class WeightsAndBiases(Tracker):
     mode: Literal["online", "offline"] | None = Field(
         None, description="where runs go; none means what WANDB_MODE says, or online"
     )
-    folder: Path | None = Field(None, description="folder of its files; none means wandb in --results")
+    folder: Path | None = Field(
+        None, description="folder in which wandb keeps its files, in wandb/; none means --results"
+    )
 
     @contextmanager
     def open(self, results: Path) -> Iterator[Track]:
@@ -43,22 +45,23 @@ class WeightsAndBiases(Tracker):
                 f"the tracker 'wandb' needs the package {error.name}: pip install wandb"
             ) from error
         process = wandb.setup(wandb.Settings(silent=True))
-        if (self.mode or process.settings.mode) == "online" and not wandb.login(prompt=False, verify=False):
+        mode = self.mode or process.settings.mode
+        if mode == "online" and not wandb.login(prompt=False, verify=False):
             raise RequestError(
                 "the tracker 'wandb' has no key: run 'wandb login', or take --log wandb:mode=offline"
             )
-        folder = self.folder or results / "wandb"
+        folder = self.folder or results
         folder.mkdir(parents=True, exist_ok=True)
+        shown = folder / "wandb" / "shown" / "-".join((mode, self.entity or "", self.project))
         try:
-            yield lambda cell: self._show(cell, folder)
+            yield lambda cell: self._show(cell, folder, shown / cell.key)
         finally:
             wandb.teardown()
 
-    def _show(self, cell: TrackedCell, folder: Path) -> None:
-        """Makes a run of a cell, unless its record has one."""
+    def _show(self, cell: TrackedCell, folder: Path, shown: Path) -> None:
+        """Makes a run of a cell, unless a file says that its record has one."""
         import wandb
 
-        shown = folder / "shown" / cell.key
         if shown.exists() and shown.read_text(encoding="utf-8") == cell.digest:
             return
         run = wandb.init(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import mpobench
 import mpobench.running.hooks
+import mpobench_dask.hooks
 import mpobench_trackers.hooks
 from mpobench.errors import DiskFullError
 from mpobench.registry.registry import Registry
@@ -33,7 +35,7 @@ BOARDS = Path(__file__).parents[2] / "leaderboards"
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("MPOBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    modules = (*MODULES, mpobench.running.hooks, mpobench_trackers.hooks)
+    modules = (*MODULES, mpobench.running.hooks, mpobench_dask.hooks, mpobench_trackers.hooks)
     with installed(Registry.of_modules([(module, module.__name__, "1.0") for module in modules])):
         yield
 
@@ -70,8 +72,9 @@ def hyperparameters(events: EventAccumulator) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("launcher", ["in-turn", "local"])
-def test_tensorboard_reads_what_the_records_hold(launcher: str) -> None:
+@pytest.mark.parametrize("launcher", ["in-turn", "local", pytest.param("dask", marks=pytest.mark.slow)])
+def test_tensorboard_reads_what_the_records_hold(launcher: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # dask's workers import the bandit, too
     known = run("sft,dpo", corruptions="base,noisy:0.3", launcher=launcher, workers=1)
     found = runs()
     assert found.keys() == known.keys()

@@ -102,8 +102,11 @@ def test_runs_that_are_kept_offline(
     for path in tmp_path.rglob("*"):
         assert path.is_symlink() or not path.is_file() or KEY.encode() not in path.read_bytes(), path
     files = set(Path("results/wandb").rglob("*.wandb"))
+    assert len(files) == 2
     run("dpo,nan", "wandb:bandits,mode=offline")
     assert set(Path("results/wandb").rglob("*.wandb")) == files
+    run("dpo,nan", "wandb:others,mode=offline")
+    assert len(set(Path("results/wandb").rglob("*.wandb"))) == 4
 
 
 def test_a_server_that_does_not_answer_ends_the_log_and_not_the_run(
