@@ -40,7 +40,7 @@ def objective(spec: str) -> Objective:
     return get_registry().build("objective", spec).component
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """The outcome and the results of a run.
 
@@ -61,6 +61,9 @@ class Run:
     def to_frame(self) -> pd.DataFrame:
         """The results, one row a cell; see :meth:`mpobench.Results.to_frame`."""
         return self.results.to_frame()
+
+    def __repr__(self) -> str:
+        return f"<a run of {self.outcome.planned} cells: ran {self.outcome.counts}; {self.outcome.reused} were there before>"
 
     def _repr_html_(self) -> str:
         """The main tables, for Jupyter."""

@@ -161,9 +161,8 @@ def _run(suite: Suite, debug: bool) -> int:
     if debug:
         for trace in dict.fromkeys(done.outcome.traces):
             typer.echo(trace, err=True)
-    ran = ", ".join(f"{count} {status}" for status, count in sorted(done.outcome.ran.items())) or "none"
     typer.echo(
-        f"{done.outcome.planned} cells: ran {ran}; {done.outcome.reused} were there before. "
+        f"{done.outcome.planned} cells: ran {done.outcome.counts}; {done.outcome.reused} were there before. "
         f"Leaderboard: {suite.results / 'leaderboard.md'}",
         err=True,
     )
