@@ -63,7 +63,8 @@ class Run:
         return self.results.to_frame()
 
     def __repr__(self) -> str:
-        return f"<a run of {self.outcome.planned} cells: ran {self.outcome.counts}; {self.outcome.reused} were there before>"
+        done = self.outcome
+        return f"<a run of {done.planned} cells: ran {done.counts}; {done.reused} were there before>"
 
     def _repr_html_(self) -> str:
         """The main tables, for Jupyter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from mpobench.protocols import Track
 from mpobench.registry.registry import Registry
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultStore, read_results
+from mpobench.running import log
 from mpobench.running.log import open_log
 from mpobench.running.tracked import tracked_cell
 from mpobench.testing.plugins import check_plugin
@@ -89,10 +91,10 @@ def test_a_run_that_goes_on_shows_earlier_cells_and_none_that_was_skipped() -> N
     skipped = next(iter(records().values())).model_copy(
         update={"status": "skipped", "reason": "it does not fit"}
     )
-    with open_log({"memory": Memory()}, ResultStore(Path("results"))) as log:
+    with open_log({"memory": Memory()}, ResultStore(Path("results"))) as tell:
         Memory.cells.clear()
-        log(skipped.key, skipped)
-        log("absent", None)
+        tell(skipped.key, skipped)
+        tell("absent", None)
     assert Memory.cells == []
 
 
@@ -147,13 +149,16 @@ def test_a_slow_tracker_holds_no_cell_up(monkeypatch: pytest.MonkeyPatch) -> Non
                 until = time.monotonic() + 20
                 while len(records()) < 6 and time.monotonic() < until:
                     time.sleep(0.01)
+                time.sleep(0.1)
                 there.append(len(records()))
 
             yield show
 
     monkeypatch.setattr(tracker_plugin, "Memory", Patient)
-    assert run("--log", "memory", "--seeds", "3")[0] == 0
-    assert there == [6] * 6
+    monkeypatch.setattr(log, "_SILENCE", 0.01)
+    code, said = run("--log", "memory", "--seeds", "3")
+    assert (code, there) == (0, [6] * 6)
+    assert re.search(r"^mpobench: --log still has [1-6] cells to show$", said, re.MULTILINE)
 
 
 def test_an_interrupt_waits_for_one_cell_and_shows_no_other() -> None:
@@ -173,9 +178,9 @@ def test_an_interrupt_waits_for_one_cell_and_shows_no_other() -> None:
     keys = list(records())
 
     def interrupted() -> None:
-        with open_log({"slow": Slow()}, ResultStore(Path("results"))) as log:
+        with open_log({"slow": Slow()}, ResultStore(Path("results"))) as tell:
             for key in keys:
-                log(key, None)
+                tell(key, None)
             begun.wait(20)
             raise KeyboardInterrupt
 

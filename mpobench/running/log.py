@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeAlias
 
@@ -17,6 +17,9 @@ from mpobench.running.tracked import tracked_cell
 
 Log: TypeAlias = Callable[[str, CellResult | None], None]
 """A function of the key of a cell that has a record, and the record itself where it has been read already."""
+
+_SILENCE = 2.0
+"""Seconds that the end of a run may wait for trackers before it says so."""
 
 
 @contextmanager
@@ -52,13 +55,18 @@ def open_log(trackers: Mapping[str, Tracker], store: ResultStore) -> Iterator[Lo
             for outlet in outlets:
                 outlet.show(cell)
 
+        waiting: set[Future[None]] = set()
         with ThreadPoolExecutor(1, "mpobench-log") as thread:
 
             def log(key: str, known: CellResult | None) -> None:
-                thread.submit(show, key, known)
+                future = thread.submit(show, key, known)
+                waiting.add(future)
+                future.add_done_callback(waiting.discard)
 
             try:
                 yield log
+                if left := len(wait(waiting.copy(), _SILENCE).not_done):
+                    print(f"mpobench: --log still has {left} cells to show", file=sys.stderr, flush=True)
                 thread.shutdown()
             except BaseException:
                 thread.shutdown(wait=False, cancel_futures=True)

@@ -17,6 +17,9 @@ from mpobench.protocols import Track
 _PATIENCE = 30.0
 """Seconds in which the server has to answer when a run begins."""
 
+_UPLOAD = 120.0
+"""Seconds that the numbers of a cell may take to be sent."""
+
 
 class WeightsAndBiases(Tracker):
     """Runs of a project: curves by epoch, final numbers, configuration, and what became of the cell.
@@ -93,6 +96,8 @@ def _quiet() -> Any:
         console="off",
         disable_code=True,
         disable_git=True,
+        finish_timeout=_UPLOAD,
+        finish_timeout_raises=True,
         init_timeout=_PATIENCE,
         save_code=False,
         silent=True,
