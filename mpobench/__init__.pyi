@@ -24,6 +24,8 @@ from .protocols import SearchChoices as SearchChoices
 from .protocols import SearchRange as SearchRange
 from .protocols import SequenceLogps as SequenceLogps
 from .protocols import Tensors as Tensors
+from .protocols import TrackedCell as TrackedCell
+from .protocols import Tracker as Tracker
 from .protocols import Trained as Trained
 from .protocols import TrainingRequest as TrainingRequest
 from .protocols import WorkerLostError as WorkerLostError
@@ -35,6 +37,7 @@ from .registry.cards import EnvCard as EnvCard
 from .registry.cards import EvaluatorCard as EvaluatorCard
 from .registry.cards import LauncherCard as LauncherCard
 from .registry.cards import ObjectiveCard as ObjectiveCard
+from .registry.cards import TrackerCard as TrackerCard
 from .registry.hookspecs import hookimpl as hookimpl
 from .registry.save_objective import save_objective as save_objective
 

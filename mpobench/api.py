@@ -40,7 +40,7 @@ def objective(spec: str) -> Objective:
     return get_registry().build("objective", spec).component
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """The outcome and the results of a run.
 
@@ -61,6 +61,10 @@ class Run:
     def to_frame(self) -> pd.DataFrame:
         """The results, one row a cell; see :meth:`mpobench.Results.to_frame`."""
         return self.results.to_frame()
+
+    def __repr__(self) -> str:
+        done = self.outcome
+        return f"<a run of {done.planned} cells: ran {done.counts}; {done.reused} were there before>"
 
     def _repr_html_(self) -> str:
         """The main tables, for Jupyter."""
@@ -101,8 +105,9 @@ def run_suite(suite: Suite, note: Callable[[str], None] = lambda line: None) -> 
         note(line)
     launcher = registry.build("launcher", suite.launcher).component
     store = ResultStore(suite.results)
+    trackers = {spec: registry.build("tracker", spec).component for spec in suite.log}
     outcome = execute(
-        expanded, store, launcher, suite.workers, suite.rerun, cache_folder(), suite.cell_timeout
+        expanded, store, launcher, suite.workers, suite.rerun, cache_folder(), suite.cell_timeout, trackers
     )
     damaged: list[ResultFileError] = []
     results = store.load_all(damaged.append, outcome.known)
@@ -130,6 +135,7 @@ class SuiteOptions(TypedDict, total=False):
     launcher: str | None
     workers: int | None
     cell_timeout: float | None
+    log: str | Sequence[str] | None
     rerun: Rerun | None
     title: str | None
 

@@ -32,6 +32,7 @@ OPTIONS = {
     "env": (["--envs", "tlaa"], "unknown env 'tlaa': did you mean 'tla'?"),
     "evaluator": (["--evaluators", "retrun"], "unknown evaluator 'retrun': did you mean 'return'?"),
     "launcher": (["--launcher", "locl"], "unknown launcher 'locl': did you mean 'local'?"),
+    "tracker": (["--log", "tensorbord"], "unknown tracker 'tensorbord': did you mean 'tensorboard'?"),
     "field": (["--objectives", "dpo:bta=1"], "objective 'dpo': no field 'bta': did you mean 'beta'?"),
     "field of a corruption": (["--corruptions", "noisy:rat=1"], "no field 'rat': did you mean 'rate'?"),
     "field of an env": (["--envs", "tla:bckend=mjx"], "no field 'bckend': did you mean 'backend'?"),
@@ -204,6 +205,7 @@ COMMAND_LINE = [
     *("--scale", "smoke", "--seeds", "2", "--workers", "1", "--launcher", "local", "--rerun", "errors"),
     *("--cell-timeout", "600", "--tuned", "TUNED"),
     *("--training", "learning_rate=3e-4", "--training", "po_epochs=4", "--title", "Ours"),
+    *("--log", "tensorboard"),
 ]
 TOML = """
 title = "Ours"
@@ -216,6 +218,7 @@ seeds = 2
 workers = 1
 launcher = "local"
 rerun = "errors"
+log = "tensorboard"
 cell_timeout = 600
 results = "RESULTS"
 tuned = "TUNED"

@@ -27,6 +27,8 @@ HEAVY = {
     "dask",
     "distributed",
     "optuna",
+    "tensorboardX",
+    "wandb",
 }
 LISTINGS = [
     ["--help"],
@@ -36,6 +38,8 @@ LISTINGS = [
     ["objectives", "show", "simpo"],
     ["corruptions", "list"],
     ["launchers", "show", "dask"],
+    ["trackers", "show", "wandb"],
+    ["trackers", "show", "tensorboard"],
     ["plot", "gradient", "--help"],
     ["tune", "--help"],
     ["plot", "tuning", "--help"],

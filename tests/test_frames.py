@@ -222,6 +222,7 @@ def test_a_run_in_python(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         results=lab.store.folder,
     )
     assert run.outcome.ran == {"ok": 4}
+    assert repr(run) == "<a run of 4 cells: ran 4 ok; 0 were there before>"
     assert list(run.to_frame()["config.training.epochs"]) == [2] * 4
     assert run._repr_html_() == mpobench.load(lab.store.folder)._repr_html_()
     with pytest.raises(mpobench.RequestError, match="no field 'objectivs': did you mean 'objectives'"):

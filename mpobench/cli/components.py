@@ -1,4 +1,4 @@
-"""``mpobench objectives``, ``corruptions``, ``envs``, ``evaluators``, ``launchers``: list them, show one."""
+"""``mpobench objectives``, ``envs``, ``trackers`` and so on, a command for each kind: list them, show one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mpobench.registry.objective_files import ObjectiveFile, ObjectiveFileCard, 
 from mpobench.registry.registry import get_registry
 from mpobench.registry.specs import format_value, is_file, parse
 
-_Kind: TypeAlias = Literal["env", "corruption", "objective", "evaluator", "launcher"]
+_Kind: TypeAlias = Literal["env", "corruption", "objective", "evaluator", "launcher", "tracker"]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 _Name = Annotated[str, typer.Argument(help="As the list has it.")]
 
@@ -184,3 +184,4 @@ corruptions = _app("corruption", "corruptions", "noisy")
 objectives = _app("objective", "objectives", "dpo")
 evaluators = _app("evaluator", "evaluators", "return")
 launchers = _app("launcher", "launchers", "local")
+trackers = _app("tracker", "trackers", "tensorboard")

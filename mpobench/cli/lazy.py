@@ -33,6 +33,7 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "objectives": ("mpobench.cli.components:objectives", "List objectives, or show one with its options."),
     "evaluators": ("mpobench.cli.components:evaluators", "List evaluators, or show one with its options."),
     "launchers": ("mpobench.cli.components:launchers", "List launchers, or show one with its options."),
+    "trackers": ("mpobench.cli.components:trackers", "List trackers, or show one with its options."),
 }
 """The commands of the core: where each is, and its line in ``--help``."""
 

@@ -63,6 +63,13 @@ def run(
         float | None,
         typer.Option(help="Seconds that a task may take; then its cells fail. Default: no limit."),
     ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            help="Trackers that show curves and scores of each cell, comma list: tensorboard, tensorboard:DIR, wandb. "
+            "Default: none."
+        ),
+    ] = None,
     rerun: Annotated[
         str | None,
         typer.Option(help="Which cells to run although they have a result: missing (none), errors or all."),
@@ -84,6 +91,11 @@ def run(
 
         mpobench run leaderboards/tla.toml --workers 2
 
+    Look at the curves while it goes on, in a browser; see mpobench trackers:
+
+        mpobench run leaderboards/tla.toml --log tensorboard
+        tensorboard --logdir results/tensorboard
+
     Results are in DIR/cells, one JSON file per cell, the leaderboard is DIR/leaderboard.md. Exit code 1 if some
     cell failed or diverged (the others are kept), 2 for a request that cannot be carried out: also where that is
     seen in the run only, for all cells.
@@ -101,6 +113,7 @@ def run(
         "launcher": launcher,
         "workers": workers,
         "cell_timeout": cell_timeout,
+        "log": log,
         "rerun": rerun,
         "title": title,
     }
@@ -152,9 +165,8 @@ def _run(suite: Suite, debug: bool) -> int:
     if debug:
         for trace in dict.fromkeys(done.outcome.traces):
             typer.echo(trace, err=True)
-    ran = ", ".join(f"{count} {status}" for status, count in sorted(done.outcome.ran.items())) or "none"
     typer.echo(
-        f"{done.outcome.planned} cells: ran {ran}; {done.outcome.reused} were there before. "
+        f"{done.outcome.planned} cells: ran {done.outcome.counts}; {done.outcome.reused} were there before. "
         f"Leaderboard: {suite.results / 'leaderboard.md'}",
         err=True,
     )

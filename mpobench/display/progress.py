@@ -1,4 +1,4 @@
-"""Progress with an ETA per phase: bars on a terminal, plain lines in a file."""
+"""Progress with an ETA per phase: bars on a terminal and in a notebook, plain lines in a file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Iterable
 from types import TracebackType
+
+from mpobench.display.notebook import NotebookBars, in_notebook
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -67,7 +69,7 @@ def duration(seconds: float) -> str:
 
 
 class Display:
-    """Shows the phases on stderr while the context is open.
+    """Shows the phases on stderr, or in a notebook's output, while the context is open.
 
     Args:
         phases: Tasks and their costs, by phase, in the order of work.
@@ -83,10 +85,13 @@ class Display:
         self._started: set[str] = set()
         self._finished: set[str] = set()
         self._lock = threading.Lock()  # reports come in on a launcher's thread
+        self._notebook: NotebookBars | None = None
         self._live = sys.stderr.isatty()
 
     def __enter__(self) -> Display:
-        """Starts the bars, where there is a terminal."""
+        """Starts the bars, where there is a notebook or a terminal."""
+        if in_notebook():
+            self._notebook, self._live = NotebookBars(), False
         if self._live:
             from rich.console import Console
             from rich.progress import (
@@ -119,6 +124,8 @@ class Display:
         """Stops the bars."""
         if self._live:
             self._bars.stop()
+        if self._notebook is not None:
+            self._notebook.show(self._rows(), at_once=True)
 
     def update(self, task: str, phase: str, fraction: float) -> None:
         """Notes a report and shows it."""
@@ -128,6 +135,8 @@ class Display:
             self.phases[phase].update(task, fraction)
             if self._live:
                 self._update_bar(phase)
+            elif self._notebook is not None:
+                self._notebook.show(self._rows(), at_once=False)
             else:
                 self._print_lines(phase)
 
@@ -150,6 +159,13 @@ class Display:
         self._bars.update(bar, completed=phase.done)
         if phase.complete:
             self._bars.stop_task(bar)
+
+    def _rows(self) -> list[tuple[str, float, str]]:
+        """The phases for a notebook: name, share that is done, time left."""
+        return [
+            (name, phase.fraction, "" if not phase.eta else f"{duration(phase.eta)} left")
+            for name, phase in self.phases.items()
+        ]
 
     def _print_lines(self, name: str) -> None:
         now, phase = time.monotonic(), self.phases[name]

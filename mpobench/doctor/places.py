@@ -33,7 +33,7 @@ def check_plugins(registry: Registry) -> Iterator[Finding]:
     for conflict in registry.conflicts:
         yield Finding("broken", "plugin", str(conflict))
     if not registry.broken and not registry.conflicts:
-        kinds = ("env", "corruption", "objective", "evaluator", "launcher")
+        kinds = ("env", "corruption", "objective", "evaluator", "launcher", "tracker")
         counts = ", ".join(f"{len(registry.cards(kind))} {kind}s" for kind in kinds)  # type: ignore[arg-type]
         yield Finding("ok", "plugins", counts)
 

@@ -47,10 +47,11 @@ class Suite(BaseModel):
         le=1e6,
         description="seconds that a task may take before its worker is ended; none means no limit",
     )
+    log: tuple[str, ...] = Field((), description="trackers that show the cells; none means none")
     rerun: Rerun = Field("missing", description="which cells to run again")
     title: str = Field("", description="heading of the leaderboard")
 
-    @field_validator("envs", "corruptions", "objectives", "evaluators", mode="before")
+    @field_validator("envs", "corruptions", "objectives", "evaluators", "log", mode="before")
     @classmethod
     def _specs(cls, value: object) -> tuple[str, ...]:
         if value in ("", [], ()):

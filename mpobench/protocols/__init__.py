@@ -1,4 +1,4 @@
-"""Protocols of the five kinds of component: each class says what a plugin promises, and what it may rely on."""
+"""Protocols of the six kinds of component: each class says what a plugin promises, and what it may rely on."""
 
 from mpobench.protocols.component import Component, JsonObject, Scale
 from mpobench.protocols.corruption import CLEAN, ORIGINAL, TARGET, DatasetCorruption
@@ -11,6 +11,7 @@ from mpobench.protocols.preferences import Array, PreferenceBatch, SequenceLogps
 from mpobench.protocols.requests import DatasetRequest, Trained, TrainingRequest
 from mpobench.protocols.search_range import SearchChoices, Searched, SearchRange, searched
 from mpobench.protocols.tensors import Tensors
+from mpobench.protocols.tracker import Track, TrackedCell, Tracker
 from mpobench.protocols.workspace import Prerequisite, Sample, Workspace
 
 __all__ = [
@@ -40,6 +41,9 @@ __all__ = [
     "Searched",
     "SequenceLogps",
     "Tensors",
+    "Track",
+    "TrackedCell",
+    "Tracker",
     "Trained",
     "TrainingRequest",
     "WorkerLostError",

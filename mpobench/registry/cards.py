@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mpobench.protocols import Origin
 
-Kind: TypeAlias = Literal["env", "corruption", "objective", "evaluator", "launcher", "command"]
+Kind: TypeAlias = Literal["env", "corruption", "objective", "evaluator", "launcher", "tracker", "command"]
 
 
 NAME = r"[a-z0-9][a-z0-9._-]*"
@@ -112,6 +112,12 @@ class LauncherCard(Card):
     """A way to run many cells; its target is a :class:`~mpobench.Launcher`."""
 
     kind = "launcher"
+
+
+class TrackerCard(Card):
+    """A program that shows runs; its target is a :class:`~mpobench.Tracker`."""
+
+    kind = "tracker"
 
 
 class CommandCard(Card):

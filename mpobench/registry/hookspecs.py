@@ -17,6 +17,7 @@ from mpobench.registry.cards import (
     EvaluatorCard,
     LauncherCard,
     ObjectiveCard,
+    TrackerCard,
 )
 
 hookspec = pluggy.HookspecMarker("mpobench")
@@ -127,6 +128,30 @@ def mpobench_launchers() -> Iterable[LauncherCard]:  # type: ignore[empty-body] 
                     name="here", summary="Worker processes on this machine", target="mpobench.running.local:Local"
                 )
     """
+
+
+@hookspec
+def mpobench_trackers() -> Iterable[TrackerCard]:  # type: ignore[empty-body]  # as above
+    '''Trackers: programs in which people look at runs.
+
+    Example:
+        .. code-block:: python
+
+            from contextlib import contextmanager
+            from mpobench import Tracker, TrackerCard, hookimpl
+
+            class Diary(Tracker):
+                """A line for each cell in DIR/diary.txt."""
+
+                @contextmanager
+                def open(self, results):
+                    with (results / "diary.txt").open("a") as diary:
+                        yield lambda cell: print(*cell.group, cell.name, cell.status, file=diary)
+
+            @hookimpl
+            def mpobench_trackers():
+                yield TrackerCard(name="diary", summary="A line for each cell", target=f"{__name__}:Diary")
+    '''
 
 
 @hookspec

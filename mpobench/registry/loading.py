@@ -24,6 +24,7 @@ from mpobench.registry.cards import (
     EvaluatorCard,
     LauncherCard,
     ObjectiveCard,
+    TrackerCard,
 )
 from mpobench.registry.installed import GROUP, Plugin
 from mpobench.registry.suggestions import suggest
@@ -34,6 +35,7 @@ HOOKS: dict[str, type[Card]] = {
     "mpobench_objectives": ObjectiveCard,
     "mpobench_evaluators": EvaluatorCard,
     "mpobench_launchers": LauncherCard,
+    "mpobench_trackers": TrackerCard,
     "mpobench_commands": CommandCard,
 }
 

@@ -20,6 +20,7 @@ from mpobench.protocols import (
     Evaluator,
     Launcher,
     Objective,
+    Tracker,
 )
 from mpobench.registry.build import Configured, Defaults, ResolvedName, added, blamed, configured, culprit
 from mpobench.registry.cards import EnvCard, Kind
@@ -41,6 +42,7 @@ PROTOCOLS: dict[str, type[Component]] = {
     "objective": Objective,
     "evaluator": Evaluator,
     "launcher": Launcher,
+    "tracker": Tracker,
 }
 """Base class of the target of each kind of card; commands are typer apps."""
 
@@ -196,6 +198,8 @@ class Registry:
     def build(
         self, kind: Literal["launcher"], text: str, defaults: Defaults = ...
     ) -> Configured[Launcher]: ...
+    @overload
+    def build(self, kind: Literal["tracker"], text: str, defaults: Defaults = ...) -> Configured[Tracker]: ...
 
     def build(self, kind: Kind, text: str, defaults: Defaults | None = None) -> Configured[Any]:
         """Builds a component from its spec.

@@ -12,7 +12,10 @@ from mpobench.protocols import JsonObject, Origin, Sample, Scale
 Status: TypeAlias = Literal["ok", "skipped", "diverged", "error"]
 """How a cell ended: finished, refused beforehand, left the finite numbers, or raised."""
 
-_SECRET = re.compile(r"(^|[_-])(api[_-]?key|password|passwd|secret|(access|auth|bearer|hf)[_-]?token)$", re.I)
+SECRET_NAME = re.compile(
+    r"(^|[_-])(api[_-]?key|password|passwd|secret|(access|auth|bearer|hf)[_-]?token)$", re.I
+)
+"""Pattern of a name that says secret: ``api_key``, ``HF_TOKEN``."""
 
 
 class CellResult(BaseModel):
@@ -100,7 +103,7 @@ class CellResult(BaseModel):
 def _redact(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            name: "redacted" if item and _SECRET.search(name) else _redact(item)
+            name: "redacted" if item and SECRET_NAME.search(name) else _redact(item)
             for name, item in value.items()
         }
     return [_redact(item) for item in value] if isinstance(value, list | tuple) else value

@@ -57,7 +57,7 @@ def cell_rows(results: Iterable[CellResult]) -> list[Row]:
             ("metric", result.metrics),
             ("seconds", result.seconds),
             ("data", result.dataset),
-            ("config", dict(_leaves(result.config))),
+            ("config", dict(leaves(result.config))),
             ("version", result.versions),
         ):
             row |= {f"{prefix}.{name}": value for name, value in values.items()}
@@ -77,11 +77,12 @@ def curve_rows(results: Iterable[CellResult]) -> list[Row]:
     return _aligned(rows, (*IDENTITY, "epoch"))
 
 
-def _leaves(value: Mapping[str, Any], parent: str = "") -> Iterable[tuple[str, Any]]:
+def leaves(value: Mapping[str, Any], parent: str = "") -> Iterable[tuple[str, Any]]:
+    """The values of a nested configuration, by dotted name; lists are JSON text."""
     for name, inner in value.items():
         path = f"{parent}{name}"
         if isinstance(inner, dict):
-            yield from _leaves(inner, f"{path}.")
+            yield from leaves(inner, f"{path}.")
         else:
             yield path, as_text(inner) if isinstance(inner, list | tuple) else inner
 

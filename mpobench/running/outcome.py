@@ -33,3 +33,8 @@ class Outcome:
     ungrouped: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> str:
+        """The cells of this run by status: ``1 diverged, 4 ok``."""
+        return ", ".join(f"{count} {status}" for status, count in sorted(self.ran.items())) or "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from mpobench.files.cache import in_use
 from mpobench.planning.cells import Cell, Training
 from mpobench.planning.plan import Plan
 from mpobench.planning.suite import Rerun
-from mpobench.protocols import Env, GroupTraining, Launcher, Workers
+from mpobench.protocols import Env, GroupTraining, Launcher, Tracker, Workers
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running import worker
 from mpobench.running.live_note import live_note
+from mpobench.running.log import Log, open_log
 from mpobench.running.outcome import Outcome
 from mpobench.running.plan_tasks import PlanTasks
 from mpobench.running.records import skipped, unfinished
@@ -35,6 +37,7 @@ def execute(
     rerun: Rerun,
     cache: Path,
     cell_timeout: float | None = None,
+    trackers: Mapping[str, Tracker] | None = None,
 ) -> Outcome:
     """Runs every cell of a plan whose result is missing.
 
@@ -46,29 +49,36 @@ def execute(
         rerun: Cells to run although they have a result: none, those that failed or diverged, or all.
         cache: Folder of shared files.
         cell_timeout: Seconds that a task may take.
+        trackers: Trackers that show the cells, by spec. No result depends on them.
 
     Raises:
-        RequestError: If a folder cannot be written, or an environment refuses a training; nothing has been computed
-            then.
+        RequestError: If a folder cannot be written, a tracker be used, or an environment refuses a training; nothing
+            has been computed then.
         MpobenchError: If the place of the workers is lost; finished cells are kept.
         KeyboardInterrupt: On Ctrl-C; likewise.
     """
     store.check_writable()
     outcome = Outcome(planned=len(plan.cells))
-    pending = _pending(plan, store, rerun, outcome)
-    if pending:
-        with in_use(cache):  # from here on nobody removes what is there and therefore not made
-            tasks = PlanTasks(store, cache, rerun)
-            for training in plan.trainings:
-                if due := [at for at, cell in enumerate(training.cells) if cell.key in pending]:
-                    cells = tuple(training.cells[at] for at in due)
-                    evaluators = tuple(training.evaluators[at] for at in due)
-                    tasks.add(replace(training, cells=cells, evaluators=evaluators))
-            for training in tasks.trainings.values():
-                if refused := refusal(training):
-                    raise refused
-            _Run(tasks, outcome).run(launcher, workers, cell_timeout)
+    with open_log(trackers or {}, store) as log:
+        pending = _pending(plan, store, rerun, outcome, log)
+        if pending:
+            with in_use(cache):  # from here on nobody removes what is there and therefore not made
+                tasks = _due_tasks(plan, pending, PlanTasks(store, cache, rerun))
+                for training in tasks.trainings.values():
+                    if refused := refusal(training):
+                        raise refused
+                _Run(tasks, outcome, log).run(launcher, workers, cell_timeout)
     return outcome
+
+
+def _due_tasks(plan: Plan, pending: set[str], tasks: PlanTasks) -> PlanTasks:
+    """The trainings of a plan that have pending cells, with these alone."""
+    for training in plan.trainings:
+        if due := [at for at, cell in enumerate(training.cells) if cell.key in pending]:
+            cells = tuple(training.cells[at] for at in due)
+            evaluators = tuple(training.evaluators[at] for at in due)
+            tasks.add(replace(training, cells=cells, evaluators=evaluators))
+    return tasks
 
 
 def refusal(training: Training) -> MpobenchError | None:
@@ -82,7 +92,7 @@ def refusal(training: Training) -> MpobenchError | None:
     return None
 
 
-def _pending(plan: Plan, store: ResultStore, rerun: Rerun, outcome: Outcome) -> set[str]:
+def _pending(plan: Plan, store: ResultStore, rerun: Rerun, outcome: Outcome, log: Log) -> set[str]:
     """Keys of the cells to run; the skipped ones are written at once."""
     pending = set()
     there = store.keys()
@@ -93,6 +103,7 @@ def _pending(plan: Plan, store: ResultStore, rerun: Rerun, outcome: Outcome) -> 
             outcome.reused += 1
             if result is not None:
                 outcome.known[cell.key] = result
+                log(cell.key, result)
             if result is not None and result.status in ("diverged", "error"):
                 outcome.failures.append(f"{cell}: {result.status} earlier: {result.reason}")
         elif cell.skip is not None:
@@ -117,8 +128,8 @@ def _known(store: ResultStore, key: str, outcome: Outcome) -> CellResult | None:
 class _Run:
     """The tasks of a plan on open workers; their ends are noted in the outcome."""
 
-    def __init__(self, tasks: PlanTasks, outcome: Outcome) -> None:
-        self._tasks, self._outcome, self._began = tasks, outcome, time.time()
+    def __init__(self, tasks: PlanTasks, outcome: Outcome, log: Log) -> None:
+        self._tasks, self._outcome, self._log, self._began = tasks, outcome, log, time.time()
         self._shown: set[str] = set()
 
     def run(self, launcher: Launcher, workers: int | None, cell_timeout: float | None) -> None:
@@ -203,6 +214,7 @@ class _Run:
         return result is not None and result.status == "ok" and written >= self._began
 
     def _note(self, cell: Cell, failure: Failure | None, reused: bool = False) -> None:
+        self._log(cell.key, None)
         if reused:
             self._outcome.reused += 1
             if failure is not None:

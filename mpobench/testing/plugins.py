@@ -101,6 +101,9 @@ def _check(registered: Registered, registry: Registry) -> list[str]:
         check_env(name, registry=registry)
     elif kind == "launcher":
         check_launcher(name, registry=registry)
+    elif kind == "tracker":
+        subject("tracker", name, registry)
+        return ["what it shows was not checked: it may be on another machine"]
     elif kind == "command":
         import_target(registered)
     elif (env := _env_for(registered, registry)) is None:
