@@ -21,6 +21,9 @@ AGENTS = 2
 
 CARD_EPISODES, BATCH = 512, 64
 
+SHARES = ("10", "30", "50", "70", "90")
+"""Shares of the target in policies between the two agents, in percent."""
+
 MEASURED_PAIRS = 1280
 """Pairs of clean data whose properties are measured: the paper's number. Datasets of as many seeds as that takes."""
 
@@ -63,9 +66,13 @@ def measure(env: MujocoEnv, workspace: Workspace) -> PairFacts:
     clean = get_registry().build("corruption", CLEAN).component
     pairs = env.dataset_settings("paper").pairs
     seeds = range(math.ceil(MEASURED_PAIRS / pairs))
-    digests, found = {}, []
+    digests, found, between = {}, [], {}
     with Display(
-        {"levels": dict.fromkeys(ROLES, 1.0), "data": dict.fromkeys(map(str, seeds), 1.0)}
+        {
+            "levels": dict.fromkeys(ROLES, 1.0),
+            "levels between the two": dict.fromkeys(SHARES, 1.0),
+            "data": dict.fromkeys(map(str, seeds), 1.0),
+        }
     ) as display:
         for role in ROLES:
             display.update(role, "levels", 0.0)
@@ -78,6 +85,12 @@ def measure(env: MujocoEnv, workspace: Workspace) -> PairFacts:
             )
             digests[role] = card.sha256
             display.finish(role, ("levels",))
+        original, target = (policy.load(env.agent(role)[0]) for role in ROLES)
+        for share in SHARES:
+            display.update(share, "levels between the two", 0.0)
+            blend = policy.blended(original, target, int(share) / 100)
+            between[share] = level(env, env.settings.levels[0], blend, CARD_EPISODES).mean
+            display.finish(share, ("levels between the two",))
         for seed in seeds:
             display.update(str(seed), "data", 0.0)
             request = DatasetRequest(clean, seed, "paper", key="")
@@ -87,6 +100,7 @@ def measure(env: MujocoEnv, workspace: Workspace) -> PairFacts:
         sha256=digests,
         pairs=pairs * len(found),
         facts={name: math.fsum(each[name] for each in found) / len(found) for name in found[0]},
+        between=between,
         versions=versions(),
     )
     write_atomically(file.with_name("pairs.json"), facts.model_dump_json(indent=2) + "\n")

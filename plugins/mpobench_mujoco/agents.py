@@ -84,12 +84,16 @@ class PairFacts(Settings):
         sha256: Digests of the two agents' files.
         pairs: Number of pairs of the base datasets that were measured, at the paper scale.
         facts: Its properties, by name with unit (see :class:`mpobench.Trained`).
+        between: Mean return on the task of the policies that act between the two agents
+            (:func:`mpobench_mujoco.policy.blended`), by the target's share in percent. What cloning mixed labels can
+            reach depends on it.
         versions: Versions of the libraries.
     """
 
     sha256: Mapping[Role, str]
     pairs: int
     facts: Mapping[str, float]
+    between: Mapping[str, float] = {}
     versions: dict[str, str]
 
 

@@ -60,6 +60,9 @@ def show(
     typer.echo(f"{facts.pairs} pairs of clean data:")
     for name, value in facts.facts.items():
         typer.echo(f"  {name}: {value:.3g}")
+    if facts.between:
+        shares = ", ".join(f"{value:.0f} at {share} %" for share, value in facts.between.items())
+        typer.echo(f"return of policies that act between the two, by the target's share: {shares}")
 
 
 @app.command()

@@ -91,6 +91,37 @@ def random_weights(like: Policy, seed: int) -> Policy:
     return statistics_of(like) | drawn
 
 
+def blended(original: Policy, target: Policy, share: float) -> Policy:
+    """The policy that acts between two: the last layers' outputs, before tanh, are averaged.
+
+    Args:
+        original: Policy.
+        target: Policy in the same observations and actions.
+        share: Weight of the target's output; that of the original's is the rest of 1.
+
+    Returns:
+        A policy of both networks side by side, with the environment's standard deviation.
+    """
+    width = len(original["w1"])
+    hidden = np.zeros((2 * width, 2 * width), np.float32)
+    hidden[:width, :width], hidden[width:, width:] = original["w2"], target["w2"]
+    first = [policy["w1"] / policy["obs_std"] for policy in (original, target)]
+    shifts = [
+        policy["b1"] - weights @ policy["obs_mean"][:, None]
+        for policy, weights in zip((original, target), first, strict=True)
+    ]
+    return {
+        "obs_mean": np.zeros_like(original["obs_mean"]),
+        "obs_std": np.ones_like(original["obs_std"]),
+        "w1": np.concatenate(first),
+        "b1": np.concatenate(shifts),
+        "w2": hidden,
+        "b2": np.concatenate([original["b2"], target["b2"]]),
+        "w3": np.concatenate([(1 - share) * original["w3"], share * target["w3"]], axis=1),
+        "b3": (1 - share) * original["b3"] + share * target["b3"],
+    }
+
+
 def mean_action(weights: Weights, observations: jax.Array) -> jax.Array:
     """The mean action, in (−1, 1).
 

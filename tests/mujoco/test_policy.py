@@ -74,6 +74,21 @@ def test_the_mean_action_stays_within_bounds(seed, scale):
         assert (np.abs(mean) < 1).all()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_policy_between_two_averages_what_they_are_about_to_do(tla, share):
+    original, target = (policy.load(tla.agent(role)[0]) for role in ("original", "target"))
+    observations = np.random.default_rng(0).normal(size=(40, len(original["obs_mean"])))
+    outputs = [
+        np.arctanh(mean_of(acting, (observations - acting["obs_mean"]) / acting["obs_std"]))
+        for acting in (original, target)
+    ]
+    blend = policy.blended(original, target, share)
+    found = policy.mean_action(
+        policy.weights_of(blend), policy.normalise(blend, jnp.asarray(observations.T, jnp.float32))
+    )
+    np.testing.assert_allclose(found.T, np.tanh((1 - share) * outputs[0] + share * outputs[1]), atol=1e-4)
+
+
 def test_a_trajectory_counts_its_living_steps_only():
     std, steps = 0.2, 40
     acting, rng = random_policy(3), np.random.default_rng(3)
