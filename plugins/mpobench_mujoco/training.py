@@ -213,8 +213,8 @@ def pair_logps(
     env: MujocoConfiguration, request: DatasetRequest, workspace: Workspace
 ) -> tuple[SequenceLogps, SequenceLogps]:
     """Log π(τ) of both sides of a dataset's pairs under the policy at the end of the SFT stage."""
-    dataset = data.load_dataset(env, request, workspace)
     wanted = TrainingRequest(request, "", learner.Cloning(), request.seed)
+    dataset = data.load_dataset(env, request, workspace, env.training_settings(wanted).stride)
     totals = sft_stage(env, wanted, workspace)["reference"]
     lengths = np.asarray(dataset.trajectories.lengths)
     return (

@@ -27,7 +27,7 @@ def weights_in_float64(acting: policy.Policy) -> dict[str, torch.Tensor]:
 def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[Learner, torch.Tensor | None]:
     """The whole of Table 7 in float64: the learner at the end, and log π_ref where there is one."""
     settings = env.training_settings(wanted)
-    dataset = data.load_dataset(env, wanted.dataset, workspace)
+    dataset = data.load_dataset(env, wanted.dataset, workspace, settings.stride)
     acting = policy.load(env.agent("original")[0])
     plain = Learner(weights_in_float64(acting), env.settings.task.action_std, settings.max_grad_norm)
     reference = torch.zeros(2 * SMOKE_PAIRS, dtype=torch.float64)
@@ -177,7 +177,7 @@ def test_references_are_those_of_the_sft_weights(tla, invented):
     weights = {
         name.removeprefix("weights."): value for name, value in sft.items() if name.startswith("weights.")
     }
-    dataset = data.load_dataset(tla, wanted.dataset, invented)
+    dataset = data.load_dataset(tla, wanted.dataset, invented, tla.training_settings(wanted).stride)
     logps = learner.all_logps(weights, dataset.trajectories, tla.settings.task.action_std)
     np.testing.assert_allclose(sft["reference"], logps, rtol=1e-6)
     # A PO stage that stands still sees log-ratios of nil: DPO's loss is log 2
