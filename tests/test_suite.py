@@ -243,13 +243,13 @@ def test_a_large_plan_takes_seconds(toys: Registry) -> None:
 
 
 def test_a_plan_says_where_a_loss_that_depends_on_its_batch_gets_few_pairs(registry: Registry) -> None:
-    wanted = {"envs": "tla", "objectives": "dpo,kto,bco_pair,aot", "corruptions": "base,mixed"}
+    wanted = {"envs": "hopper", "objectives": "dpo,kto,bco_pair,aot", "corruptions": "base,mixed"}
     (note,) = plan(Suite.of(wanted), registry).notes
     assert note == (
         "a loss that depends on its batch has few pairs in an update: "
-        "bco_pair on tla (20 where it was published with 128); aot on tla (20 where it was published with 32)"
+        "bco_pair on hopper (48 where it was published with 128)"
     )
     stated = {**wanted, "objectives": "dpo,kto", "training": {"po_pairs_per_update": 4}}
     (note,) = plan(Suite.of(stated), registry).notes
-    assert note.endswith(": kto on tla (4 where it was published with 16)")
+    assert note.endswith(": kto on hopper (4 where it was published with 16)")
     assert plan(Suite.of({**wanted, "objectives": "dpo,kto"}), registry).notes == ()

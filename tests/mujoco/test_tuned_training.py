@@ -26,7 +26,8 @@ def test_one_stage_has_one_learning_rate_and_two_stages_have_two(registry: Regis
     assert set(spaces["rdpo:alpha=0.1"]) == {"beta", rate, po_rate}
     assert spaces["dpo"][rate].search == SearchRange(1e-4, 3e-2, log=True)
     assert spaces["dpo"][po_rate].search == SearchRange(1e-7, 3e-2, log=True)
-    assert spaces["dpo"][po_rate].default == 4.57e-6, "tla's own default"
+    own = registry.build("env", "tla").component.settings.training["po_learning_rate"]
+    assert spaces["dpo"][po_rate].default == own, "tla's own default"
 
 
 @pytest.mark.slow

@@ -104,7 +104,7 @@ def test_panels(results: Path) -> None:
     assert len(axes[5].containers) == 1, "of the row whose KL is known"
 
 
-@pytest.mark.parametrize("name", ["tla", "smollm-style", "discovered"])
+@pytest.mark.parametrize("name", ["hopper", "smollm-style"])
 def test_published_results_that_are_older_than_these_curves(name: str) -> None:
     figure = curves_figure(curve_tables(LEADERBOARDS / f"{name}.jsonl", None, None))
     axes = figure.subfigs[0].axes

@@ -113,6 +113,7 @@ def test_numbers_of_a_plot_can_be_read(site: Path, watched: Watch) -> None:
     page = seen.open(site / "good.html")
     seen.scroll_through()
     page.locator("#table-1 figure[data-chart=budget] summary").click()
+    page.wait_for_selector("#table-1 figure[data-chart=budget] .numbers tbody tr")
     rows = page.locator("#table-1 figure[data-chart=budget] .numbers tbody tr")
     assert texts(page, "#table-1 figure[data-chart=budget] .numbers thead th") == [
         "objective",
