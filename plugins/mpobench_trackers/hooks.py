@@ -22,3 +22,9 @@ def mpobench_trackers() -> Iterable[TrackerCard]:
         target="mpobench_trackers.weights_and_biases:WeightsAndBiases",
         positional="project",
     )
+    yield TrackerCard(
+        name="mlflow",
+        summary="Runs of MLflow, on its server or in a database file, one a cell",
+        target="mpobench_trackers.mlflow_runs:Mlflow",
+        positional="experiment",
+    )
