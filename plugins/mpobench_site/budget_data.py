@@ -11,12 +11,17 @@ from mpobench_site.digits import short
 
 
 def budget_data(section: Section, curves: Iterable[BudgetCurve]) -> list[dict[str, Any]]:
-    """The points of each curve of a table's environment and evaluator."""
+    """The points of each curve of a table's environment and metric.
+
+    Trials may have been scored by a cheaper evaluator of the same metric, which is then named beside their scale.
+    """
     return [
         {
             "objective": curve.objective,
             "corruption": curve.corruption,
-            "scale": curve.scale,
+            "scale": curve.scale
+            if curve.evaluator == section.evaluator
+            else f"{curve.scale}, {curve.evaluator}",
             "metric": curve.metric,
             "points": [
                 [point.trials, short(point.mean), short(point.low), short(point.high)]
@@ -24,5 +29,5 @@ def budget_data(section: Section, curves: Iterable[BudgetCurve]) -> list[dict[st
             ],
         }
         for curve in curves
-        if (curve.env, curve.evaluator) == (section.env, section.evaluator)
+        if (curve.env, curve.metric) == (section.env, section.metric)
     ]

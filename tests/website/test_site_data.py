@@ -139,7 +139,9 @@ def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyP
 def test_tunings_beside_a_leaderboard_are_its_budgets(tmp_path: Path) -> None:
     make_site([board_folder(tmp_path / "boards")], tmp_path / "site")
     by_env = {s["env"]: s["budget"] for s in data_of(tmp_path / "site" / "data" / "good.js")["sections"]}
-    assert [curve["objective"] for curve in by_env["tla"]] == ["dpo", "sft"]
+    assert [(curve["objective"], curve["scale"]) for curve in by_env["tla"]] == [
+        ("dpo", "quick"), ("sft", "quick"), ("sft", "quick, sampled-return"),
+    ]  # fmt: skip
     assert by_env["tla"][0]["points"] == [
         [1, 0, -20, 20],
         [2, 100, 80, None],

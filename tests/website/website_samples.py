@@ -90,7 +90,7 @@ def hostile_results() -> list[CellResult]:
 
 
 def budget() -> BudgetFile:
-    """Score against budget of two objectives."""
+    """Score against budget of two objectives, and of one by a cheaper evaluator."""
     points = tuple(
         BudgetPoint(
             trials=2**at, trial=0, tuning_score=1.0, fields={}, training={}, scores=(1.0,), mean=100.0 * at,
@@ -100,10 +100,10 @@ def budget() -> BudgetFile:
     )  # fmt: skip
     curves = tuple(
         BudgetCurve(
-            env="tla", corruption="base", objective=name, evaluator="return", scale="quick", metric="return",
+            env="tla", corruption="base", objective=name, evaluator=evaluator, scale="quick", metric="return",
             unit="return", higher_is_better=True, held_out_seeds=(2000,), points=points,
         )
-        for name in ("dpo", "sft")
+        for name, evaluator in (("dpo", "return"), ("sft", "return"), ("sft", "sampled-return"))
     )  # fmt: skip
     return BudgetFile(curves=curves)
 
