@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pydantic import ValidationError
 
 
@@ -31,6 +34,23 @@ class DiskFullError(RequestError):
 
 class LauncherLostError(MpobenchError):
     """The place of a run's workers is lost; finished cells are kept, and the same command goes on from there."""
+
+
+@contextmanager
+def needed(component: str, install: str) -> Iterator[None]:
+    """The imports of a component's packages, which not everybody has.
+
+    Args:
+        component: Component in words: ``the launcher 'dask'``.
+        install: Argument of ``pip install`` that brings them.
+
+    Raises:
+        RequestError: If one of them is missing.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise RequestError(f"{component} needs the package {error.name}: pip install {install}") from error
 
 
 def one_line(error: BaseException) -> str:

@@ -249,6 +249,11 @@ def test_a_plan_says_where_a_loss_that_depends_on_its_batch_gets_few_pairs(regis
         "a loss that depends on its batch has few pairs in an update: "
         "bco_pair on hopper (48 where it was published with 128)"
     )
+    (note,) = plan(Suite.of({**wanted, "envs": "tla", "scale": "smoke"}), registry).notes
+    assert note.endswith(
+        ": kto on tla (8 where it was published with 16); bco_pair on tla (8 where it was published with 128); "
+        "aot on tla (8 where it was published with 32)"
+    )
     stated = {**wanted, "objectives": "dpo,kto", "training": {"po_pairs_per_update": 4}}
     (note,) = plan(Suite.of(stated), registry).notes
     assert note.endswith(": kto on hopper (4 where it was published with 16)")

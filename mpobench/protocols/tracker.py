@@ -43,6 +43,11 @@ class TrackedCell:
         """Name within the group: no other cell has it, whatever their configurations."""
         return f"seed-{self.seed}-{self.key[:8]}"
 
+    @property
+    def last_epoch(self) -> int:
+        """Last epoch of the curves, at which the final numbers stand; 0 without curves."""
+        return max((points[-1][0] for points in self.curves.values()), default=0)
+
 
 Track: TypeAlias = Callable[[TrackedCell], None]
 """A function that shows a cell."""

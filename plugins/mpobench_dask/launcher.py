@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mpobench import Launcher, RequestError, Workers
+from mpobench import Launcher, Workers
+from mpobench.errors import needed
 from mpobench.protocols import Report
 from mpobench_dask.options import DaskOptions
 
@@ -20,15 +21,11 @@ class Dask(DaskOptions, Launcher):
     @contextmanager
     def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
         """Workers of dask; see :meth:`mpobench.Launcher.open`."""
-        try:
+        with needed("the launcher 'dask'", "'mpobench[cluster]'"):
             from mpobench_dask import quiet  # first of all: dask reads what it logs when it is imported
 
             quiet.configure()
             from mpobench_dask import places
             from mpobench_dask.session import session
-        except ImportError as error:
-            raise RequestError(
-                f"the launcher 'dask' needs the package {error.name}: pip install 'mpobench[cluster]'"
-            ) from error
         with places.of(self, workers) as place, session(place, report) as opened:
             yield opened

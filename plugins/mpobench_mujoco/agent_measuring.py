@@ -66,7 +66,7 @@ def measure(env: MujocoEnv, workspace: Workspace) -> PairFacts:
     clean = get_registry().build("corruption", CLEAN).component
     pairs = env.dataset_settings("paper").pairs
     seeds = range(math.ceil(MEASURED_PAIRS / pairs))
-    digests, found, between = {}, [], {}
+    digests, loaded, found, between = {}, [], [], {}
     with Display(
         {
             "levels": dict.fromkeys(ROLES, 1.0),
@@ -78,6 +78,7 @@ def measure(env: MujocoEnv, workspace: Workspace) -> PairFacts:
             display.update(role, "levels", 0.0)
             file, card = env.agent(role)
             agent = policy.load(file)
+            loaded.append(agent)
             levels = [level(env, task, agent, CARD_EPISODES) for task in env.settings.levels]
             known = {"levels": levels, "parameters": env.settings.task.parameters, "versions": versions()}
             write_atomically(
@@ -85,7 +86,7 @@ def measure(env: MujocoEnv, workspace: Workspace) -> PairFacts:
             )
             digests[role] = card.sha256
             display.finish(role, ("levels",))
-        original, target = (policy.load(env.agent(role)[0]) for role in ROLES)
+        original, target = loaded
         for share in SHARES:
             display.update(share, "levels between the two", 0.0)
             blend = policy.blended(original, target, int(share) / 100)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from mpobench import RequestError, TrackedCell, Tracker
+from mpobench.errors import needed
 from mpobench.protocols import Track
 
 if TYPE_CHECKING:
@@ -57,12 +58,8 @@ class Mlflow(Tracker):
             )
         for name, value in _SETTINGS.items():
             os.environ.setdefault(name, value)
-        try:
+        with needed("the tracker 'mlflow'", "mlflow"):
             from mlflow.tracking import MlflowClient
-        except ImportError as error:
-            raise RequestError(
-                f"the tracker 'mlflow' needs the package {error.name}: pip install mlflow"
-            ) from error
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         uri = self.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{results / 'mlflow.db'}"
         with _without(uri):
@@ -126,9 +123,8 @@ def _metrics(cell: TrackedCell) -> Iterator[Any]:
     for name, points in cell.curves.items():
         for epoch, value in points:
             yield Metric(_named(name), value, now, epoch)
-    last = max((points[-1][0] for points in cell.curves.values()), default=0)
     for name, value in cell.numbers.items():
-        yield Metric(_named(name), value, now, last)
+        yield Metric(_named(name), value, now, cell.last_epoch)
 
 
 def _named(name: str) -> str:

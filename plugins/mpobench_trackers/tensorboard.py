@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from mpobench import RequestError, TrackedCell, Tracker
+from mpobench.errors import needed
 from mpobench.files import locks
 from mpobench.files.atomic import write_atomically
 from mpobench.protocols import Track
@@ -41,12 +42,8 @@ class TensorBoard(Tracker):
     @contextmanager
     def open(self, results: Path) -> Iterator[Track]:
         """Event files in a folder; see :meth:`mpobench.Tracker.open`."""
-        try:
-            import tensorboardX  # noqa: F401
-        except ImportError as error:
-            raise RequestError(
-                f"the tracker 'tensorboard' needs the package {error.name}: pip install 'mpobench[trackers]'"
-            ) from error
+        with needed("the tracker 'tensorboard'", "'mpobench[trackers]'"):
+            import tensorboardX  # noqa: F401  # used when a cell is over
         folder = self.folder or results / "tensorboard"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -105,9 +102,8 @@ def _summaries(cell: TrackedCell) -> Iterator[tuple[int, Summary]]:
     for name, points in cell.curves.items():
         for epoch, value in points:
             yield epoch, scalar(_tag(name), value)
-    last = max((points[-1][0] for points in cell.curves.values()), default=0)
     for name, value in cell.numbers.items():
-        yield last, scalar(_tag(name), value)
+        yield cell.last_epoch, scalar(_tag(name), value)
 
 
 def _tag(name: str) -> str:

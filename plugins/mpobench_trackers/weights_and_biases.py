@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mpobench import RequestError, TrackedCell, Tracker
+from mpobench.errors import needed
 from mpobench.files.atomic import write_atomically
 from mpobench.protocols import Track
 
@@ -41,12 +42,8 @@ class WeightsAndBiases(Tracker):
     @contextmanager
     def open(self, results: Path) -> Iterator[Track]:
         """Runs of a project; see :meth:`mpobench.Tracker.open`."""
-        try:
+        with needed("the tracker 'wandb'", "wandb"):
             import wandb
-        except ImportError as error:
-            raise RequestError(
-                f"the tracker 'wandb' needs the package {error.name}: pip install wandb"
-            ) from error
         process = wandb.setup(wandb.Settings(silent=True))
         mode = self.mode or process.settings.mode
         if mode == "online" and not wandb.login(prompt=False, verify=False):

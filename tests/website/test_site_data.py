@@ -63,6 +63,10 @@ def test_columns_know_their_noise(published: Path) -> None:
     assert [(c["noise"], c["besides"]) for c in section["columns"]] == [
         (0.0, "base"), (0.0, "mixed"), (0.1, "base"),
     ]  # fmt: skip
+    (section,) = data_of(published / "data" / "tla.js")["sections"]
+    assert [(c["noise"], c["besides"]) for c in section["columns"]] == [
+        (0.0, "base"), (0.1, "base"), (0.3, "base"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("board", ["tla", "hopper", "discovered", "quick"])
