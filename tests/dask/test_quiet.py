@@ -13,7 +13,7 @@ from distributed import Client, Scheduler
 quiet.set_levels()
 
 async def main():
-    async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler:
+    async with Scheduler(host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0") as scheduler:
         async with Client(scheduler.address, asynchronous=True) as client:
             scheduler.client_comms[client.id].abort()
             scheduler.send_all({client.id: [{"op": "event"}]}, {})
