@@ -125,10 +125,17 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
         return float(action_std(policy, self.settings.task.action_std).mean())
 
     def at_target_std(self, policy: Policy) -> Policy:
-        """A policy with the standard deviation of the target agent, which must have its own (``std=learned``)."""
-        from mpobench_mujoco import data
+        """A policy, and its reference, with the standard deviation of the target agent.
 
-        return {**policy, "log_std": data.agent_policy(self, "target")["log_std"]}
+        The target agent must have its own (``std=learned``). The KL divergence to the reference becomes that of the mean
+        actions, in the target's noise.
+        """
+        from mpobench_mujoco import data
+        from mpobench_mujoco.policy import REFERENCE
+
+        log_std = data.agent_policy(self, "target")["log_std"]
+        names = {"log_std", f"{REFERENCE}log_std"} & policy.keys()
+        return {**policy, **dict.fromkeys(names, log_std)}
 
     def save_policy(self, policy: Policy, folder: Path) -> None:
         """Writes ``policy.safetensors``."""

@@ -51,7 +51,7 @@ class Return(Evaluator):
             "std": env.action_std(policy),
         }
         divergence = float(scores.divergences.sum() / scores.lengths.sum())
-        # Policies that were trained before there was this metric do not know their reference.
+        # A policy without a reference, such as an agent, has no divergence.
         return metrics if math.isnan(divergence) else {**metrics, "kl": divergence}
 
     def _settings(self, env: MujocoEnv, scale: Scale) -> EvaluationSettings:
@@ -78,7 +78,8 @@ class ReturnAtAgentsStd(Return):
     """The return of a policy that has learned its own standard deviation, at the target agent's.
 
     A policy that acts less noisily than the agents earns more without acting better. This score takes that away: mean
-    actions are the policy's, the noise around them is that of the behaviour it was shown.
+    actions are the policy's, the noise around them is that of the behaviour it was shown. So is that of the reference, to
+    which the KL divergence is measured.
     """
 
     def skip_reason(self, env: Env) -> str | None:

@@ -56,6 +56,7 @@ def mpobench_evaluators() -> Iterable[EvaluatorCard]:
     )
     yield EvaluatorCard(
         name="return-at-agents-std",
+        version="2",
         summary="The same at the target agent's noise, for policies that learn their own (std=learned)",
         target="mpobench_mujoco.evaluator:ReturnAtAgentsStd",
     )

@@ -62,6 +62,18 @@ def test_at_the_agents_noise_a_policy_keeps_its_mean_actions(registry, tla):
     assert "see return" in at_agents.skip_reason(tla)
 
 
+def test_at_the_agents_noise_a_policy_that_equals_its_reference_has_not_diverged(registry, tla):
+    learned = registry.build("env", "tla:std=learned").component
+    quiet = {**random_policy(0), "log_std": np.full((8, 1), -3.0, np.float32)}
+    weights = policy.weights_of(quiet)
+    changed = learned.at_target_std(policy.with_reference(quiet, weights))
+    observations = np.random.default_rng(0).standard_normal((weights["w1"].shape[1], 5), np.float32)
+    divergence = policy.step_divergences(
+        policy.weights_of(changed), policy.reference_of(changed), observations, tla.settings.task.action_std
+    )
+    np.testing.assert_array_equal(divergence, 0)
+
+
 @pytest.mark.slow
 def test_a_seed_decides_the_start_states_whatever_the_policy(tla, workspace, monkeypatch):
     blocks, roll_out = [], rollouts.roll_out
