@@ -37,6 +37,15 @@ class DaskOptions(Component):
     memory: str = Field("8GB", description="Slurm: memory of a job")
 
     @model_validator(mode="after")
+    def _for_slurm(self) -> Self:
+        """Refuses fields of a Slurm job where workers are processes of this machine."""
+        given = self.model_fields_set & {"queue", "account", "walltime", "cores", "memory"}
+        if self.cluster == "local" and self.address is None and given:
+            values = ",".join(f"{name}={getattr(self, name)}" for name in sorted(given))
+            raise ValueError(f"{', '.join(sorted(given))} belong to a Slurm job: dask:slurm,{values}")
+        return self
+
+    @model_validator(mode="after")
     def _one_place(self) -> Self:
         """Refuses fields that contradict each other."""
         if self.address is not None:

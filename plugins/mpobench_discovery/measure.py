@@ -47,13 +47,17 @@ def measure(
     Raises:
         MpobenchError: If a member cannot be computed; scores that came in are kept.
     """
-    measured = dict(known)
+    measured, told = dict(known), set[str]()
     report.scored(len(measured), len(measured))
 
     def take(task: str, result: Any) -> None:
         if isinstance(result, Failure):
             raise MpobenchError(f"a member cannot be computed: {result.reason}; what was computed is kept")
-        for score in result:
+        for line in result.notes:
+            if line not in told:
+                told.add(line)
+                report.note(line)
+        for score in result.scores:
             folder.note(score)
             measured[score.index] = score
         report.scored(len(measured))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpobench import DivergedError, Env, Evaluator, GroupTraining, Trained, TrainingRequest, Workspace
+from mpobench.errors import one_line
 from mpobench.files.keys import content_key
 from mpobench.planning.cells import Training
 from mpobench_discovery.genome import Numbers, with_numbers
@@ -66,27 +67,43 @@ class Score:
     steps: int
 
 
-def scores(members: Sequence[Member], cache: Path) -> list[Score]:
+@dataclass(frozen=True)
+class Scores:
+    """What a worker measured.
+
+    Attributes:
+        scores: Score of each member.
+        notes: Lines for the user.
+    """
+
+    scores: list[Score]
+    notes: list[str]
+
+
+def scores(members: Sequence[Member], cache: Path) -> Scores:
     """Trains members, in one program where the environment can, and evaluates their policies.
 
     Args:
         members: Members with the same training.
         cache: Folder that runs share.
     """
-    began = time.perf_counter()
-    training, workspace = members[0].training, Workspace(cache)
+    began, notes = time.perf_counter(), list[str]()
+    training, workspace = members[0].training, Workspace(cache, note=notes.append)
     policies = train_members(training.env, [member.request for member in members], workspace)
     share = (time.perf_counter() - began) / len(members)
-    return [
+    scored = [
         _scored(member, training, trained, share, workspace)
         for member, trained in zip(members, policies, strict=True)
     ]
+    return Scores(scored, notes)
 
 
 def train_members(
     env: Env, requests: Sequence[TrainingRequest], workspace: Workspace
 ) -> Sequence[Trained | None]:
     """A policy for each request; None where training diverged.
+
+    The workspace is told of a group that failed: its members are trained one by one.
 
     Raises:
         Exception: Whatever a single training raises, but for :class:`~mpobench.DivergedError`.
@@ -95,10 +112,15 @@ def train_members(
         group_keys = {env.group_key(request) for request in requests}
         if len(group_keys) == 1 and "" not in group_keys:
             # A group may fail where single trainings do not, for want of memory say; other faults are met again there.
-            with contextlib.suppress(Exception):
+            try:
                 for request in requests:
                     _prepare(env, request, workspace)
                 return env.train_group(requests, workspace)
+            except Exception as error:  # noqa: BLE001
+                workspace.note(
+                    f"{len(requests)} members could not be trained as a group, and are trained one by one: "
+                    f"{one_line(error)}"
+                )
     return [_train(env, request, workspace) for request in requests]
 
 

@@ -127,8 +127,8 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
     def at_target_std(self, policy: Policy) -> Policy:
         """A policy, and its reference, with the standard deviation of the target agent.
 
-        The target agent must have its own (``std=learned``). The KL divergence to the reference becomes that of the mean
-        actions, in the target's noise.
+        The target agent must have its own (``std=learned``). The KL divergence to the reference becomes that of the
+        mean actions, in the target's noise.
         """
         from mpobench_mujoco import data
         from mpobench_mujoco.policy import REFERENCE

@@ -78,8 +78,8 @@ class ReturnAtAgentsStd(Return):
     """The return of a policy that has learned its own standard deviation, at the target agent's.
 
     A policy that acts less noisily than the agents earns more without acting better. This score takes that away: mean
-    actions are the policy's, the noise around them is that of the behaviour it was shown. So is that of the reference, to
-    which the KL divergence is measured.
+    actions are the policy's, the noise around them is that of the behaviour it was shown. So is that of the reference,
+    to which the KL divergence is measured.
     """
 
     def skip_reason(self, env: Env) -> str | None:

@@ -122,6 +122,13 @@ def test_an_address_that_does_not_answer(registry: Registry, free_address: str) 
     assert line == "launcher 'dask': gpus belong to workers that are started here, not to an address"
 
 
+def test_fields_of_a_slurm_job_without_slurm(registry: Registry) -> None:
+    with pytest.raises(
+        RequestError, match="cores, queue belong to a Slurm job: dask:slurm,cores=4,queue=long"
+    ):
+        registry.build("launcher", "dask:queue=long,cores=4")
+
+
 def test_a_scheduler_without_workers(registry: Registry, dask_scheduler: DaskScheduler) -> None:
     line = refusal(registry, dask_scheduler, timeout=5)
     assert line == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,13 @@ def test_a_group_and_its_members_alone_are_the_same(
     def broken(*arguments: object) -> None:
         raise MemoryError("the device is full")
 
+    notes: list[str] = []
     with monkeypatch.context() as patch:
         patch.setattr(Bandit, "train_group", broken)
-        assert policies(workspace, Bandit(), *objectives) == expected
+        assert policies(replace(workspace, note=notes.append), Bandit(), *objectives) == expected
+        (note,) = notes
+        assert "3 members could not be trained as a group" in note
+        assert "the device is full" in note
         assert work(workspace).count("train mine") == 3
     monkeypatch.setattr(Bandit, "group_key", lambda env, request: "")
     assert policies(workspace, Bandit(), *objectives) == expected
