@@ -117,7 +117,7 @@ def compare(plan: SearchPlan, numbers: Numbers, folder: Folder, workers: Workers
     """
     trainings = plan_trainings(plan.search, plan.genome, range(HELD_OUT[plan.search.scale]))
     generation = -plan.search.generations
-    known = folder.scores(generation)
+    known = folder.resumed_scores(generation)
     members = [
         Member(generation, 2 * seed + place, training, arrays, seed, seed)
         for seed, training in trainings.items()

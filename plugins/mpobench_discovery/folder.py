@@ -244,8 +244,11 @@ class Folder:
             f"{number - 1}"
         )
 
-    def scores(self, generation: int) -> dict[int, Score]:
-        """Scores of a generation in the journal, by member; a line that was cut short does not count."""
+    def resumed_scores(self, generation: int) -> dict[int, Score]:
+        """Scores of a generation in the journal, by member; a line that was cut short does not count.
+
+        The journal is written anew with these alone: it holds the generation that is being scored.
+        """
         try:
             lines = json_lines(self._journal.read_bytes())
         except FileNotFoundError:

@@ -42,7 +42,7 @@ def evolve(plan: SearchPlan, folder: Folder, workers: Workers, cache: Path) -> l
     make_prerequisites(list(plan.trainings.values())[: search.generations], workers, cache)
     with Table(search.generations, len(generations), search.population) as table:
         for number in range(len(generations) + 1, search.generations + 1):
-            began, known = time.perf_counter(), folder.scores(number)
+            began, known = time.perf_counter(), folder.resumed_scores(number)
             numbers = strategy.ask(state, number)
             members = [
                 plan.member(number, index, plan.genome.decoded(encoded))

@@ -16,9 +16,6 @@ from mpobench_mujoco import data, physics, policy, rollouts
 from mpobench_mujoco.agents import ROLES, Level, PairFacts
 from mpobench_mujoco.env import MujocoEnv
 
-AGENTS = 2
-"""Purpose of start states: an agent's level is measured from states that no dataset begins in."""
-
 CARD_EPISODES, BATCH = 512, 64
 
 SHARES = ("10", "30", "50", "70", "90")
@@ -38,7 +35,7 @@ def level(env: MujocoEnv, task: str, agent: policy.Policy, episodes: int) -> Lev
             agent,
             settings.action_std,
             settings.steps,
-            *rollouts.episode_keys(AGENTS, first, BATCH, stream=0),
+            *rollouts.episode_keys(rollouts.Purpose.AGENTS, first, BATCH, stream=0),
         )
         for first in range(0, episodes, BATCH)
     ]

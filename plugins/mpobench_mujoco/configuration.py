@@ -129,7 +129,7 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         else:
             unread = {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
             read = {"pairs_per_update": own}
-        if training.stride == 1:  # the default; keys are older than the field, as than the next one
+        if training.stride == 1:  # left out where it changes nothing, as the next field is
             unread = unread | {"stride"}
         if not request.objective.two_stage or own == training.pairs_per_update:
             unread = unread | {"po_pairs_per_update"}

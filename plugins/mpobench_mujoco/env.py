@@ -24,8 +24,8 @@ from mpobench_mujoco.settings import EvaluationSettings
 
 if TYPE_CHECKING:
     from mpobench.env_kit.films import Film
-    from mpobench_mujoco.data import EpisodeScores
     from mpobench_mujoco.policy import Policy
+    from mpobench_mujoco.scoring import EpisodeScores
 
 
 class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
@@ -108,9 +108,9 @@ class MujocoEnv(MujocoConfiguration, GroupTraining, Env):
 
         Episodes of one seed start from the same states whatever the policy.
         """
-        from mpobench_mujoco import data
+        from mpobench_mujoco import scoring
 
-        return data.evaluation_scores(self, policy, seed, settings, workspace)
+        return scoring.evaluation_scores(self, policy, seed, settings, workspace)
 
     def film(self, actor: int | Policy, episode: int, seconds: float, workspace: Workspace) -> Film:
         """See :class:`mpobench.env_kit.films.HasFilms`."""

@@ -36,7 +36,7 @@ def film(
     acting = data.agent_policy(env, agents.ROLES[actor]) if isinstance(actor, int) else actor
     stride = max(1, round(FRAME_SECONDS / brax.dt))
     steps = min(env.settings.task.steps, stride * round(seconds / (stride * brax.dt)))
-    (start,), (noise,) = rollouts.episode_keys(data.EVALUATION, episode, 1, stream=0)
+    (start,), (noise,) = rollouts.episode_keys(rollouts.Purpose.EVALUATION, episode, 1, stream=0)
     with xla.first_call(f"film-{type(brax).__name__}-{brax.backend}-{steps}"):
         recorded = _poses(brax, env.settings.task.action_std, steps, policy.weights_of(acting),
                           policy.statistics_of(acting), start, noise)  # fmt: skip

@@ -218,7 +218,7 @@ def train(
             learning_rate=phase.learning_rate,
             discounting=phase.discounting,
             reward_scaling=phase.reward_scale,
-            entropy_cost=0.0,  # the entropy is a constant
+            entropy_cost=0.0,  # a fixed standard deviation has a constant entropy, and a learned one is to shrink
             gae_lambda=recipe.gae_lambda,
             clipping_epsilon=recipe.clip,
             max_grad_norm=recipe.max_grad_norm,

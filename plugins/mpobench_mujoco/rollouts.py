@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import jax
@@ -135,11 +136,20 @@ def roll_out(
     )
 
 
-def episode_keys(purpose: int, first: int, episodes: int, stream: int) -> tuple[jax.Array, jax.Array]:
+class Purpose(IntEnum):
+    """What episodes are for. Those of one purpose have no start state of another."""
+
+    DATA = 0
+    EVALUATION = 1
+    AGENTS = 2
+    """The levels of agents."""
+
+
+def episode_keys(purpose: Purpose, first: int, episodes: int, stream: int) -> tuple[jax.Array, jax.Array]:
     """PRNG keys of a range of episodes, independent of how the range is cut into batches.
 
     Args:
-        purpose: Purpose of the episodes: start states of data and of evaluation differ.
+        purpose: Purpose of the episodes.
         first: Index of the first episode.
         episodes: Number of episodes.
         stream: Stream of the action noise; start states do not depend on it.

@@ -174,9 +174,9 @@ def test_scores_survive_whatever_cuts_the_last_line(
         journal.write_text(journal.read_text()[: -min(cut, len(json.dumps(vars(scores[-1]))))])
     kept = scores[: len(scores) - 1] if cut and scores else scores
     for _ in range(2):  # reading repairs the journal
-        found = folder.scores(3)
+        found = folder.resumed_scores(3)
         assert {index: repr(score) for index, score in found.items()} == {
             score.index: repr(score) for score in kept
         }
     folder.note(Score(3, 99, 1.0, 1.0, 1))
-    assert 99 in folder.scores(3)
+    assert 99 in folder.resumed_scores(3)

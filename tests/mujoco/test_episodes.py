@@ -17,7 +17,7 @@ STD, STEPS = 0.7, 15
 def count_down(first: int, episodes: int, *, seed: int = 0, stream: int = 0) -> rollouts.Rollouts:
     """Episodes of a countdown, which end after 1 to 11 of 15 steps."""
     acting = random_policy(seed, COUNTDOWN.observation_size, COUNTDOWN.action_size)
-    keys = rollouts.episode_keys(data.DATA, first, episodes, stream)
+    keys = rollouts.episode_keys(rollouts.Purpose.DATA, first, episodes, stream)
     return rollouts.roll_out(COUNTDOWN, acting, STD, STEPS, *keys)
 
 
@@ -82,7 +82,7 @@ def test_the_noise_of_a_policy_with_its_own_is_that_of_each_action():
     acting = random_policy(0, 3, 2)
     stds = np.array([0.2, 1.1], np.float32)
     learned = {**acting, "log_std": np.log(stds)[:, None]}
-    keys = rollouts.episode_keys(data.DATA, 0, 64, 0)
+    keys = rollouts.episode_keys(rollouts.Purpose.DATA, 0, 64, 0)
     block = rollouts.roll_out(COUNTDOWN, learned, STD, STEPS, *keys)
     observations = block.observations.transpose(0, 2, 1).reshape(-1, 3).T
     mean = policy.mean_action(policy.weights_of(acting), policy.normalise(acting, observations))
@@ -113,10 +113,10 @@ def test_the_noise_depends_on_the_index_and_the_stream(block):
 @pytest.mark.parametrize("stream", [0, 3])
 @pytest.mark.parametrize(("first", "cuts"), [(0, [2, 2, 4]), (1000, [4, 2, 2])])
 def test_keys_do_not_depend_on_how_a_range_is_cut(first, cuts, stream):
-    whole = rollouts.episode_keys(data.DATA, first, sum(cuts), stream)
+    whole = rollouts.episode_keys(rollouts.Purpose.DATA, first, sum(cuts), stream)
     parts = []
     for episodes in cuts:
-        parts.append(rollouts.episode_keys(data.DATA, first, episodes, stream))
+        parts.append(rollouts.episode_keys(rollouts.Purpose.DATA, first, episodes, stream))
         first += episodes
     for side in (0, 1):
         np.testing.assert_array_equal(np.concatenate([part[side] for part in parts]), whole[side])
@@ -125,13 +125,13 @@ def test_keys_do_not_depend_on_how_a_range_is_cut(first, cuts, stream):
 def test_no_two_purposes_episodes_or_streams_share_a_key():
     keys = [
         key.tobytes()
-        for purpose in (data.DATA, data.EVALUATION, 2)
+        for purpose in rollouts.Purpose
         for stream in range(4)
         for key in np.asarray(rollouts.episode_keys(purpose, 0, 50, stream)[1])
     ]
     starts = [
         key.tobytes()
-        for purpose in (data.DATA, data.EVALUATION, 2)
+        for purpose in rollouts.Purpose
         for key in np.asarray(rollouts.episode_keys(purpose, 0, 50, 0)[0])
     ]
     assert len({*keys, *starts}) == len(keys) + len(starts)
@@ -147,12 +147,12 @@ def test_both_sides_of_an_ants_pair_share_the_start_state(tla, workspace):
     assert not np.allclose(original.actions[:, :, 0], target.actions[:, :, 0])
     # Another batch of the same program, two episodes on: the six that both hold start alike
     task = tla.settings.task
-    keys = rollouts.episode_keys(data.DATA, 2, 8, stream=0)
+    keys = rollouts.episode_keys(rollouts.Purpose.DATA, 2, 8, stream=0)
     agent = data.agent_policy(tla, "original")
     shifted = rollouts.roll_out(data.brax_env(tla), agent, task.action_std, task.steps, *keys)
     np.testing.assert_array_equal(shifted.observations[:6, :, 0], original.observations[2:, :, 0])
     np.testing.assert_allclose(shifted.actions[:6, :, 0], original.actions[2:, :, 0], atol=1e-5)
-    keys = rollouts.episode_keys(data.DATA, 0, 8, stream=0)
+    keys = rollouts.episode_keys(rollouts.Purpose.DATA, 0, 8, stream=0)
     again = rollouts.roll_out(data.brax_env(tla), agent, task.action_std, task.steps, *keys)
     for name, array in vars(again).items():
         np.testing.assert_array_equal(getattr(original, name), array)
@@ -163,7 +163,7 @@ def test_an_ants_episode_ends_where_brax_says(tla, workspace):
     """An ant that is thrown about falls; replayed step by step, it is out of brax's healthy range at that very step."""
     env, steps = physics.make("ant", "spring"), 200
     acting = random_policy(0)
-    keys = rollouts.episode_keys(data.DATA, 0, 8, 0)
+    keys = rollouts.episode_keys(rollouts.Purpose.DATA, 0, 8, 0)
     thrown = rollouts.roll_out(env, acting, 1.5, steps, *keys)
     assert (thrown.lengths < steps).any(), "else this shows nothing"
     fallen = int(np.argmin(thrown.lengths))
@@ -176,6 +176,6 @@ def test_an_ants_episode_ends_where_brax_says(tla, workspace):
 
 
 def test_the_policy_sees_what_brax_gives():
-    keys = rollouts.episode_keys(data.DATA, 0, 4, 0)
+    keys = rollouts.episode_keys(rollouts.Purpose.DATA, 0, 4, 0)
     starts = jax.vmap(COUNTDOWN.reset)(keys[0]).obs
     np.testing.assert_array_equal(count_down(0, 4).observations[:, :, 0], starts)

@@ -27,7 +27,7 @@ def test_a_film_is_the_episode_that_is_scored(registry: Registry, workspace: Wor
     assert isinstance(env, MujocoEnv)
     assert isinstance(env, HasFilms)
     brax = data.brax_env(env)
-    keys = rollouts.episode_keys(data.EVALUATION, 3, 1, stream=0)
+    keys = rollouts.episode_keys(rollouts.Purpose.EVALUATION, 3, 1, stream=0)
     for actor in (ORIGINAL, TARGET):
         policy = data.agent_policy(env, agents.ROLES[actor])
         steps = env.settings.task.steps

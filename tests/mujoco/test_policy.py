@@ -12,7 +12,7 @@ from mujoco_samples import ACTIONS, OBS, random_policy
 from scipy.stats import norm
 
 from mpobench import SequenceLogps
-from mpobench_mujoco import data, policy, rollouts
+from mpobench_mujoco import policy, rollouts, scoring
 from mpobench_mujoco.learner import Trajectories, trajectory_logps
 
 
@@ -203,8 +203,8 @@ def test_divergences_of_episodes_count_states_until_their_end():
     seen, lengths = rng.normal(size=(3, OBS, 5)).astype(np.float32), np.array([5, 1, 3], np.int32)
     none = np.zeros(3)
     episodes = rollouts.Rollouts(seen, np.zeros((3, ACTIONS, 5), np.float32), none, none, lengths)
-    found = data.divergences(policy.with_reference(ours, weights), episodes, 0.3)
-    assert np.isnan(data.divergences(ours, episodes, 0.3)).all()
+    found = scoring.divergences(policy.with_reference(ours, weights), episodes, 0.3)
+    assert np.isnan(scoring.divergences(ours, episodes, 0.3)).all()
     for episode, length in enumerate(lengths):
         states = policy.normalise(ours, jnp.asarray(seen[episode, :, :length]))
         each = policy.step_divergences(policy.weights_of(ours), policy.weights_of(theirs), states, 0.3)

@@ -88,7 +88,7 @@ def test_a_seed_decides_the_start_states_whatever_the_policy(tla, workspace, mon
     agent, other, later = (block.observations[:, :, 0] for block in blocks)
     np.testing.assert_array_equal(agent, other)
     assert not np.isclose(agent[:, 0], later[:, 0]).any()
-    keys = rollouts.episode_keys(data.DATA, 0, EPISODES, stream=0)
+    keys = rollouts.episode_keys(rollouts.Purpose.DATA, 0, EPISODES, stream=0)
     training_starts = roll_out(
         data.brax_env(tla), random_policy(0), tla.settings.task.action_std, tla.settings.task.steps, *keys
     ).observations[:, :, 0]

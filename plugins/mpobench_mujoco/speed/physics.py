@@ -34,7 +34,7 @@ def steps_per_second(env: MujocoEnv, batch: int, cache: Path) -> dict[str, float
     xla.configure(cache)
     physics = data.brax_env(env)
     agent = data.agent_policy(env.model_copy(update={"backend": "spring"}), "original")
-    keys = rollouts.episode_keys(data.EVALUATION, 0, batch, stream=0)
+    keys = rollouts.episode_keys(rollouts.Purpose.EVALUATION, 0, batch, stream=0)
     std = env.settings.task.action_std
     runners: dict[str, Runner] = {
         "policy": lambda: rollouts.roll_out(physics, agent, std, STEPS, *keys),
