@@ -13,6 +13,7 @@ from mpobench.errors import RequestError
 from mpobench.files.atomic import write_atomically
 from mpobench.leaderboard.best_sets import BestRule
 from mpobench.leaderboard.page import TITLE, Leaderboard
+from mpobench.planning.tuned_file import TunedFile
 from mpobench.results.store import ResultFileError, jsonl, read_results
 
 _DIFF_LINES = 40
@@ -47,6 +48,12 @@ def leaderboard(
     reproduce: Annotated[
         str, typer.Option(help="How to make these results again: markdown, placed below the heading.")
     ] = "",
+    tuned: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File of tuned values of the run: a table whose cells were trained with them says so. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Rebuild a leaderboard from results.
 
@@ -60,6 +67,10 @@ def leaderboard(
 
         mpobench leaderboard --results tla.jsonl --output tla.md --check
 
+    Say which values are tuned, and how, where a run was given --tuned:
+
+        mpobench leaderboard --results tla.jsonl --tuned tla.tuned.toml --output tla.md
+
     Exit code 1 if a results file is damaged (the others are shown) or --check finds a difference.
     """
     damaged: list[ResultFileError] = []
@@ -70,7 +81,14 @@ def leaderboard(
         raise RequestError(
             f"no results in {results}: make some with `mpobench run`, or name another --results"
         )
-    page = Leaderboard.of(found).markdown(title, reproduce, best)
+    tunings = [entry for file in tuned or () for entry in TunedFile.read(file).tuned]
+    board = Leaderboard.of(found, tunings)
+    if tuned and not board.tuned:
+        listed = ", ".join(map(str, tuned))
+        typer.echo(
+            f"mpobench: warning: no cell of {results} was trained with the values of {listed}", err=True
+        )
+    page = board.markdown(title, reproduce, best)
     files = {}
     if output:
         files[output] = page.encode()

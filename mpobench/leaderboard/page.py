@@ -19,6 +19,7 @@ from mpobench.leaderboard.record_tables import dataset_blocks, other_metric_bloc
 from mpobench.leaderboard.section_page import SectionPage
 from mpobench.leaderboard.standings import Section, standings
 from mpobench.leaderboard.statistics_tables import behind_blocks, kept_blocks, overall_blocks
+from mpobench.leaderboard.tuned_line import Tuning, tuned_blocks
 from mpobench.results.cell_result import CellResult
 
 TITLE = "mpobench leaderboard"
@@ -53,20 +54,31 @@ class Leaderboard:
     Attributes:
         sections: Tables.
         provenance: Versions that computed the results, in words.
+        tunings: Entries of tuned files; a table whose cells have their values says so.
     """
 
     sections: tuple[Section, ...]
     provenance: str
+    tunings: tuple[Tuning, ...] = ()
 
     @classmethod
-    def of(cls, results: Iterable[CellResult]) -> Leaderboard:
+    def of(cls, results: Iterable[CellResult], tunings: Iterable[Tuning] = ()) -> Leaderboard:
         """The leaderboard of results of any number of environments, evaluators and scales, in any order.
+
+        Args:
+            results: Records.
+            tunings: Entries of the tuned files that they may have been trained with: records do not say.
 
         Raises:
             RequestError: If results contradict each other (see :func:`mpobench.leaderboard.standings.standings`).
         """
         results = list(results)
-        return cls(standings(results), _provenance(results))
+        return cls(standings(results), _provenance(results), tuple(tunings))
+
+    @property
+    def tuned(self) -> bool:
+        """Whether some cell was trained with given tuned values."""
+        return any(tuned_blocks(section, self.tunings, Markdown()) for section in self.sections)
 
     @cached_property
     def overall(self) -> tuple[tuple[Overall, ...], ...]:
@@ -86,7 +98,7 @@ class Leaderboard:
         blocks = [f"# {on_one_line(title)}", self.provenance, reproduce.strip()]
         for section, over_all in zip(self.sections, self.overall, strict=True):
             blocks += [
-                *page.section(section),
+                *self._main(page, section),
                 *dataset_blocks(section, style),
                 *revision_blocks(section, style),
             ]
@@ -103,7 +115,7 @@ class Leaderboard:
         blocks = []
         for section, over_all in zip(self.sections, self.overall, strict=True):
             blocks += [
-                *page.section(section),
+                *self._main(page, section),
                 *dataset_blocks(section, style),
                 *revision_blocks(section, style),
             ]
@@ -117,9 +129,14 @@ class Leaderboard:
         page = SectionPage(style, best)
         blocks = []
         for section in self.sections:
-            heading, caption, table = page.section(section)
-            blocks += [heading, style.paragraph(caption), table]
+            heading, *captions, table = self._main(page, section)
+            blocks += [heading, *map(style.paragraph, captions), table]
         return "\n".join([*blocks, *page.footnotes(), style.paragraph(self.provenance)])
+
+    def _main(self, page: SectionPage, section: Section) -> list[str]:
+        """Heading, caption, the line on tuned values if there are any, and the main table."""
+        heading, caption, table = page.section(section)
+        return [heading, caption, *tuned_blocks(section, self.tunings, page.style), table]
 
 
 def _provenance(results: Collection[CellResult]) -> str:
