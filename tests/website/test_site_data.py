@@ -22,10 +22,11 @@ from mpobench.leaderboard.standings import standings
 from mpobench.registry.registry import Registry
 from mpobench.results.store import read_results, write_jsonl
 from mpobench_site import vendored
-from mpobench_site.boards import find_boards
+from mpobench_site.boards import Board, find_boards
 from mpobench_site.digits import short
 from mpobench_site.field_data import ARROWS, CELLS, documented, field_data
 from mpobench_site.film_data import viewer_system
+from mpobench_site.index_data import card_of
 
 
 def data_of(script: Path) -> Any:
@@ -67,6 +68,16 @@ def test_columns_know_their_noise(published: Path) -> None:
     assert [(c["noise"], c["besides"]) for c in section["columns"]] == [
         (0.0, "base"), (0.1, "base"), (0.3, "base"),
     ]  # fmt: skip
+
+
+def test_survivors_do_not_compete_in_the_picture_of_a_leaderboard() -> None:
+    whole = [cell("dpo", seed=seed, value=1500.0 + seed) for seed in (0, 1)]
+    lost = [cell("ipo", seed=0, value=9000.0), cell("ipo", seed=1, status="error", reason="no memory")]
+    records = [*whole, *lost]
+    board = Board("mine", Path("mine.jsonl"), records, None, [], [])
+    picture = card_of(board, standings(records))["picture"]
+    assert [bar["label"] for bar in picture["bars"]] == ["dpo"]
+    assert card_of(board, standings(lost))["picture"] is None
 
 
 @pytest.mark.parametrize("board", ["tla", "hopper", "discovered", "quick"])
