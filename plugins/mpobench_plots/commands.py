@@ -110,7 +110,8 @@ def gradient(
         from mpobench_plots.pairs import dataset_points
 
         typer.echo(f"pairs of {env}, {corruption}, seed {seed}: found in {cache_folder()}, or made", err=True)
-        training = plan_training(get_registry(), env, corruption, objectives[0], seed, scale)
+        first = split_list(objectives[0])[0]  # as it was given: the text of an objective file names no path
+        training = plan_training(get_registry(), env, corruption, first, seed, scale)
         with in_use(cache_folder()) as cache:
             drawn = dataset_points(training, points, Workspace(cache))
     from mpobench.registry.pair_plane import Circumstances
