@@ -66,8 +66,8 @@ def run(
     log: Annotated[
         str | None,
         typer.Option(
-            help="Trackers that show curves and scores of each cell, comma list: tensorboard, tensorboard:DIR, wandb. "
-            "Default: none."
+            help="Trackers that show curves and scores of each cell, comma list: tensorboard, tensorboard:DIR, wandb, "
+            "mlflow. Default: none."
         ),
     ] = None,
     rerun: Annotated[

@@ -37,7 +37,9 @@ def tune(
     ] = None,
     evaluators: Annotated[
         str | None,
-        typer.Option(help="Evaluator whose first metric is the score. Default: the suite's or environment's first."),
+        typer.Option(
+            help="Evaluator whose first metric is the score. Default: the suite's or environment's first."
+        ),
     ] = None,
     scale: Annotated[
         str | None,

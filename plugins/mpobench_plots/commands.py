@@ -49,7 +49,7 @@ Rows: TypeAlias = Annotated[
 ]
 Output: TypeAlias = Annotated[
     Path | None,
-    typer.Option(help="Picture to write, .png or .svg. Default: a .png here, named after the objectives."),
+    typer.Option(help="Picture to write, .png or .svg. Default: a .png here, named after what it shows."),
 ]
 Progress: TypeAlias = Annotated[
     float, typer.Option(min=0, max=1, help="Share of training that is done, for losses that change with it.")
