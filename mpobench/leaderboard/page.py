@@ -5,7 +5,6 @@ The same results in any order give the same bytes; there are no dates in it.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from functools import cached_property
 
 from mpobench.leaderboard.best_sets import BestRule
 from mpobench.leaderboard.marks import Html, Markdown, Terminal
-from mpobench.leaderboard.numbers import on_one_line
+from mpobench.leaderboard.numbers import by_version, on_one_line
 from mpobench.leaderboard.overall import Overall, overall
 from mpobench.leaderboard.record_tables import dataset_blocks, other_metric_blocks, revision_blocks
 from mpobench.leaderboard.section_page import SectionPage
@@ -147,11 +146,6 @@ def _provenance(results: Collection[CellResult]) -> str:
     for package, version in pairs:
         versions[package].add(version)
     packages = sorted(versions, key=lambda package: (package != "mpobench", package))
-    listed = "; ".join(f"{package} {', '.join(_by_version(versions[package]))}" for package in packages)
+    listed = "; ".join(f"{package} {', '.join(by_version(versions[package]))}" for package in packages)
     made = f"Computed with {listed}. " if listed else ""
-    return f"{made}Objectives from {', '.join(_by_version(plugins))}." if plugins else made.strip()
-
-
-def _by_version(texts: Iterable[str]) -> list[str]:
-    """Sorted so that 0.9 precedes 0.10."""
-    return sorted(texts, key=lambda text: ([int(n) for n in re.findall(r"\d+", text)], text))
+    return f"{made}Objectives from {', '.join(by_version(plugins))}." if plugins else made.strip()

@@ -97,6 +97,14 @@ def test_noises_together_flip_a_label_where_an_odd_number_does(
     assert column["besides"] == besides
 
 
+def test_versions_of_a_page_are_in_their_order(tmp_path: Path) -> None:
+    versions = ("0.10.0", "0.9.2", "0.9.10")
+    made = [cell("dpo", seed=seed, versions={"jax": version}) for seed, version in enumerate(versions)]
+    write_jsonl(made, tmp_path / "mine.jsonl")
+    make_site([tmp_path], tmp_path / "site")
+    assert "jax&nbsp;0.9.2, 0.9.10, 0.10.0" in (tmp_path / "site" / "mine.html").read_text()
+
+
 def test_survivors_do_not_compete_in_the_picture_of_a_leaderboard() -> None:
     whole = [cell("dpo", seed=seed, value=1500.0 + seed) for seed in (0, 1)]
     lost = [cell("ipo", seed=0, value=9000.0), cell("ipo", seed=1, status="error", reason="no memory")]
