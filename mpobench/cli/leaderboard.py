@@ -18,7 +18,7 @@ from mpobench.results.store import ResultFileError, jsonl, read_results
 
 _DIFF_LINES = 40
 
-app = typer.Typer(pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()
@@ -57,22 +57,18 @@ def leaderboard(
 ) -> None:
     """Rebuild a leaderboard from results.
 
-    Print the leaderboard of ./results:
+    Publish a page with its results, and later prove with --check that it still matches them. A page of a run that was
+    given --tuned says which values are tuned, and how, if it is given the same file.
 
-        mpobench leaderboard
-
-    Publish a leaderboard with its results, and later prove that the page still matches them:
-
-        mpobench leaderboard --output tla.md --jsonl tla.jsonl
-
-        mpobench leaderboard --results tla.jsonl --output tla.md --check
-
-    Say which values are tuned, and how, where a run was given --tuned:
-
-        mpobench leaderboard --results tla.jsonl --tuned tla.tuned.toml --output tla.md
+    \b
+    Examples:
+      mpobench leaderboard
+      mpobench leaderboard --output tla.md --jsonl tla.jsonl
+      mpobench leaderboard --results tla.jsonl --output tla.md --check
+      mpobench leaderboard --results tla.jsonl --tuned tla.tuned.toml
 
     Exit code 1 if a results file is damaged (the others are shown) or --check finds a difference.
-    """
+    """  # noqa: D301  # click's mark for lines that are not to be wrapped
     damaged: list[ResultFileError] = []
     found = read_results(results, on_bad=damaged.append)
     for error in damaged:
