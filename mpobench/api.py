@@ -14,6 +14,7 @@ from mpobench.leaderboard.page import TITLE, Leaderboard
 from mpobench.planning.cells import Cell
 from mpobench.planning.plan import Plan, plan
 from mpobench.planning.suite import Rerun, Suite
+from mpobench.planning.tuned_file import TunedFile
 from mpobench.protocols import Objective, Scale
 from mpobench.registry.registry import get_registry
 from mpobench.results.store import ResultFileError, ResultStore
@@ -111,7 +112,7 @@ def run_suite(suite: Suite, note: Callable[[str], None] = lambda line: None) -> 
     )
     damaged: list[ResultFileError] = []
     results = store.load_all(damaged.append, outcome.known)
-    leaderboard = Leaderboard.of(results)
+    leaderboard = Leaderboard.of(results, TunedFile.read(suite.tuned).tuned if suite.tuned else ())
     page = leaderboard.markdown(suite.title or TITLE)
     write_atomically(suite.results / "leaderboard.md", page)
     return Run(outcome, expanded.notes, Results(results, damaged), damaged, leaderboard)

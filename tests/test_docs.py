@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from mpobench.leaderboard.page import Leaderboard
+from mpobench.planning.suite import Suite
+from mpobench.planning.tuned_file import TunedEntry, TunedFile
 from mpobench.registry import hookspecs
 from mpobench.registry.loading import HOOKS
 from mpobench.registry.registry import Registry
@@ -127,7 +129,14 @@ def test_published_pages_match_their_results() -> None:
     results = sorted((ROOT / "leaderboards").glob("*.jsonl"))
     assert results
     for file in results:
-        assert file.with_suffix(".md").read_text() == Leaderboard.of(read_results(file)).markdown(), file.name
+        board = Leaderboard.of(read_results(file), tunings_of(file.with_suffix(".toml")))
+        assert file.with_suffix(".md").read_text() == board.markdown(), file.name
+
+
+def tunings_of(suite: Path) -> tuple[TunedEntry, ...]:
+    """The entries of the tuned file that a board's suite names."""
+    named = Suite.from_toml(suite).tuned if suite.is_file() else None
+    return TunedFile.read(ROOT / named).tuned if named else ()
 
 
 def test_each_picture_is_made_by_the_command_and_shown() -> None:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from email.message import Message
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,8 +49,10 @@ def test_the_tested_set_is_in_the_installed_package(tmp_path: Path) -> None:
 
 @pytest.fixture
 def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Installed versions, which a test changes; four requirements, two of them of an extra."""
-    there = {"mpobench": "0.1.0", "alpha": "1.2", "beta": "2.0", "gamma": "3.0+cpu", "delta": "1.0"}
+    """Installed versions, which a test changes; requirements of mpobench itself, and of extras."""
+    there = {
+        "mpobench": "0.1.0", "alpha": "1.2", "beta": "2.0", "gamma": "3.0+cpu", "delta": "1.0", "zeta": "1.0",
+    }  # fmt: skip
     required = [
         "alpha>=1",
         "Beta<3,>=2",
@@ -59,7 +62,12 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         'only-dev>=1; extra == "dev"',
         'only-docs>=1; extra == "docs"',
         'old-python>=1; python_version < "3"',
+        'old-extra>=1; extra == "llm" and python_version < "3"',
+        'zeta>=1; (extra == "more" or extra == "llm") and python_version >= "3"',
     ]
+    provided = Message()
+    for extra in ("dev", "docs", "llm", "more"):
+        provided["Provides-Extra"] = extra
 
     def version(name: str) -> str:
         found = {key.lower(): value for key, value in there.items()}
@@ -68,6 +76,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         return found[name.lower()]
 
     monkeypatch.setattr(versions, "requires", lambda name: required)
+    monkeypatch.setattr(versions, "metadata", lambda name: provided)
     monkeypatch.setattr(versions, "version", version)
     monkeypatch.setattr(
         versions,
@@ -84,9 +93,10 @@ def told_of_versions() -> dict[str, tuple[str, str]]:
 def test_versions_that_are_the_tested_ones_are_fine(packages: dict[str, str]) -> None:
     told = told_of_versions()
     assert {level for level, _ in told.values()} == {"ok"}
-    assert set(told) == {"python", "mpobench", "libraries", "extra llm"}
+    assert set(told) == {"python", "mpobench", "libraries", "extra llm", "extra more"}
     assert told["libraries"][1].startswith("Beta, alpha: in the tested versions")
-    assert "delta, gamma" in told["extra llm"][1], "the build is none of the version"
+    assert "delta, gamma, zeta:" in told["extra llm"][1], "the build is none of the version"
+    assert told["extra more"][1].startswith("zeta:")
 
 
 def test_other_versions_are_a_note_and_unfit_ones_are_broken(packages: dict[str, str]) -> None:
@@ -106,7 +116,7 @@ def test_what_is_missing_is_broken_unless_it_is_of_an_extra(packages: dict[str, 
     assert told["extra llm"][0] == "note"
     assert "lacks gamma" in told["extra llm"][1]
     assert "'mpobench[llm]'" in told["extra llm"][1]
-    del packages["delta"]
+    del packages["delta"], packages["zeta"]
     assert "is not installed" in told_of_versions()["extra llm"][1]
     del packages["mpobench"]
     assert told_of_versions()["mpobench"][0] == "broken"

@@ -46,6 +46,13 @@ def test_the_other_metrics_have_folded_tables_unless_nothing_tells_them_apart() 
     assert rows(folded, "`dpo`") == [["2005 ± 5", "2005 ± 5"]]
 
 
+def test_survivors_have_no_number_in_the_folded_tables() -> None:
+    lost = cell("dpo", "base", 2, status="diverged", reason="the loss is not finite")
+    page = Leaderboard.of([*results(), lost]).markdown()
+    folded = page[page.index("<summary>return-1000</summary>") : page.index("</details>")]
+    assert rows(folded, "`dpo`") == [["–", "2005 ± 5"]]
+
+
 def test_a_metrics_name_cannot_be_markup() -> None:
     wild = [cell("dpo", seed=seed, metrics={"return": 1.0, "<b>|": float(seed)}) for seed in (0, 1)] + [
         cell("sft", seed=seed, metrics={"return": 1.0, "<b>|": 7.0}) for seed in (0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,10 @@ def test_a_plugin_that_is_not_installed_says_how(tmp_path: Path, cli: Cli) -> No
         ("objective", "2-loss", "begins with a digit"),
         ("corruption", "x" * 41, "at most 40"),
         ("env", "../up", "is no name"),
+        ("objective", "field", "the class of 'field' would be Field, a name that its file uses already"),
+        ("env", "training", "would be Training, a name"),
+        ("evaluator", "metric", "would be Metric, a name"),
+        ("corruption", "none", "'none' would be the class None, a word of Python's"),
     ],
 )
 def test_names_that_are_refused(kind: NewKind, name: str, said: str, tmp_path: Path) -> None:
@@ -152,6 +157,32 @@ def test_the_command_says_what_is_next(tmp_path: Path, cli: Cli) -> None:
     steps = next_steps(NewPlugin("objective", "my-loss"), tmp_path / "plugin")
     assert done.stdout.splitlines()[-3:] == [f"  {step}" for step in steps]
     assert (tmp_path / "plugin" / "mpobench_my_loss" / "objective.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "classes", "texts"),
+    [
+        ("env", "payoff", ["Payoff", "PayoffScore"], ['"payoff"', '"payoff-score"']),
+        ("evaluator", "arms", ["ArmsTask", "Arms"], ['"arms-task"', '"arms"']),
+        ("objective", "logistic", ["Logistic"], ['"logistic"']),
+        ("objective", "example", ["Example"], ['"example"']),
+    ],
+)
+def test_a_new_name_may_be_one_of_the_examples(
+    kind: NewKind, name: str, classes: list[str], texts: list[str], tmp_path: Path
+) -> None:
+    plugin = NewPlugin(kind, name)
+    new_plugin(plugin, tmp_path, Registry.of_modules([]))
+    package = tmp_path / plugin.module
+    defined = [
+        re.findall(r"^class (\w+)\((?!Settings)", (package / f"{each}.py").read_text(), re.M)
+        for each in plugin.names
+    ]
+    assert defined == [[each] for each in classes]
+    hooks = (package / "__init__.py").read_text()
+    assert re.findall(r"name=(.*),", hooks) == texts
+    targets = [f"{plugin.module}.{each}:{own}" for each, own in zip(plugin.names, classes, strict=True)]
+    assert re.findall(r'target="(.*)"', hooks) == targets
 
 
 @pytest.mark.parametrize(("name", "expected"), [("my-loss", "MyLoss"), ("a.b_c2", "ABC2"), ("x", "X")])

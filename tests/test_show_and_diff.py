@@ -175,6 +175,25 @@ def test_a_folder_agrees_with_itself(lab: Lab) -> None:
     assert "6 cells are the same in both; they agree" in done.stderr
 
 
+def test_what_is_damaged_in_both_does_not_agree(lab: Lab, tmp_path: Path) -> None:
+    lab.run("sft,dpo")
+    whole = tmp_path / "whole.jsonl"
+    write_jsonl(lab.store.load_all(), whole)
+    files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for file in files:
+        file.write_bytes(whole.read_bytes() + b'{"format": "mpobench-ce\n')
+    done = invoke("diff", *map(str, files))
+    assert done.returncode == 1
+    *warnings, verdict = done.stderr.splitlines()
+    assert [line.partition(" is truncated")[0] for line in warnings] == [
+        f"mpobench: warning: {file}, line 3" for file in files
+    ]
+    assert verdict == (
+        "mpobench: 2 cells are the same in both; they agree in what could be read: 2 damaged results were not compared"
+    )
+    assert invoke("diff", str(whole), str(files[0])).returncode == 1
+
+
 def test_each_kind_of_disagreement_is_told(lab: Lab, tmp_path: Path) -> None:
     lab.run("sft,dpo,orpo", seeds=2)
     ours = lab.store.load_all()

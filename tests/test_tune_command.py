@@ -108,6 +108,10 @@ def test_a_folder_has_one_tuning_at_a_time(tmp_path: Path, bandit_site: Path, cl
         ((*ARGS, "--objectives", "dop"), "did you mean 'dpo'?"),
         ((*ARGS, "--training", "epoch=3"), "training has no field 'epoch'"),
         ((*ARGS, "--evaluators", "pay"), "did you mean 'payoff'?"),
+        (
+            (*ARGS, "--evaluators", "payoff,regret"),
+            "--evaluators payoff,regret: the score is of one evaluator",
+        ),
         (("tune", "none.toml"), "cannot read suite none.toml"),
     ],
 )

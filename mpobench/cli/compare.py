@@ -16,7 +16,7 @@ from mpobench.files.atomic import write_atomically
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultFileError, read_results
 
-app = typer.Typer(pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command(name="compare")
@@ -36,22 +36,19 @@ def compare_command(
 ) -> None:
     """Compare results with the paper's, and decide its claims on both.
 
-    Compare a published leaderboard with the paper:
-
-        mpobench compare --results leaderboards/tla.jsonl
-
-    Take several results together, and write a page:
-
-        mpobench compare --results tla.jsonl --results more --output page.md
-
     For each environment, evaluator and scale: rank correlations per column
     with 95 % intervals, the largest disagreements, the paper's eight claims
     (holds, fails, undecided, or not run) with its numbers and with ours, and
     the returns side by side. An environment is the paper's by its name,
     whatever its fields.
 
+    \b
+    Examples:
+      mpobench compare --results leaderboards/tla.jsonl
+      mpobench compare --results tla.jsonl --results more --output page.md
+
     Exit code 1 if a results file is damaged (the others are compared).
-    """
+    """  # noqa: D301  # click's mark for lines that are not to be wrapped
     damaged: list[ResultFileError] = []
     found: dict[str, CellResult] = {}
     folders = results or [Path("results")]

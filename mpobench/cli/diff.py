@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mpobench.results.store import read_results
+from mpobench.results.store import ResultFileError, read_results
 
 if TYPE_CHECKING:
     from mpobench.results.cell_result import CellResult
@@ -38,20 +38,21 @@ def diff(
       mpobench diff results leaderboards/tla.jsonl
       mpobench diff before.jsonl after.jsonl --tolerance 0.01
 
-    Exit code 0 if both agree, 1 if not.
+    Exit code 0 if both agree, 1 if not, or if some of their results could not be read.
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
     from mpobench.results.comparison import disagreements
 
-    found = disagreements(_read(first), _read(second), tolerance)
-    _show(found, (str(first), str(second)), most)
-    raise typer.Exit(int(not found.agree))
+    damaged: list[ResultFileError] = []
+    found = disagreements(
+        read_results(first, damaged.append), read_results(second, damaged.append), tolerance
+    )
+    for error in damaged:
+        typer.echo(f"mpobench: warning: {error}", err=True)
+    _show(found, (str(first), str(second)), most, len(damaged))
+    raise typer.Exit(int(bool(damaged) or not found.agree))
 
 
-def _read(path: Path) -> list[CellResult]:
-    return read_results(path, on_bad=lambda bad: typer.echo(f"mpobench: warning: {bad}", err=True))
-
-
-def _show(found: Disagreements, names: tuple[str, str], most: int) -> None:
+def _show(found: Disagreements, names: tuple[str, str], most: int, damaged: int) -> None:
     cells = len({each.first.key for each in found.outcomes})
     _table(
         f"{cells} cells with another outcome",
@@ -68,6 +69,7 @@ def _show(found: Disagreements, names: tuple[str, str], most: int) -> None:
     for name, only in zip(names, (found.only_first, found.only_second), strict=True):
         _table(f"{len(only)} cells only in {name}", ("cell", "of"), _rows(only), most)
     verdict = "they agree" if found.agree else "they disagree"
+    verdict += f" in what could be read: {damaged} damaged results were not compared" if damaged else ""
     typer.echo(f"mpobench: {found.same} cells are the same in both; {verdict}", err=True)
 
 

@@ -13,11 +13,12 @@ from mpobench.errors import RequestError
 from mpobench.files.atomic import write_atomically
 from mpobench.leaderboard.best_sets import BestRule
 from mpobench.leaderboard.page import TITLE, Leaderboard
+from mpobench.planning.tuned_file import TunedFile
 from mpobench.results.store import ResultFileError, jsonl, read_results
 
 _DIFF_LINES = 40
 
-app = typer.Typer(pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()
@@ -47,21 +48,27 @@ def leaderboard(
     reproduce: Annotated[
         str, typer.Option(help="How to make these results again: markdown, placed below the heading.")
     ] = "",
+    tuned: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File of tuned values of the run: a table whose cells were trained with them says so. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Rebuild a leaderboard from results.
 
-    Print the leaderboard of ./results:
+    Publish a page with its results, and later prove with --check that it still matches them. A page of a run that was
+    given --tuned says which values are tuned, and how, if it is given the same file.
 
-        mpobench leaderboard
-
-    Publish a leaderboard with its results, and later prove that the page still matches them:
-
-        mpobench leaderboard --output tla.md --jsonl tla.jsonl
-
-        mpobench leaderboard --results tla.jsonl --output tla.md --check
+    \b
+    Examples:
+      mpobench leaderboard
+      mpobench leaderboard --output tla.md --jsonl tla.jsonl
+      mpobench leaderboard --results tla.jsonl --output tla.md --check
+      mpobench leaderboard --results tla.jsonl --tuned tla.tuned.toml
 
     Exit code 1 if a results file is damaged (the others are shown) or --check finds a difference.
-    """
+    """  # noqa: D301  # click's mark for lines that are not to be wrapped
     damaged: list[ResultFileError] = []
     found = read_results(results, on_bad=damaged.append)
     for error in damaged:
@@ -70,7 +77,14 @@ def leaderboard(
         raise RequestError(
             f"no results in {results}: make some with `mpobench run`, or name another --results"
         )
-    page = Leaderboard.of(found).markdown(title, reproduce, best)
+    tunings = [entry for file in tuned or () for entry in TunedFile.read(file).tuned]
+    board = Leaderboard.of(found, tunings)
+    if tuned and not board.tuned:
+        listed = ", ".join(map(str, tuned))
+        typer.echo(
+            f"mpobench: warning: no cell of {results} was trained with the values of {listed}", err=True
+        )
+    page = board.markdown(title, reproduce, best)
     files = {}
     if output:
         files[output] = page.encode()

@@ -14,7 +14,7 @@ from mpobench.planning.suite import Suite
 from mpobench.protocols import CLEAN
 from mpobench.registry.registry import get_registry
 
-app = typer.Typer(pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def _default_env() -> str:
@@ -66,8 +66,8 @@ def run(
     log: Annotated[
         str | None,
         typer.Option(
-            help="Trackers that show curves and scores of each cell, comma list: tensorboard, tensorboard:DIR, wandb. "
-            "Default: none."
+            help="Trackers that show curves and scores of each cell, comma list: tensorboard, tensorboard:DIR, wandb, "
+            "mlflow. Default: none."
         ),
     ] = None,
     rerun: Annotated[
@@ -79,27 +79,22 @@ def run(
 ) -> None:
     """Run a suite and print its leaderboard.
 
-    Compare three objectives where a tenth of the labels is wrong:
+    Fields of an objective come after a colon; corruptions compose with +. Everything can be said in a file, and a
+    stopped run goes on when it is given again. Trackers (see mpobench trackers) show its curves while it goes on.
 
-        mpobench run --objectives dpo,orpo,tampo --corruptions noisy:0.1
-
-    Fields of an objective come after a colon; corruptions compose with +:
-
-        mpobench run --objectives dpo:beta=0.2,tampo:schedule=sigmoid,gamma=2 --corruptions mixed+noisy:0.1
-
-    Everything can be said in a file, and a stopped run goes on when it is given again:
-
-        mpobench run leaderboards/tla.toml --workers 2
-
-    Look at the curves while it goes on, in a browser; see mpobench trackers:
-
-        mpobench run leaderboards/tla.toml --log tensorboard
-        tensorboard --logdir results/tensorboard
+    \b
+    Examples:
+      mpobench run --objectives dpo,orpo,tampo --corruptions noisy:0.1
+      mpobench run --objectives dpo:beta=0.2,ipo --corruptions mixed+noisy:0.1
+      mpobench run --objectives tampo:schedule=sigmoid,gamma=2 --seeds 5
+      mpobench run leaderboards/tla.toml --workers 2
+      mpobench run leaderboards/tla.toml --log tensorboard
+      tensorboard --logdir results/tensorboard
 
     Results are in DIR/cells, one JSON file per cell, the leaderboard is DIR/leaderboard.md. Exit code 1 if some
     cell failed or diverged (the others are kept), 2 for a request that cannot be carried out: also where that is
     seen in the run only, for all cells.
-    """
+    """  # noqa: D301  # click's mark for lines that are not to be wrapped
     options: dict[str, Any] = {
         "envs": envs,
         "corruptions": corruptions,

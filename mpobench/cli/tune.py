@@ -11,6 +11,7 @@ from mpobench.errors import RequestError
 from mpobench.planning.overrides import overrides
 from mpobench.planning.suite import Suite
 from mpobench.registry.registry import get_registry
+from mpobench.registry.specs import split_list
 
 if TYPE_CHECKING:
     from mpobench.planning.tuned_file import TunedEntry
@@ -25,7 +26,7 @@ def tune(
         Path | None, typer.Argument(help="A suite file, all of whose rows are tuned; options win over it.")
     ] = None,
     envs: Annotated[
-        str | None, typer.Option(help="Environments, comma list. Default: the first one.")
+        str | None, typer.Option(help="Environments, comma list. Default: that of `mpobench run`.")
     ] = None,
     corruptions: Annotated[
         str | None, typer.Option(help="Dataset corruptions, comma list. Default: base.")
@@ -36,7 +37,9 @@ def tune(
     ] = None,
     evaluators: Annotated[
         str | None,
-        typer.Option(help="Evaluator whose first metric is the score. Default: each environment's first."),
+        typer.Option(
+            help="Evaluator whose first metric is the score. Default: the suite's or environment's first."
+        ),
     ] = None,
     scale: Annotated[
         str | None,
@@ -116,6 +119,8 @@ def tune(
         raise RequestError(
             "nothing to tune: add --objectives dpo,simpo or name a suite file (see 'mpobench objectives')"
         )
+    if evaluators is not None and len(split_list(evaluators)) > 1:
+        raise RequestError(f"--evaluators {evaluators}: the score is of one evaluator: name one")
     request = Suite.of(options, "tune") if suite is None else Suite.from_toml(suite, options)
     budget = {"trials": trials, "rungs": _numbers(rungs), "held_out": held_out, "seed": seed}
     if dry_run:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, requires, version
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -48,20 +48,18 @@ def check_versions() -> Iterator[Finding]:
     tested = {} if file is None else read_constraints(file.read_text(encoding="utf-8"))
     if not tested:
         yield Finding("note", "tested set", "there is no list of tested versions in this installation")
-    extras = {extra for each in required for extra in _extras(each)} - {""} - _NOT_FOR_USERS
-    for extra in ("", *sorted(extras)):
-        yield from _check_group(extra, [each for each in required if extra in _extras(each)], tested, file)
+    offered = set(metadata(_DISTRIBUTION).get_all("Provides-Extra") or ())
+    extras = {each: _extras(each, offered) for each in required}
+    for extra in ("", *sorted(set().union(*extras.values()) - {""} - _NOT_FOR_USERS)):
+        yield from _check_group(extra, [each for each in required if extra in extras[each]], tested, file)
 
 
-def _extras(requirement: Requirement) -> set[str]:
-    """The extras that want a requirement; "" for a requirement of mpobench itself."""
+def _extras(requirement: Requirement, offered: Iterable[str]) -> set[str]:
+    """The extras that want a requirement here; "" for a requirement of mpobench itself."""
     marker = requirement.marker
-    if marker is None:
+    if marker is None or marker.evaluate({"extra": ""}):
         return {""}
-    if marker.evaluate({"extra": ""}):
-        return {""}
-    named = {part.strip("'\" ") for part in str(marker).split("extra ==")[1:]}
-    return {name.split()[0].strip("'\")") for name in named}
+    return {extra for extra in offered if marker.evaluate({"extra": extra})}
 
 
 def _check_group(

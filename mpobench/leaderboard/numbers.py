@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 from mpobench.leaderboard.statistics import Estimate, Quantity
@@ -44,3 +45,8 @@ def ranges(numbers: list[int]) -> str:
 def on_one_line(text: str) -> str:
     """Printable text on one line: a reason may be any exception's message."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def by_version(texts: Iterable[str]) -> list[str]:
+    """Sorted so that 0.9 precedes 0.10."""
+    return sorted(texts, key=lambda text: ([int(n) for n in re.findall(r"\d+", text)], text))

@@ -5,7 +5,6 @@ The same results in any order give the same bytes; there are no dates in it.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ from functools import cached_property
 
 from mpobench.leaderboard.best_sets import BestRule
 from mpobench.leaderboard.marks import Html, Markdown, Terminal
-from mpobench.leaderboard.numbers import on_one_line
+from mpobench.leaderboard.numbers import by_version, on_one_line
 from mpobench.leaderboard.overall import Overall, overall
 from mpobench.leaderboard.record_tables import dataset_blocks, other_metric_blocks, revision_blocks
 from mpobench.leaderboard.section_page import SectionPage
 from mpobench.leaderboard.standings import Section, standings
 from mpobench.leaderboard.statistics_tables import behind_blocks, kept_blocks, overall_blocks
+from mpobench.leaderboard.tuned_line import Tuning, tuned_blocks
 from mpobench.results.cell_result import CellResult
 
 TITLE = "mpobench leaderboard"
@@ -53,20 +53,31 @@ class Leaderboard:
     Attributes:
         sections: Tables.
         provenance: Versions that computed the results, in words.
+        tunings: Entries of tuned files; a table whose cells have their values says so.
     """
 
     sections: tuple[Section, ...]
     provenance: str
+    tunings: tuple[Tuning, ...] = ()
 
     @classmethod
-    def of(cls, results: Iterable[CellResult]) -> Leaderboard:
+    def of(cls, results: Iterable[CellResult], tunings: Iterable[Tuning] = ()) -> Leaderboard:
         """The leaderboard of results of any number of environments, evaluators and scales, in any order.
+
+        Args:
+            results: Records.
+            tunings: Entries of the tuned files that they may have been trained with: records do not say.
 
         Raises:
             RequestError: If results contradict each other (see :func:`mpobench.leaderboard.standings.standings`).
         """
         results = list(results)
-        return cls(standings(results), _provenance(results))
+        return cls(standings(results), _provenance(results), tuple(tunings))
+
+    @property
+    def tuned(self) -> bool:
+        """Whether some cell was trained with given tuned values."""
+        return any(tuned_blocks(section, self.tunings, Markdown()) for section in self.sections)
 
     @cached_property
     def overall(self) -> tuple[tuple[Overall, ...], ...]:
@@ -86,7 +97,7 @@ class Leaderboard:
         blocks = [f"# {on_one_line(title)}", self.provenance, reproduce.strip()]
         for section, over_all in zip(self.sections, self.overall, strict=True):
             blocks += [
-                *page.section(section),
+                *self._main(page, section),
                 *dataset_blocks(section, style),
                 *revision_blocks(section, style),
             ]
@@ -103,7 +114,7 @@ class Leaderboard:
         blocks = []
         for section, over_all in zip(self.sections, self.overall, strict=True):
             blocks += [
-                *page.section(section),
+                *self._main(page, section),
                 *dataset_blocks(section, style),
                 *revision_blocks(section, style),
             ]
@@ -117,9 +128,14 @@ class Leaderboard:
         page = SectionPage(style, best)
         blocks = []
         for section in self.sections:
-            heading, caption, table = page.section(section)
-            blocks += [heading, style.paragraph(caption), table]
+            heading, *captions, table = self._main(page, section)
+            blocks += [heading, *map(style.paragraph, captions), table]
         return "\n".join([*blocks, *page.footnotes(), style.paragraph(self.provenance)])
+
+    def _main(self, page: SectionPage, section: Section) -> list[str]:
+        """Heading, caption, the line on tuned values if there are any, and the main table."""
+        heading, caption, table = page.section(section)
+        return [heading, caption, *tuned_blocks(section, self.tunings, page.style), table]
 
 
 def _provenance(results: Collection[CellResult]) -> str:
@@ -130,11 +146,6 @@ def _provenance(results: Collection[CellResult]) -> str:
     for package, version in pairs:
         versions[package].add(version)
     packages = sorted(versions, key=lambda package: (package != "mpobench", package))
-    listed = "; ".join(f"{package} {', '.join(_by_version(versions[package]))}" for package in packages)
+    listed = "; ".join(f"{package} {', '.join(by_version(versions[package]))}" for package in packages)
     made = f"Computed with {listed}. " if listed else ""
-    return f"{made}Objectives from {', '.join(_by_version(plugins))}." if plugins else made.strip()
-
-
-def _by_version(texts: Iterable[str]) -> list[str]:
-    """Sorted so that 0.9 precedes 0.10."""
-    return sorted(texts, key=lambda text: ([int(n) for n in re.findall(r"\d+", text)], text))
+    return f"{made}Objectives from {', '.join(by_version(plugins))}." if plugins else made.strip()

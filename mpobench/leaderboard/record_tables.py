@@ -61,7 +61,10 @@ def revision_blocks(section: Section, style: Markdown) -> list[str]:
 
 
 def other_metric_blocks(section: Section, style: Markdown) -> list[str]:
-    """A table, folded, for each metric beside the primary and the normalised one, unless it is the same everywhere."""
+    """A table, folded, for each metric beside the primary and the normalised one, unless it is the same everywhere.
+
+    As in the other tables below the main one, a cell with unfinished seeds has no number.
+    """
     found = {
         name: None
         for row in section.rows
@@ -97,7 +100,10 @@ def other_metric_blocks(section: Section, style: Markdown) -> list[str]:
 
 
 def _estimate(row: Row, column: str, metric: str) -> Estimate | None:
-    values = [result.metrics[metric] for result in row.entries[column].finished if metric in result.metrics]
+    entry = row.finished(column)
+    values = (
+        [result.metrics[metric] for result in entry.finished if metric in result.metrics] if entry else []
+    )
     return mean_and_standard_error(values) if values else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,23 +66,37 @@ class NewPlugin:
         kinds = _TOGETHER.get(self.kind, (self.kind,))
         return {kind: self.name if kind == self.kind else f"{self.name}-{_SUFFIX[kind]}" for kind in kinds}
 
+    @property
+    def classes(self) -> dict[str, str]:
+        """The new name of each class of the example that it takes over.
+
+        Raises:
+            RequestError: If a class cannot have its name.
+        """
+        return {_CLASSES[kind]: class_name(name) for kind, name in self.names.items()}
+
     def renamed(self, text: str) -> str:
-        """A text of the example with this plugin's names: classes, components in quotes, module, distribution."""
-        text = text.replace(EXAMPLE_DISTRIBUTION, self.distribution).replace(EXAMPLE_MODULE, self.module)
-        for kind, name in self.names.items():
-            text = text.replace(f'"{_NAMES[kind]}"', f'"{name}"')
-            text = re.sub(rf"\b{_CLASSES[kind]}\b", class_name(name), text)
-        return text
+        """A text of the example with this plugin's names: classes, components in quotes, module, distribution.
+
+        All in one pass: a new name may be one of the example's.
+        """
+        new = {EXAMPLE_DISTRIBUTION: self.distribution, EXAMPLE_MODULE: self.module, **self.classes}
+        new |= {f'"{_NAMES[kind]}"': f'"{name}"' for kind, name in self.names.items()}
+        classes = "|".join(self.classes)
+        others = "|".join(re.escape(old) for old in new if old not in self.classes)
+        return re.sub(rf"\b(?:{classes})\b|{others}", lambda found: new[found[0]], text)
 
 
 def class_name(name: str) -> str:
     """``my-loss.2`` → ``MyLoss2``.
 
     Raises:
-        RequestError: If a class cannot have that name, because it begins with a digit.
+        RequestError: If a class cannot have that name, because it begins with a digit or is a word of Python's.
     """
     words = re.split(r"[._-]+", name)
     joined = "".join(word[:1].upper() + word[1:] for word in words)
     if not joined.isidentifier():
         raise RequestError(f"{name!r} begins with a digit, which no class does: choose another name")
+    if keyword.iskeyword(joined):
+        raise RequestError(f"{name!r} would be the class {joined}, a word of Python's: choose another name")
     return joined

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -76,9 +78,21 @@ def _texts(plugin: NewPlugin) -> dict[str, str]:
         f"{plugin.module}/py.typed": "",
     }
     for kind in plugin.names:
-        texts[f"{plugin.module}/{kind}.py"] = plugin.renamed(_read(package / f"{kind}.py"))
-        texts[f"tests/test_{kind}.py"] = plugin.renamed(_read(example / "tests" / f"test_{kind}.py"))
+        module, test = _read(package / f"{kind}.py"), _read(example / "tests" / f"test_{kind}.py")
+        _check_classes(plugin, module + test)
+        texts[f"{plugin.module}/{kind}.py"] = plugin.renamed(module)
+        texts[f"tests/test_{kind}.py"] = plugin.renamed(test)
     return texts
+
+
+def _check_classes(plugin: NewPlugin, code: str) -> None:
+    """Refuses a class that would hide what code of the example calls by its name: ``class Field(Objective)``."""
+    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
+    used = {token.string for token in tokens if token.type == tokenize.NAME} - plugin.classes.keys()
+    if hidden := used.intersection(plugin.classes.values()):
+        raise RequestError(
+            f"the class of {plugin.name!r} would be {min(hidden)}, a name that its file uses already: choose another"
+        )
 
 
 def _read(file: Traversable) -> str:

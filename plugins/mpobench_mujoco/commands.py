@@ -15,7 +15,11 @@ from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents
 from mpobench_mujoco.env import MujocoEnv
 
-app = typer.Typer(help="Show the agents that generate the data, or train them again.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show the agents that generate the data, or train them again.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 def mujoco_env(spec: str, lacking: str = "agents") -> MujocoEnv:
@@ -36,8 +40,10 @@ def show(
 ) -> None:
     """Show the two agents of an environment: their levels, and how they were made.
 
-    mpobench agents show tla
-    """
+    \b
+    Example:
+      mpobench agents show tla
+    """  # noqa: D301  # click's mark for lines that are not to be wrapped
     task = mujoco_env(env)
     for role in agents.ROLES:
         file, card = task.agent(role)
@@ -71,10 +77,12 @@ def measure(
 ) -> None:
     """Measure the two agents of an environment again: their levels, and the data that they generate.
 
-    The numbers are written beside the agents, where `mpobench agents show` reads them:
+    The numbers are written beside the agents, where `mpobench agents show` reads them.
 
-        mpobench agents measure tla
-    """
+    \b
+    Example:
+      mpobench agents measure tla
+    """  # noqa: D301  # click's mark for lines that are not to be wrapped
     from mpobench_mujoco import xla
 
     task = mujoco_env(env)
@@ -104,10 +112,12 @@ def train(
 
     Runs from the same working folder use it, unless the package ships one for that environment.
 
-    The two agents of an environment train side by side, one core each:
+    The two agents of an environment train side by side, one core each.
 
-        mpobench agents train tla original & mpobench agents train tla target
-    """
+    \b
+    Example:
+      mpobench agents train tla original & mpobench agents train tla target
+    """  # noqa: D301  # click's mark for lines that are not to be wrapped
     from mpobench_mujoco import xla
 
     task = mujoco_env(env)

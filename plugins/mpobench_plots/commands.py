@@ -49,7 +49,7 @@ Rows: TypeAlias = Annotated[
 ]
 Output: TypeAlias = Annotated[
     Path | None,
-    typer.Option(help="Picture to write, .png or .svg. Default: a .png here, named after the objectives."),
+    typer.Option(help="Picture to write, .png or .svg. Default: a .png here, named after what it shows."),
 ]
 Progress: TypeAlias = Annotated[
     float, typer.Option(min=0, max=1, help="Share of training that is done, for losses that change with it.")
@@ -110,7 +110,8 @@ def gradient(
         from mpobench_plots.pairs import dataset_points
 
         typer.echo(f"pairs of {env}, {corruption}, seed {seed}: found in {cache_folder()}, or made", err=True)
-        training = plan_training(get_registry(), env, corruption, objectives[0], seed, scale)
+        first = split_list(objectives[0])[0]  # as it was given: the text of an objective file names no path
+        training = plan_training(get_registry(), env, corruption, first, seed, scale)
         with in_use(cache_folder()) as cache:
             drawn = dataset_points(training, points, Workspace(cache))
     from mpobench.registry.pair_plane import Circumstances

@@ -1,4 +1,4 @@
-"""The command that makes a number again, proven: the cells that it plans have the keys of the records."""
+"""The command that makes a number again: the suite's, whose plan has the keys, or one made from the records."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ class Again:
 
     Attributes:
         command: Command line; "" if none is known.
-        note: What is wrong with it; "" if its plan has the keys of all records.
+        note: What is wrong with it; "" if nothing is known to be.
+        planned: Whether the plan of the command has the keys of all records; else it was made from the records.
     """
 
     command: str
     note: str = ""
+    planned: bool = False
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Commands:
             words = ["mpobench", "run", self.suite.as_posix(), "--objectives", first.objective]
             words += ["--corruptions", first.corruption]
             words += ["--envs", first.env] if self._several_envs else []
-            return Again(shlex.join(words))
+            return Again(shlex.join(words), planned=True)
         last = max(results, key=lambda result: result.seed)
         try:
             trainings = {result.key: self._recorded.training(result) for result in results}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpobench.files.atomic import write_atomically
-from mpobench.leaderboard.numbers import ranges
+from mpobench.leaderboard.numbers import by_version, ranges
 from mpobench.leaderboard.standings import Section, standings
 from mpobench.registry.registry import Registry, get_registry
 from mpobench_site import vendored
@@ -124,7 +124,7 @@ def _provenance(board: Board) -> dict[str, list[str]]:
     for result in board.results:
         for package, version in result.versions.items():
             versions.setdefault(package, set()).add(version)
-    return {package: sorted(found) for package, found in sorted(versions.items())}
+    return {package: by_version(found) for package, found in sorted(versions.items())}
 
 
 def _script(name: str, value: Any) -> str:

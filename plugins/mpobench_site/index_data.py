@@ -36,7 +36,11 @@ def _picture(section: Section) -> dict[str, Any] | None:
     """Means and intervals of the best rows of the first column, on a scale from 0 to :data:`WIDTH`."""
     for column in section.columns:
         sign = -1.0 if section.higher_is_better else 1.0
-        scored = [(row, estimate) for row in section.rows if (estimate := row.estimate(column))]
+        scored = [
+            (row, entry.estimate)
+            for row in section.rows
+            if (entry := row.finished(column)) and entry.estimate  # survivors' means flatter
+        ]
         if not scored:
             continue
         scored.sort(key=lambda pair: sign * pair[1].mean)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -70,14 +71,15 @@ def _index(rows: Sequence[Row], wanted: Row) -> int:
 
 
 def _column(corruption: str) -> dict[str, Any]:
-    """A corruption, the level of its noise, and what is corrupted besides."""
+    """A corruption, the level of its noise altogether, and what is corrupted besides."""
     try:
         parts = split_sum(corruption)
     except SpecError:  # of a plugin that is not here, or of none
         parts = [corruption]
-    levels = [float(found[1]) for part in parts if (found := _NOISE.fullmatch(part))]
+    kept = [1 - 2 * float(found[1]) for part in parts if (found := _NOISE.fullmatch(part))]
+    noise = round((1 - math.prod(kept)) / 2, 12)  # the chance that an odd number of them flips a label
     rest = "+".join(part for part in parts if not _NOISE.fullmatch(part)) or CLEAN
-    return {"name": corruption, "noise": levels[0] if levels else 0.0, "besides": rest}
+    return {"name": corruption, "noise": noise, "besides": rest}
 
 
 def _levels(section: Section) -> dict[str, Any]:
@@ -152,7 +154,7 @@ def _score(section: Section, entry: Entry, decimals: int) -> dict[str, Any]:
 def _again(entry: Entry, commands: Commands) -> dict[str, Any]:
     again = commands.again([*entry.finished, *entry.unfinished])
     config = next((result.config for result in _all(entry) if result.config), {})
-    return {"command": again.command, "unproven": again.note, "config": config}
+    return {"command": again.command, "unproven": again.note, "planned": again.planned, "config": config}
 
 
 def _cell(result: CellResult, names: Sequence[str]) -> list[Any]:

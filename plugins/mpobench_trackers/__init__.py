@@ -1,1 +1,1 @@
-"""Trackers: TensorBoard and Weights & Biases."""
+"""Trackers: TensorBoard, Weights & Biases and MLflow."""

@@ -61,8 +61,11 @@ def invoke_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
 def test_pairs_of_any_environment_lie_on_top(invoke_with: Run, bandit_site: Path, tmp_path: Path) -> None:
     picture = tmp_path / "bandit.png"
     args = ("--env", "bandit", "--corruption", "noisy:0.2", "--seed", "3", "--output", str(picture))
-    done = invoke_with("plot", "gradient", "dpo", "simpo", *args, path=(bandit_site,))
-    assert (done.returncode, done.stdout) == (0, f"{picture}\n"), done.stderr
+    card = tmp_path / "objective.json"
+    save_objective(card, mpobench.objective("1s-mpo"), "1s-mpo", name="found", summary="Found", provenance={})
+    for objectives in (("dpo", "simpo"), (f"{card},dpo",), ("dpo,simpo", "orpo")):
+        done = invoke_with("plot", "gradient", *objectives, *args, path=(bandit_site,))
+        assert (done.returncode, done.stdout) == (0, f"{picture}\n"), done.stderr
     assert "bandit, noisy:0.2, seed 3" in done.stderr
     with Image.open(picture) as image:
         assert image.format == "PNG"

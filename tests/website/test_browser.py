@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from website_samples import HOSTILE, PUBLISHED, until
 
+from mpobench.leaderboard.standings import standings
 from mpobench.results.store import read_results
 
 Watch = Callable[..., Any]
@@ -150,11 +151,16 @@ def test_a_number_leads_to_its_cells_and_back(site: Path, watched: Watch) -> Non
 def test_an_address_opens_the_cells_of_a_number_with_their_command(published: Path, watched: Watch) -> None:
     seen = watched()
     page = seen.open(published / "tla.html", "#cells-0-0-0")
-    cells = [(r.objective, r.corruption) for r in read_results(PUBLISHED / "tla.jsonl")]
-    assert page.locator("dialog[open] tbody tr").count() == cells.count(("sft", "base"))
+    records = read_results(PUBLISHED / "tla.jsonl")
+    first = standings(records)[0].rows[0].objective
+    count = [(r.objective, r.corruption) for r in records].count((first, "base"))
+    assert page.locator("dialog[open] tbody tr").count() == count
     command = page.inner_text("dialog pre code >> nth=0")
-    assert command == "mpobench run leaderboards/tla.toml --objectives sft --corruptions base"
+    assert command == f"mpobench run leaderboards/tla.toml --objectives {first} --corruptions base"
     assert "makes the same ones" in page.inner_text("dialog")
+    page = seen.open(published / "quick.html", "#cells-0-0-0")  # it has no suite
+    assert "Made from the records: it was not planned." in page.inner_text("dialog")
+    assert "makes the same ones" not in page.inner_text("dialog")
     assert not seen.wrong
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import math
 import random
 import re
 import shlex
@@ -22,10 +24,13 @@ from mpobench.leaderboard.standings import standings
 from mpobench.registry.registry import Registry
 from mpobench.results.store import read_results, write_jsonl
 from mpobench_site import vendored
-from mpobench_site.boards import find_boards
+from mpobench_site.again import Commands
+from mpobench_site.boards import Board, find_boards
 from mpobench_site.digits import short
 from mpobench_site.field_data import ARROWS, CELLS, documented, field_data
 from mpobench_site.film_data import viewer_system
+from mpobench_site.index_data import card_of
+from mpobench_site.section_data import section_data
 
 
 def data_of(script: Path) -> Any:
@@ -65,8 +70,49 @@ def test_columns_know_their_noise(published: Path) -> None:
     ]  # fmt: skip
     (section,) = data_of(published / "data" / "tla.js")["sections"]
     assert [(c["noise"], c["besides"]) for c in section["columns"]] == [
-        (0.0, "base"), (0.1, "base"), (0.3, "base"),
+        (0.0, "base"), (0.0, "mixed"), (0.1, "base"), (0.2, "base"), (0.3, "base"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("corruption", "besides"),
+    [
+        ("noisy:0.1+noisy:0.2", "base"),
+        ("mixed+noisy:0.1+noisy:0.3+noisy:0.2", "mixed"),
+        ("noisy:1+noisy:0.3", "base"),
+    ],
+)
+def test_noises_together_flip_a_label_where_an_odd_number_does(
+    corruption: str, besides: str, registry: Registry
+) -> None:
+    (section,) = standings([cell("dpo", corruption)])
+    (column,) = section_data(section, Commands(None, registry))["columns"]
+    shares = [float(share) for share in re.findall(r"noisy:([\d.]+)", corruption)]
+    flipped = sum(
+        math.prod(share if flip else 1 - share for share, flip in zip(shares, flips, strict=True))
+        for flips in itertools.product((0, 1), repeat=len(shares))
+        if sum(flips) % 2
+    )
+    assert column["noise"] == pytest.approx(flipped)
+    assert column["besides"] == besides
+
+
+def test_versions_of_a_page_are_in_their_order(tmp_path: Path) -> None:
+    versions = ("0.10.0", "0.9.2", "0.9.10")
+    made = [cell("dpo", seed=seed, versions={"jax": version}) for seed, version in enumerate(versions)]
+    write_jsonl(made, tmp_path / "mine.jsonl")
+    make_site([tmp_path], tmp_path / "site")
+    assert "jax&nbsp;0.9.2, 0.9.10, 0.10.0" in (tmp_path / "site" / "mine.html").read_text()
+
+
+def test_survivors_do_not_compete_in_the_picture_of_a_leaderboard() -> None:
+    whole = [cell("dpo", seed=seed, value=1500.0 + seed) for seed in (0, 1)]
+    lost = [cell("ipo", seed=0, value=9000.0), cell("ipo", seed=1, status="error", reason="no memory")]
+    records = [*whole, *lost]
+    board = Board("mine", Path("mine.jsonl"), records, None, [], [])
+    picture = card_of(board, standings(records))["picture"]
+    assert [bar["label"] for bar in picture["bars"]] == ["dpo"]
+    assert card_of(board, standings(lost))["picture"] is None
 
 
 @pytest.mark.parametrize("board", ["tla", "hopper", "discovered", "quick"])
@@ -75,6 +121,7 @@ def test_each_number_has_a_command_whose_plan_has_its_cells(published: Path, boa
         for entry in section["entries"]:
             assert entry["command"].startswith("mpobench run ")
             assert not entry["unproven"]
+            assert entry["planned"] == (board != "quick"), "quick has no suite: made from its records"
 
 
 @pytest.mark.parametrize("board", ["tla", "quick"])

@@ -37,7 +37,10 @@
         }
       },
     }, "copy");
-    const proof = entry.unproven ? `Careful: ${entry.unproven}.` : "Its plan has the keys of these cells: it makes the same ones.";
+    const made = entry.planned
+      ? "Its plan has the keys of these cells: it makes the same ones."
+      : "Made from the records: it was not planned.";
+    const proof = entry.unproven ? `Careful: ${entry.unproven}.` : made;
     return [el("h3", {}, "Make it again"), el("pre", { tabindex: 0 }, text), el("p", { class: "fine" }, copy, " ", proof)];
   }
 

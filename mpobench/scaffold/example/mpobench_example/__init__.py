@@ -1,4 +1,4 @@
-"""An example plugin: one component of each kind, each in a file of its own."""
+"""An example plugin: an objective, a corruption, an environment, an evaluator and a launcher, a file each."""
 
 from __future__ import annotations
 

@@ -1,0 +1,126 @@
+"""The line that says of a table which values of its cells are tuned, and how.
+
+Records hold what was trained, not where it comes from: tuned is a cell that was trained with all values of the entry
+that tuning left for its environment, corruption and objective.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from mpobench.leaderboard.marks import Markdown
+from mpobench.leaderboard.standings import Section
+from mpobench.results.cell_result import CellResult
+
+
+class Tuning(Protocol):
+    """What a tuned file says of one tuning: see :class:`mpobench.planning.tuned_file.TunedEntry`."""
+
+    @property
+    def env(self) -> str:
+        """Canonical spec, like the next two."""
+
+    @property
+    def corruption(self) -> str:
+        """Corruption of the dataset."""
+
+    @property
+    def objective(self) -> str:
+        """Objective."""
+
+    @property
+    def scale(self) -> str:
+        """Amount of work of a trial."""
+
+    @property
+    def evaluator(self) -> str:
+        """Evaluator of the score."""
+
+    @property
+    def trials(self) -> int:
+        """Number of configurations tried."""
+
+    @property
+    def tuning_seeds(self) -> str:
+        """Seeds of their trainings."""
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """Tuned fields of the objective."""
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """Tuned fields of the training configuration."""
+
+
+def tuned_blocks(section: Section, tunings: Iterable[Tuning], style: Markdown) -> list[str]:
+    """One line with the tuned values, how they were found, and how many cells have them; none if no cell has.
+
+    As in a run, an entry for the very spec of a row counts before one for the objective's name.
+
+    Args:
+        section: Table.
+        tunings: Entries of tuned files.
+        style: Marks.
+    """
+    entries = {(each.env, each.corruption, each.objective): each for each in tunings}
+    used: dict[int, Tuning] = {}
+    tuned = others = unknown = 0
+    for row in section.rows:
+        for column, cells in row.entries.items():
+            place = section.env, column
+            name = row.objective.partition(":")[0]
+            entry = entries.get((*place, row.objective)) or entries.get((*place, name))
+            for cell in (*cells.finished, *cells.unfinished):
+                if not cell.config:  # refused beforehand
+                    continue
+                if entry is None or not (entry.fields or entry.training):
+                    unknown += 1
+                elif _has(cell, entry):
+                    tuned += 1
+                    used[id(entry)] = entry
+                else:
+                    others += 1
+    if not tuned:
+        return []
+    count = f"{tuned} of {tuned + others + unknown} cells were trained with them"
+    count += f", {others} with other values" if others else ""
+    count += f"; for {unknown} nothing was tuned" if unknown else ""
+    return [f"Tuned for each objective and corruption: {_names(list(used.values()), style)}. {count}."]
+
+
+def _has(cell: CellResult, entry: Tuning) -> bool:
+    """Whether a cell was trained with all values of an entry."""
+    objective = cell.config.get("objective")
+    fields = objective.get("fields") if isinstance(objective, dict) else None
+    return _within(entry.fields, fields) and _within(entry.training, cell.config.get("training"))
+
+
+def _within(values: Mapping[str, Any], recorded: Any) -> bool:
+    return not values or (
+        isinstance(recorded, dict)
+        and all(name in recorded and recorded[name] == value for name, value in values.items())
+    )
+
+
+def _names(used: Sequence[Tuning], style: Markdown) -> str:
+    """Names of the tuned values, and the search that found them: each, if there were several."""
+    by_search: dict[tuple[str, str, int, str], list[Tuning]] = {}
+    for each in used:
+        by_search.setdefault((each.scale, each.evaluator, each.trials, each.tuning_seeds), []).append(each)
+    parts = []
+    for (scale, evaluator, trials, seeds), found in sorted(by_search.items()):
+        of_objective = _codes({name for each in found for name in each.fields}, style)
+        of_training = _codes({name for each in found for name in each.training}, style)
+        of_objective += f" of the {'objectives' if len(found) > 1 else 'objective'}" if of_objective else ""
+        of_training += " of the training" if of_training else ""
+        values = " and ".join(filter(None, (of_objective, of_training)))
+        parts.append(
+            f"{values}, in {trials} trials at {scale} scale, scored by {style.code(evaluator)} on seeds {seeds}"
+        )
+    return "; ".join(parts)
+
+
+def _codes(names: Iterable[str], style: Markdown) -> str:
+    return ", ".join(map(style.code, sorted(names)))
