@@ -29,6 +29,7 @@ from mpobench import (
 from mpobench_llm.models import base_model
 from mpobench_llm.models.adapters import acting, adapted, merged
 from mpobench_llm.models.base_model import load_base
+from mpobench_llm.models.policy import Policy
 from mpobench_llm.speaking.answering import end_tokens
 from mpobench_llm.training import resumable
 from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
@@ -227,9 +228,31 @@ def test_to_sample_an_adapter_may_be_added_to_the_weights_for_a_while(env, works
                     raise StopError
             assert torch.equal(model(ids).logits, untrained), stopped
             assert Looks.at(model) == before, stopped
-    error = (found.float() - expected.float()).abs().max()
-    assert error < 0.2 * (expected.float() - untrained.float()).abs().max()
-    assert precision == "bfloat16" or error < 1e-5
+    assert not torch.equal(expected, untrained)
+    if precision == "bfloat16":
+        assert torch.equal(found, expected), "nothing is added to rounded weights"
+    else:
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_small_change_of_the_weights_reaches_the_answers(env, workspace, precision, trained):
+    """Every change is below half of the last digit that a weight has in bfloat16."""
+    weights = {
+        name: value * (1e-3 if "lora_B" in name else 1) for name, value in trained.policy.weights.items()
+    }
+    policy = Policy(trained.policy.lora, weights)
+    model, _ = load_base(env.source(workspace, precision))
+    ids = torch.tensor([[0, 20, 30, 40, 50]])
+
+    def hidden(way: Any, whose: Policy) -> torch.Tensor:
+        with torch.no_grad(), way(model, whose) as speaker:
+            return speaker(ids, output_hidden_states=True).hidden_states[-1].float()
+
+    change = hidden(acting, policy) - hidden(acting, Policy())
+    found = hidden(merged, policy) - hidden(acting, Policy())
+    assert change.norm() > 0
+    assert (found - change).norm() < 0.05 * change.norm()
 
 
 def test_what_ends_an_answer(env, workspace):
