@@ -134,11 +134,16 @@ class LanguageConfiguration(TomlEnv[TrainingSettings, DatasetSettings, Evaluatio
         )
 
     def sft_path(self, request: TrainingRequest) -> str:
-        """Folder of an SFT stage, relative to the cache."""
+        """Folder of an SFT stage, relative to the cache, whichever precision this machine computes in."""
         return f"sft/{self.sft_key(request)}"
 
-    def reference_path(self, request: TrainingRequest) -> str:
-        """File with log π of a dataset's pairs under the untrained model, relative to the cache."""
+    def reference_path(self, request: TrainingRequest, precision: str) -> str:
+        """File with log π of a dataset's pairs under the untrained model, relative to the cache.
+
+        Args:
+            request: Training.
+            precision: Precision in which they are computed: ``bfloat16`` or ``float32``.
+        """
         settings = self.training_settings(request)
-        key = content_key([request.dataset.key, settings.max_length, settings.overlong, settings.precision])
+        key = content_key([request.dataset.key, settings.max_length, settings.overlong, precision])
         return f"reference/{key}.safetensors"

@@ -29,11 +29,18 @@ from mpobench import (
 from mpobench_llm.models import base_model
 from mpobench_llm.models.adapters import acting, adapted, merged
 from mpobench_llm.models.base_model import load_base
+from mpobench_llm.models.head import headless
+from mpobench_llm.models.logps import all_logps
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.speaking.answering import end_tokens
 from mpobench_llm.training import resumable
 from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
-from mpobench_llm.training.sft_stage import REFERENCE, make_sft_stage
+from mpobench_llm.training.sft_stage import (
+    REFERENCE,
+    load_sft_stage,
+    make_sft_stage,
+    untrained_reference,
+)
 
 PAIRS = 8
 """Of the smallest scale."""
@@ -181,6 +188,26 @@ def test_in_one_stage_the_reference_is_the_untrained_model(env, tiny, workspace)
     for ours, reference in Lonely.seen.items():
         assert ours == pytest.approx(reference, abs=1e-3), "of the same pair"
     assert not (workspace.cache / "sft").exists()
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_machine_of_another_precision_makes_references_of_its_own(env, workspace, monkeypatch, first):
+    """With one cache; whichever comes first."""
+    wanted, found, folders = request("dpo", precision="auto"), {}, {}
+    for half in (first, not first, first):
+        monkeypatch.setattr(base_model, "has_bfloat16", lambda half=half: half)
+        folder = make_sft_stage(env, wanted, workspace)
+        assert folders.setdefault(half, folder) == folder
+        found[half] = load_sft_stage(env, wanted, workspace), untrained_reference(env, wanted, workspace)
+    assert len(set(folders.values())) == 2
+    assert folders[first] == workspace.cache / env.sft_path(wanted)
+    rows = env.rows(wanted, workspace)
+    for half, (stage, untrained) in found.items():
+        model, _ = load_base(env.source(workspace, "bfloat16" if half else "float32"))
+        for policy, reference in ((stage.policy, stage.reference), (Policy(), untrained)):
+            with acting(model, policy) as actor, headless(model) as head:
+                assert torch.equal(all_logps(actor, head, rows, 2), reference)
+    assert not torch.equal(found[True][1], found[False][1])
 
 
 # The policy
