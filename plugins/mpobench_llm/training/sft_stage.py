@@ -39,7 +39,7 @@ class SftStage:
     Attributes:
         policy: Reference policy.
         reference: Its log-probabilities of both completions of all pairs, in nats, ``(pairs, 2)``.
-        curves: Curves of the stage; those of the rejected completion are NaN.
+        curves: Curves of the stage, which reads no rejected completion.
     """
 
     policy: Policy
@@ -102,7 +102,6 @@ def _clone(
         folder=workspace.cache / "checkpoints" / f"{env.sft_key(request)}-{source.computed}",
     )
     policy, curves = resumable.carry_out(stage, workspace, "SFT stages")
-    curves |= {name: [float("nan")] * settings.sft_epochs for name in ("margin", "accuracy", "logp_rejected")}
     reference = _logps(source, policy, rows, settings.pairs_per_batch)
     with folder_atomically(folder) as temporary:
         policy.save(temporary)

@@ -84,7 +84,8 @@ class PreferenceTrainer(transformers.Trainer):
         totals = sequence_logps(model, self._head, batch)
         pairs = self._preferences(batch.lengths, batch.indices, totals)
         losses = self._shares.pop(0).losses(totals) if self._shares else self._objective.loss(pairs)
-        self.update_sums.append(batch_sums(pairs, losses, self._references(batch.lengths, batch.indices)))
+        references = self._references(batch.lengths, batch.indices)
+        self.update_sums.append(batch_sums(pairs, losses, references, sides=batch.lengths.shape[1]))
         # Gradients are averaged over processes, and the loss is a mean over the pairs of all of them.
         return losses.sum() * self.accelerator.num_processes / num_items_in_batch
 
