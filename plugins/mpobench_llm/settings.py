@@ -106,11 +106,15 @@ class EvaluationSettings(Settings):
         answers: Number of answers to held-out instructions; beyond the number of instructions, they repeat.
         pairs: Number of held-out preference pairs.
         batch: Number of answers sampled at once.
+        pairs_per_batch: Number of held-out pairs whose log-probabilities are computed at once.
+        answers_per_batch: The same of answers, where their log-probabilities are a part of the score.
     """
 
     answers: int = Field(ge=1)
     pairs: int = Field(64, ge=1)
     batch: int = Field(64, ge=1)
+    pairs_per_batch: int = Field(8, ge=1)
+    answers_per_batch: int = Field(16, ge=1)
 
 
 class SamplingSettings(Settings):
