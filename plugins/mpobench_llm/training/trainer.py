@@ -63,9 +63,7 @@ class PreferenceTrainer(transformers.Trainer):
         self._shares: list[Share] = []
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:
-        return ShuffledByLength(
-            self._row_lengths, self._pairs_per_update, self.args.seed, self._padding
-        )
+        return ShuffledByLength(self._row_lengths, self._pairs_per_update, self.args.seed, self._padding)
 
     def compute_loss(
         self,

@@ -74,8 +74,7 @@ def shares(
     own = slice(before, before + len(mine[1]))
     sizes = [len(indices) for _, indices, _ in parts]
     return [
-        Share(*each)
-        for each in zip(values.detach()[own].split(sizes), slopes[own].split(sizes), strict=True)
+        Share(*each) for each in zip(values.detach()[own].split(sizes), slopes[own].split(sizes), strict=True)
     ]
 
 

@@ -107,7 +107,9 @@ def _roll_out(
     """Answers to prompts; ``batches`` are the numbers that are sampled, and scored, at once."""
     source, (sampled_at_once, scored_at_once) = env.source(workspace), batches
     conversations = [ask(prompt) for prompt in prompts]
-    sampled = sample_answers(source, policy, conversations, streams, env.settings.sampling, sampled_at_once, report)
+    sampled = sample_answers(
+        source, policy, conversations, streams, env.settings.sampling, sampled_at_once, report
+    )
     plain = [rules.plain(prompt) for prompt in prompts]
     logps = _mean_logps(source, plain, sampled, scored_at_once)
     tokenizer = load_tokenizer(source.location, source.revision)
