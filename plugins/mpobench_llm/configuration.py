@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from mpobench import RequestError, TrainingRequest, Workspace
@@ -29,10 +30,21 @@ if TYPE_CHECKING:
     from mpobench_llm.models.tokens import Row
 
 EXTRA = ("accelerate", "datasets", "gguf", "peft", "torch", "transformers")
-"""Packages of the extra ``llm``. A plan asks for them, so that a run does not stop halfway."""
+"""Packages of the extra ``llm`` that a training needs. A plan asks for them, so that a run does not stop halfway."""
 
 OVERLONG_ADVICE = "raise it (--training max_length=…), or add --training overlong=cut"
 """What to do where all pairs of a dataset are too long."""
+
+
+def check_installed(who: str, packages: Sequence[str]) -> None:
+    """Checks that packages of the extra ``llm`` are there, without importing them.
+
+    Raises:
+        RequestError: If some are not.
+    """
+    absent = [name for name in packages if importlib.util.find_spec(name) is None]
+    if absent:
+        raise RequestError(f"{who} need {', '.join(absent)}: pip install 'mpobench[llm]'")
 
 
 class LanguageConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationSettings]):
@@ -86,9 +98,7 @@ class LanguageConfiguration(TomlEnv[TrainingSettings, DatasetSettings, Evaluatio
         Raises:
             RequestError: For an override that is unknown or out of range, or if the extra ``llm`` is not installed.
         """
-        absent = [name for name in EXTRA if importlib.util.find_spec(name) is None]
-        if absent:
-            raise RequestError(f"language models need {', '.join(absent)}: pip install 'mpobench[llm]'")
+        check_installed("language models", EXTRA)
         training, own = self.training_settings(request), self.objective_settings(request).accumulation
         pairs = self.dataset_settings(request.dataset.scale).pairs
         if pairs is not None and training.pairs_per_batch > pairs:
@@ -134,11 +144,16 @@ class LanguageConfiguration(TomlEnv[TrainingSettings, DatasetSettings, Evaluatio
         )
 
     def sft_path(self, request: TrainingRequest) -> str:
-        """Folder of an SFT stage, relative to the cache."""
+        """Folder of an SFT stage, relative to the cache, whichever precision this machine computes in."""
         return f"sft/{self.sft_key(request)}"
 
-    def reference_path(self, request: TrainingRequest) -> str:
-        """File with log π of a dataset's pairs under the untrained model, relative to the cache."""
+    def reference_path(self, request: TrainingRequest, precision: str) -> str:
+        """File with log π of a dataset's pairs under the untrained model, relative to the cache.
+
+        Args:
+            request: Training.
+            precision: Precision in which they are computed: ``bfloat16`` or ``float32``.
+        """
         settings = self.training_settings(request)
-        key = content_key([request.dataset.key, settings.max_length, settings.overlong, settings.precision])
+        key = content_key([request.dataset.key, settings.max_length, settings.overlong, precision])
         return f"reference/{key}.safetensors"

@@ -41,7 +41,8 @@ class TrainingSettings(Settings):
         overlong: What becomes of longer pairs: ``drop`` leaves them out; ``cut`` takes tokens out of the prompt, behind
             what begins the conversation, then off the ends of completions, and leaves out pairs that become equal.
         precision: Precision of the frozen weights and of products; ``auto`` takes bfloat16 where the device computes
-            it. The adapter and its gradients are always float32.
+            it, so that machines may differ. The adapter and its gradients are always float32. Answers and evaluations
+            take ``auto``, whatever a training takes.
         gradient_checkpointing: Whether the backward pass computes activations again, which saves memory; ``auto`` does
             so on accelerators for models of more than a billion parameters.
         kl_answers: Number of answers that the policy gives at the end of an epoch, for the curve of its KL divergence
@@ -105,11 +106,15 @@ class EvaluationSettings(Settings):
         answers: Number of answers to held-out instructions; beyond the number of instructions, they repeat.
         pairs: Number of held-out preference pairs.
         batch: Number of answers sampled at once.
+        pairs_per_batch: Number of held-out pairs whose log-probabilities are computed at once.
+        answers_per_batch: The same of answers, where their log-probabilities are a part of the score.
     """
 
     answers: int = Field(ge=1)
     pairs: int = Field(64, ge=1)
     batch: int = Field(64, ge=1)
+    pairs_per_batch: int = Field(8, ge=1)
+    answers_per_batch: int = Field(16, ge=1)
 
 
 class SamplingSettings(Settings):

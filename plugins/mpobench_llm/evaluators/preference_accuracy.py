@@ -38,9 +38,10 @@ class PreferenceAccuracy(Evaluator):
 
         rows = env.held_out_rows(scale, workspace)
         model, _ = load_base(env.source(workspace))
+        batch = env.evaluation_settings(scale).pairs_per_batch
         with acting(model, policy) as actor, headless(model) as head:
             totals = all_logps(
-                actor, head, rows, 8, lambda fraction: workspace.report("evaluation", fraction)
+                actor, head, rows, batch, lambda fraction: workspace.report("evaluation", fraction)
             ).double()
         lengths = totals.new_tensor([[len(side) for side in row.completions] for row in rows])
         means = totals / lengths

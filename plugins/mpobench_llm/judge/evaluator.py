@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpobench import Evaluator, Metric, RequestError, Workspace
 from mpobench.files.text import expanded
+from mpobench_llm.configuration import check_installed
 from mpobench_llm.envs.language_env import LanguageEnv
 from mpobench_llm.judge import baseline
 from mpobench_llm.judge.digests import text_digest
@@ -18,6 +19,9 @@ from mpobench_llm.speaking.instructions import read_instructions
 if TYPE_CHECKING:
     from mpobench.protocols import JsonObject, Scale
     from mpobench_llm.speaking.answer import Answer
+
+PACKAGES = ("openai", "statsmodels")
+"""What asks the endpoint, and what fits the length-controlled win rate, at the end of an evaluation."""
 
 
 class Judge(JudgeSettings, Evaluator):
@@ -49,8 +53,10 @@ class Judge(JudgeSettings, Evaluator):
         """The content of all files that the fields name, the number of instructions, the sampling of answers.
 
         Raises:
-            RequestError: If a file is missing or malformed, or the baseline does not answer every instruction.
+            RequestError: If a package or a file is missing, a file is malformed, or the baseline does not answer every
+                instruction.
         """
+        check_installed("judges", PACKAGES)
         instructions = self._given_instructions()
         answers = env.evaluation_settings(scale).answers if instructions is None else len(instructions)
         if answers < 2:

@@ -61,13 +61,15 @@ def acting(model: Any, policy: Policy) -> Iterator[Any]:
 
 @contextmanager
 def merged(model: Any, policy: Policy) -> Iterator[Any]:
-    """A base model as a policy, for sampling: on a CPU the adapter is added to the weights.
+    """A base model as a policy, for sampling: on a CPU the adapter is added to weights in float32.
 
     An adapter's many small products take as long there as the model itself. At the end the weights come back bit by
-    bit. On an accelerator the adapter stays apart: a copy of the weights would double the memory.
+    bit. Weights in half precision stay as they are: a change that is smaller than their last digit, as that of a short
+    training, would be rounded away, and the answers would be another policy's than its log-probabilities. On an
+    accelerator the adapter stays apart, too: a copy of the weights would double the memory.
     """
     with acting(model, policy) as actor:
-        if policy.lora is None or device().type != "cpu":
+        if policy.lora is None or device().type != "cpu" or model.dtype != torch.float32:
             yield actor
             return
         layers = [layer for layer in actor.modules() if hasattr(layer, "lora_A")]

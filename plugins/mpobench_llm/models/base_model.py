@@ -31,6 +31,12 @@ class ModelSource:
     revision: str | None = None
 
     @property
+    def computed(self) -> str:
+        """Precision in which this machine computes: ``bfloat16`` or ``float32``."""
+        half = self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16())
+        return "bfloat16" if half else "float32"
+
+    @property
     def positions(self) -> int | None:
         """Largest number of tokens of the model's input; None if it has no limit."""
         return positions_of_model(self.location, self.revision)
@@ -68,7 +74,7 @@ def load_tokenizer(location: str, revision: str | None = None) -> Any:
     return tokenizer
 
 
-_loaded: dict[tuple[str, str | None, bool], Any] = {}
+_loaded: dict[tuple[str, str | None, str], Any] = {}
 
 
 def load_base(source: ModelSource) -> tuple[Any, Any]:
@@ -77,11 +83,10 @@ def load_base(source: ModelSource) -> tuple[Any, Any]:
     Raises:
         RequestError: If it cannot be loaded, with the next step.
     """
-    half = source.precision == "bfloat16" or (source.precision == "auto" and has_bfloat16())
-    key = (source.location, source.revision, half)
+    key = (source.location, source.revision, source.computed)
     if key not in _loaded:
         _loaded.clear()  # first, so that there is never more than one
-        _loaded[key] = _load(source, half)
+        _loaded[key] = _load(source)
     return _loaded[key], load_tokenizer(source.location, source.revision)
 
 
@@ -90,7 +95,7 @@ def forget_base() -> None:
     _loaded.clear()
 
 
-def _load(source: ModelSource, half: bool) -> Any:
+def _load(source: ModelSource) -> Any:
     from transformers import AutoModelForCausalLM
 
     silence_libraries()
@@ -100,7 +105,7 @@ def _load(source: ModelSource, half: bool) -> Any:
         model: Any = AutoModelForCausalLM.from_pretrained(
             source.location,
             revision=source.revision,
-            dtype=torch.bfloat16 if half else torch.float32,
+            dtype=getattr(torch, source.computed),
             attn_implementation=attention,
         )
     return model.requires_grad_(False).to(device()).eval()

@@ -23,7 +23,10 @@ KL = "kl"
 
 @torch.no_grad()
 def batch_sums(
-    pairs: PreferenceBatch, losses: torch.Tensor, references: tuple[SequenceLogps, SequenceLogps] | None
+    pairs: PreferenceBatch,
+    losses: torch.Tensor,
+    references: tuple[SequenceLogps, SequenceLogps] | None,
+    sides: int,
 ) -> dict[str, float]:
     """The number of pairs of a batch, and the sum of each of :data:`QUANTITIES` and :data:`RATIOS` over them.
 
@@ -31,16 +34,18 @@ def batch_sums(
         pairs: Log-probabilities.
         losses: Losses, ``(pairs,)``.
         references: Log-probabilities of (chosen, rejected) under the reference policy; None leaves out the ratios.
+        sides: Number of completions of a row. One, as in an SFT stage, leaves out all that asks for a rejected one.
     """
-    margin = pairs.chosen.mean - pairs.rejected.mean
-    values = [losses, margin, (margin > 0).float(), pairs.chosen.mean, pairs.rejected.mean]
-    names: tuple[str, ...] = QUANTITIES
+    values = {"loss": losses, "logp_chosen": pairs.chosen.mean}
+    if sides > 1:
+        margin = pairs.chosen.mean - pairs.rejected.mean
+        values |= {"margin": margin, "accuracy": margin > 0, "logp_rejected": pairs.rejected.mean}
     if references is not None:
         chosen = pairs.chosen.mean - references[0].mean
-        values += [chosen, pairs.rejected.mean - references[1].mean, (chosen < 0).float()]
-        names += RATIOS
-    sums = torch.stack([value.detach().float().sum() for value in values]).tolist()
-    return {"pairs": float(len(losses)), **dict(zip(names, sums, strict=True))}
+        rejected = pairs.rejected.mean - references[1].mean
+        values |= dict(zip(RATIOS, (chosen, rejected, chosen < 0), strict=True))
+    sums = torch.stack([value.detach().float().sum() for value in values.values()]).tolist()
+    return {"pairs": float(len(losses)), **dict(zip(values, sums, strict=True))}
 
 
 def epoch_means(history: Sequence[Mapping[str, Any]], epochs: int) -> dict[str, list[float]]:

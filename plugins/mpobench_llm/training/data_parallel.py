@@ -1,6 +1,8 @@
 """A stage on several accelerators: one process each, gradients averaged by accelerate's data parallelism.
 
-The minibatch stays the same: each process takes its share of the batches of every update.
+The minibatch stays the same: each process takes its share of the batches of every update. Where they do not come out
+even, the last batches of an epoch are filled up with rows that do not count (see
+:mod:`mpobench_llm.training.padding`).
 """
 
 from __future__ import annotations

@@ -17,10 +17,11 @@ class ShuffledByLength(torch.utils.data.Sampler[int]):
         lengths: Lengths of the rows, in tokens.
         update: Number of rows in an update.
         seed: Seed of the order.
+        padding: Number of rows that come behind them in the dataset, and at the end of every epoch.
     """
 
-    def __init__(self, lengths: Sequence[int], update: int, seed: int) -> None:
-        self._lengths, self._update, self._seed = lengths, update, seed
+    def __init__(self, lengths: Sequence[int], update: int, seed: int, padding: int = 0) -> None:
+        self._lengths, self._update, self._seed, self._padding = lengths, update, seed, padding
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -28,10 +29,11 @@ class ShuffledByLength(torch.utils.data.Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._lengths) + self._padding
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(1_000_003 * self._seed + self.epoch)
-        order = torch.randperm(len(self), generator=generator).tolist()
+        order = torch.randperm(len(self._lengths), generator=generator).tolist()
         for first in range(0, len(order), self._update):
             yield from sorted(order[first : first + self._update], key=self._lengths.__getitem__)
+        yield from range(len(order), len(self))

@@ -57,15 +57,16 @@ def _last_stage(
         epochs, learning_rate = settings.po_epochs, settings.po_learning_rate
     else:  # for the curves, if not for the objective; trainings on one dataset share it
         reference = untrained_reference(env, request, workspace)
+    source = env.source(workspace, settings.precision)
     content = {
         "training": request.key,
         "dataset": request.dataset.key,
         "objective": [request.objective_name, objective.model_dump(mode="json")],
-        "settings": settings.model_dump(exclude=set(NOT_IN_KEY)),
+        "settings": {**settings.model_dump(exclude=set(NOT_IN_KEY)), "precision": source.computed},
         "seed": request.seed,
     }
     return Stage(
-        source=env.source(workspace, settings.precision),
+        source=source,
         lora=lora,
         weights=weights,
         objective=objective,

@@ -1,4 +1,8 @@
-"""References of a training: the SFT stage, or the untrained model where no SFT stage comes first."""
+"""References of a training: the SFT stage, or the untrained model where no SFT stage comes first.
+
+Machines that share a cache may compute in different precisions (``auto``). A policy and its reference have to begin as
+one function, so a reference is read only where it was computed as the policy is.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mpobench import TrainingRequest, Workspace
@@ -14,7 +19,7 @@ from mpobench.files import locks
 from mpobench.files.atomic import file_atomically, folder_atomically
 from mpobench_llm.configuration import LanguageConfiguration
 from mpobench_llm.models.adapters import acting
-from mpobench_llm.models.base_model import load_base
+from mpobench_llm.models.base_model import ModelSource, load_base
 from mpobench_llm.models.head import headless
 from mpobench_llm.models.logps import all_logps
 from mpobench_llm.models.policy import Policy
@@ -34,7 +39,7 @@ class SftStage:
     Attributes:
         policy: Reference policy.
         reference: Its log-probabilities of both completions of all pairs, in nats, ``(pairs, 2)``.
-        curves: Curves of the stage; those of the rejected completion are NaN.
+        curves: Curves of the stage, which reads no rejected completion.
     """
 
     policy: Policy
@@ -50,7 +55,7 @@ def load_sft_stage(env: LanguageConfiguration, request: TrainingRequest, workspa
 
 
 def make_sft_stage(env: LanguageConfiguration, request: TrainingRequest, workspace: Workspace) -> Path:
-    """Makes the folder of an SFT stage, unless it is there.
+    """Makes the folder of an SFT stage, unless it is there. One of another precision gets a second folder beside it.
 
     Returns:
         The folder, with the adapter in peft's format, :data:`REFERENCE` and :data:`CURVES`.
@@ -58,15 +63,33 @@ def make_sft_stage(env: LanguageConfiguration, request: TrainingRequest, workspa
     Raises:
         DivergedError: When the loss or the weights leave the finite numbers.
     """
-    folder = workspace.cache / env.sft_path(request)
-    locks.once(folder, lambda: _clone(env, request, workspace, folder))
-    return folder
+    settings = env.training_settings(request)
+    source = env.source(workspace, settings.precision)
+    shared = workspace.cache / env.sft_path(request)
+    own = shared.with_name(f"{shared.name}-{source.computed}")
+    locks.once(shared, lambda: _clone(env, request, workspace, source, shared))
+    if _precision(shared / REFERENCE) == source.computed:
+        return shared
+    locks.once(own, lambda: _clone(env, request, workspace, source, own))
+    return own
 
 
-def _clone(env: LanguageConfiguration, request: TrainingRequest, workspace: Workspace, folder: Path) -> None:
+def _precision(file: Path) -> str | None:
+    """The precision in which a file of log-probabilities was computed, if it says so."""
+    with safe_open(file, "pt") as content:
+        return (content.metadata() or {}).get("precision")
+
+
+def _clone(
+    env: LanguageConfiguration,
+    request: TrainingRequest,
+    workspace: Workspace,
+    source: ModelSource,
+    folder: Path,
+) -> None:
     settings, rows = env.training_settings(request), env.rows(request, workspace)
     stage = Stage(
-        source=env.source(workspace, settings.precision),
+        source=source,
         lora=adapter_config(settings, settings.lora_dropout),
         weights=None,
         objective=Cloning(),
@@ -76,14 +99,13 @@ def _clone(env: LanguageConfiguration, request: TrainingRequest, workspace: Work
         epochs=settings.sft_epochs,
         learning_rate=settings.learning_rate,
         seed=request.seed,
-        folder=workspace.cache / "checkpoints" / env.sft_key(request),
+        folder=workspace.cache / "checkpoints" / f"{env.sft_key(request)}-{source.computed}",
     )
     policy, curves = resumable.carry_out(stage, workspace, "SFT stages")
-    curves |= {name: [float("nan")] * settings.sft_epochs for name in ("margin", "accuracy", "logp_rejected")}
-    reference = _logps(env, request, workspace, policy, rows)
+    reference = _logps(source, policy, rows, settings.pairs_per_batch)
     with folder_atomically(folder) as temporary:
         policy.save(temporary)
-        save_file({"logps": reference}, temporary / REFERENCE)
+        save_file({"logps": reference}, temporary / REFERENCE, {"precision": source.computed})
         (temporary / CURVES).write_text(json.dumps(curves))
 
 
@@ -91,10 +113,12 @@ def untrained_reference(
     env: LanguageConfiguration, request: TrainingRequest, workspace: Workspace
 ) -> torch.Tensor:
     """Log π of all pairs under the untrained model, in nats, ``(pairs, 2)``: cached, or made and kept."""
-    file = workspace.cache / env.reference_path(request)
+    settings = env.training_settings(request)
+    source = env.source(workspace, settings.precision)
+    file = workspace.cache / env.reference_path(request, source.computed)
 
     def make() -> None:
-        logps = _logps(env, request, workspace, Policy(), env.rows(request, workspace))
+        logps = _logps(source, Policy(), env.rows(request, workspace), settings.pairs_per_batch)
         with file_atomically(file) as temporary:
             save_file({"logps": logps}, temporary)
 
@@ -102,14 +126,7 @@ def untrained_reference(
     return load_file(file)["logps"]
 
 
-def _logps(
-    env: LanguageConfiguration,
-    request: TrainingRequest,
-    workspace: Workspace,
-    policy: Policy,
-    rows: list[Row],
-) -> torch.Tensor:
-    settings = env.training_settings(request)
-    model, _ = load_base(env.source(workspace, settings.precision))
+def _logps(source: ModelSource, policy: Policy, rows: list[Row], batch: int) -> torch.Tensor:
+    model, _ = load_base(source)
     with acting(model, policy) as actor, headless(model) as head:
-        return all_logps(actor, head, rows, settings.pairs_per_batch)
+        return all_logps(actor, head, rows, batch)

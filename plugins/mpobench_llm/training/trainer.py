@@ -18,6 +18,7 @@ from mpobench_llm.training import whole_update
 from mpobench_llm.training.curves import KL, batch_sums
 from mpobench_llm.training.length_sampler import ShuffledByLength
 from mpobench_llm.training.own_answers import divergence
+from mpobench_llm.training.padding import count, counted, padded
 from mpobench_llm.training.stage import Stage
 from mpobench_llm.training.whole_update import Share
 
@@ -45,11 +46,13 @@ class PreferenceTrainer(transformers.Trainer):
         self._stage = stage
         self._pairs_per_update = stage.settings.pairs_per_batch * stage.settings.accumulation
         self._row_lengths = [len(row) for row in stage.rows]
+        rows = padded(stage.rows, stage.settings.pairs_per_batch, arguments.world_size)
+        self._padding = len(rows) - len(stage.rows)
         dtype, layout = head.dtype, layout_for(model, head, stage.rows)
         super().__init__(
             model=model,
             args=arguments,
-            train_dataset=stage.rows,
+            train_dataset=rows,
             data_collator=lambda batch: vars(collate(batch, dtype, layout)),
             callbacks=[_Progress(report, self)],
         )
@@ -60,7 +63,7 @@ class PreferenceTrainer(transformers.Trainer):
         self._shares: list[Share] = []
 
     def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:
-        return ShuffledByLength(self._row_lengths, self._pairs_per_update, self.args.seed)
+        return ShuffledByLength(self._row_lengths, self._pairs_per_update, self.args.seed, self._padding)
 
     def compute_loss(
         self,
@@ -82,9 +85,13 @@ class PreferenceTrainer(transformers.Trainer):
             self._shares, self._batches = self._shares_of_update(model, self._batches), []
         batch = Batch(**inputs)
         totals = sequence_logps(model, self._head, batch)
-        pairs = self._preferences(batch.lengths, batch.indices, totals)
-        losses = self._shares.pop(0).losses(totals) if self._shares else self._objective.loss(pairs)
-        self.update_sums.append(batch_sums(pairs, losses, self._references(batch.lengths, batch.indices)))
+        lengths, indices, totals = counted(batch.lengths, batch.indices, totals)
+        pairs, references = self._preferences(lengths, indices, totals), self._references(lengths, indices)
+        if self._shares:
+            losses = self._shares.pop(0).losses(totals)
+        else:  # of a process's batch that is padding alone, there is no loss to ask for
+            losses = self._objective.loss(pairs) if len(indices) else totals.sum(1)
+        self.update_sums.append(batch_sums(pairs, losses, references, sides=lengths.shape[1]))
         # Gradients are averaged over processes, and the loss is a mean over the pairs of all of them.
         return losses.sum() * self.accelerator.num_processes / num_items_in_batch
 
@@ -111,7 +118,7 @@ class PreferenceTrainer(transformers.Trainer):
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> int:
         """The number of pairs of an update: batches may be of unequal size, and the last update may have fewer."""
-        return int(self.over_processes([float(sum(len(batch["indices"]) for batch in batch_samples))])[0])
+        return int(self.over_processes([float(sum(count(batch["indices"]) for batch in batch_samples))])[0])
 
     def over_processes(self, values: list[float]) -> list[float]:
         """The sums of numbers over all processes of a training."""

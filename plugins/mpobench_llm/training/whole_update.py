@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mpobench_llm.training.padding import counted
+
 if TYPE_CHECKING:
     from mpobench_llm.models.batch import Batch
 
@@ -61,23 +63,18 @@ def shares(
     accelerators = [] if device.type == "cpu" else [device]
     with torch.no_grad(), torch.random.fork_rng(accelerators, device_type=_kind(device)):
         totals = [logps(batch) for batch in batches]
-    mine = [
-        torch.cat(parts)
-        for parts in zip(
-            *((b.lengths, b.indices, t) for b, t in zip(batches, totals, strict=True)), strict=True
-        )
-    ]
+    parts = [counted(b.lengths, b.indices, t) for b, t in zip(batches, totals, strict=True)]
+    mine = [torch.cat(each) for each in zip(*parts, strict=True)]
     before, everyone = _of_all_processes(mine)
-    lengths, indices, joined = (torch.cat(parts) for parts in zip(*everyone, strict=True))
+    lengths, indices, joined = (torch.cat(each) for each in zip(*everyone, strict=True))
     joined.requires_grad_(True)
     with torch.enable_grad():
         values = losses(lengths, indices, joined)
         (slopes,) = torch.autograd.grad(values.sum(), joined)
     own = slice(before, before + len(mine[1]))
-    sizes = [len(batch.indices) for batch in batches]
+    sizes = [len(indices) for _, indices, _ in parts]
     return [
-        Share(*parts)
-        for parts in zip(values.detach()[own].split(sizes), slopes[own].split(sizes), strict=True)
+        Share(*each) for each in zip(values.detach()[own].split(sizes), slopes[own].split(sizes), strict=True)
     ]
 
 

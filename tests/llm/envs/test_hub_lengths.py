@@ -122,7 +122,7 @@ def test_overlong_and_length_are_in_the_keys(short, mixed):
     env = AnyModel(model=str(short), dataset=str(mixed))
     plans = [request(), request(overlong="cut"), request(max_length=64)]
     for paths in (
-        {env.reference_path(each) for each in plans},
+        {env.reference_path(each, "float32") for each in plans},
         {env.sft_path(each) for each in plans},
         {content_key(env.training_config(each)) for each in plans},
         {prerequisite.path for each in plans for prerequisite in env.data_prerequisites(each)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import judge_plugin
@@ -54,6 +55,16 @@ def test_what_could_hold_a_secret_is_refused_without_repeating_it(judges, fields
         judges.build("evaluator", f"tested-judge:model=x,{fields}")
     assert named in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("absent", ["openai", "statsmodels"])
+def test_a_plan_asks_for_what_a_judge_needs(tmp_path, monkeypatch, absent):
+    present = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == absent else present(name, *rest)
+    )
+    with pytest.raises(RequestError, match=rf"^judges need {absent}: pip install 'mpobench\[llm\]'$"):
+        judge("http://127.0.0.1:1/v1", tmp_path).config(FixedAnswers(), "smoke")
 
 
 def test_python_errors_do_not_repeat_it_either(tmp_path):

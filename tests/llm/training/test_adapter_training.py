@@ -29,10 +29,18 @@ from mpobench import (
 from mpobench_llm.models import base_model
 from mpobench_llm.models.adapters import acting, adapted, merged
 from mpobench_llm.models.base_model import load_base
+from mpobench_llm.models.head import headless
+from mpobench_llm.models.logps import all_logps
+from mpobench_llm.models.policy import Policy
 from mpobench_llm.speaking.answering import end_tokens
 from mpobench_llm.training import resumable
 from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
-from mpobench_llm.training.sft_stage import REFERENCE, make_sft_stage
+from mpobench_llm.training.sft_stage import (
+    REFERENCE,
+    load_sft_stage,
+    make_sft_stage,
+    untrained_reference,
+)
 
 PAIRS = 8
 """Of the smallest scale."""
@@ -182,6 +190,26 @@ def test_in_one_stage_the_reference_is_the_untrained_model(env, tiny, workspace)
     assert not (workspace.cache / "sft").exists()
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_a_machine_of_another_precision_makes_references_of_its_own(env, workspace, monkeypatch, first):
+    """With one cache; whichever comes first."""
+    wanted, found, folders = request("dpo", precision="auto"), {}, {}
+    for half in (first, not first, first):
+        monkeypatch.setattr(base_model, "has_bfloat16", lambda half=half: half)
+        folder = make_sft_stage(env, wanted, workspace)
+        assert folders.setdefault(half, folder) == folder
+        found[half] = load_sft_stage(env, wanted, workspace), untrained_reference(env, wanted, workspace)
+    assert len(set(folders.values())) == 2
+    assert folders[first] == workspace.cache / env.sft_path(wanted)
+    rows = env.rows(wanted, workspace)
+    for half, (stage, untrained) in found.items():
+        model, _ = load_base(env.source(workspace, "bfloat16" if half else "float32"))
+        for policy, reference in ((stage.policy, stage.reference), (Policy(), untrained)):
+            with acting(model, policy) as actor, headless(model) as head:
+                assert torch.equal(all_logps(actor, head, rows, 2), reference)
+    assert not torch.equal(found[True][1], found[False][1])
+
+
 # The policy
 
 
@@ -227,9 +255,31 @@ def test_to_sample_an_adapter_may_be_added_to_the_weights_for_a_while(env, works
                     raise StopError
             assert torch.equal(model(ids).logits, untrained), stopped
             assert Looks.at(model) == before, stopped
-    error = (found.float() - expected.float()).abs().max()
-    assert error < 0.2 * (expected.float() - untrained.float()).abs().max()
-    assert precision == "bfloat16" or error < 1e-5
+    assert not torch.equal(expected, untrained)
+    if precision == "bfloat16":
+        assert torch.equal(found, expected), "nothing is added to rounded weights"
+    else:
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_small_change_of_the_weights_reaches_the_answers(env, workspace, precision, trained):
+    """Every change is below half of the last digit that a weight has in bfloat16."""
+    weights = {
+        name: value * (1e-3 if "lora_B" in name else 1) for name, value in trained.policy.weights.items()
+    }
+    policy = Policy(trained.policy.lora, weights)
+    model, _ = load_base(env.source(workspace, precision))
+    ids = torch.tensor([[0, 20, 30, 40, 50]])
+
+    def hidden(way: Any, whose: Policy) -> torch.Tensor:
+        with torch.no_grad(), way(model, whose) as speaker:
+            return speaker(ids, output_hidden_states=True).hidden_states[-1].float()
+
+    change = hidden(acting, policy) - hidden(acting, Policy())
+    found = hidden(merged, policy) - hidden(acting, Policy())
+    assert change.norm() > 0
+    assert (found - change).norm() < 0.05 * change.norm()
 
 
 def test_what_ends_an_answer(env, workspace):

@@ -17,7 +17,7 @@ from mpobench_llm.training import data_parallel, one_process
 from mpobench_llm.training.stage import Stage
 
 
-def stage(tiny: Path, folder: Path, objective: str = "orpo", **settings) -> Stage:
+def stage(tiny: Path, folder: Path, objective: str = "orpo", count: int = 8, **settings) -> Stage:
     values = {
         "pairs_per_batch": 2,
         "accumulation": 2,
@@ -31,8 +31,8 @@ def stage(tiny: Path, folder: Path, objective: str = "orpo", **settings) -> Stag
         lora=lora,
         weights=None,
         objective=mpobench.objective(objective),
-        rows=random_rows(8),
-        reference=torch.randn(8, 2, generator=torch.Generator().manual_seed(0)) - 20,
+        rows=random_rows(count),
+        reference=torch.randn(count, 2, generator=torch.Generator().manual_seed(0)) - 20,
         settings=TrainingSettings(**values),
         epochs=2,
         learning_rate=1e-2,
@@ -43,24 +43,27 @@ def stage(tiny: Path, folder: Path, objective: str = "orpo", **settings) -> Stag
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("objective", "in_memory"),
+    ("objective", "count", "in_memory"),
     [
-        ("orpo", {}),
-        ("kto", {"pairs_per_batch": 4, "accumulation": 1}),
-        ("aot", {"pairs_per_batch": 8, "accumulation": 1}),
+        ("orpo", 8, {}),
+        ("orpo", 7, {}),  # a batch of one
+        ("orpo", 5, {}),  # a process without any
+        ("kto", 8, {"pairs_per_batch": 4, "accumulation": 1}),
+        ("kto", 5, {"pairs_per_batch": 4, "accumulation": 1}),
+        ("aot", 8, {"pairs_per_batch": 8, "accumulation": 1}),
     ],
 )
 def test_two_processes_end_where_one_does(
-    tiny: Path, tmp_path: Path, objective: str, in_memory: dict[str, int]
+    tiny: Path, tmp_path: Path, objective: str, count: int, in_memory: dict[str, int]
 ) -> None:
-    """A loss that depends on its batch sees the same pairs as in one batch of one process."""
+    """No pair counts twice, and a loss that depends on its batch sees the same pairs as in one batch of one process."""
     size = {"pairs_per_batch": 2, "accumulation": 4} if objective == "aot" else {}
     alone, curves = one_process.carry_out(
-        stage(tiny, tmp_path / "alone", objective, **in_memory), lambda fraction: None
+        stage(tiny, tmp_path / "alone", objective, count, **in_memory), lambda fraction: None
     )
     reports: list[float] = []
     shared, others = data_parallel.carry_out(
-        stage(tiny, tmp_path / "shared", objective, **size), 2, reports.append
+        stage(tiny, tmp_path / "shared", objective, count, **size), 2, reports.append
     )
     assert alone.weights is not None
     assert shared.weights is not None

@@ -306,5 +306,6 @@ def test_cloning_raises_the_chosen_completions(tiny, tmp_path):
     """Its rows have no other."""
     rows = random_rows(8, seed=8, sides=1)
     _, _, curves = run(tiny, tmp_path / "run", Cloning(), rows, epochs=6, learning_rate=5e-2)
+    assert set(curves) == {"loss", "logp_chosen"}, "and its curves are of no other"
     assert curves["loss"][-1] < curves["loss"][0] - 0.05
     assert curves["loss"] == pytest.approx([-value for value in curves["logp_chosen"]])

@@ -45,6 +45,9 @@ class Rollout(Settings):
 
 _POOL = TypeAdapter(list[Rollout])
 
+_SCORED = 16
+"""Number of answers of the pool whose log-probabilities are computed at once: of no scale, as the pool is."""
+
 
 def read_block(env: StyleConfiguration, block: Block, workspace: Workspace) -> list[Rollout]:
     """A block of the pool: read from the cache, or sampled and kept there."""
@@ -65,7 +68,7 @@ def _sample_block(env: StyleConfiguration, block: Block, workspace: Workspace) -
     def report(fraction: float) -> None:
         workspace.report("answers", fraction)
 
-    return _roll_out(env, Policy(), prompts, ask, streams, block.count, workspace, report)
+    return _roll_out(env, Policy(), prompts, ask, streams, (block.count, _SCORED), workspace, report)
 
 
 def evaluation_rollouts(
@@ -87,7 +90,8 @@ def evaluation_rollouts(
     def report(fraction: float) -> None:
         workspace.report("evaluation", fraction)
 
-    return _roll_out(env, policy, prompts, rules.plain, streams, settings.batch, workspace, report)
+    batches = settings.batch, settings.answers_per_batch
+    return _roll_out(env, policy, prompts, rules.plain, streams, batches, workspace, report)
 
 
 def _roll_out(
@@ -96,14 +100,18 @@ def _roll_out(
     prompts: list[str],
     ask: Callable[[str], tuple[Message, ...]],
     streams: list[list[int]],
-    batch: int,
+    batches: tuple[int, int],
     workspace: Workspace,
     report: Callable[[float], None],
 ) -> list[Rollout]:
-    source = env.source(workspace)
+    """Answers to prompts; ``batches`` are the numbers that are sampled, and scored, at once."""
+    source, (sampled_at_once, scored_at_once) = env.source(workspace), batches
     conversations = [ask(prompt) for prompt in prompts]
-    sampled = sample_answers(source, policy, conversations, streams, env.settings.sampling, batch, report)
-    logps = _mean_logps(source, [rules.plain(prompt) for prompt in prompts], sampled)
+    sampled = sample_answers(
+        source, policy, conversations, streams, env.settings.sampling, sampled_at_once, report
+    )
+    plain = [rules.plain(prompt) for prompt in prompts]
+    logps = _mean_logps(source, plain, sampled, scored_at_once)
     tokenizer = load_tokenizer(source.location, source.revision)
     return [
         Rollout(prompt=prompt, tokens=tuple(tokens), text=text_of(tokenizer, tokens), mean_logp=logp)
@@ -112,7 +120,10 @@ def _roll_out(
 
 
 def _mean_logps(
-    source: ModelSource, conversations: Sequence[Sequence[Message]], sampled: Sequence[Sequence[int]]
+    source: ModelSource,
+    conversations: Sequence[Sequence[Message]],
+    sampled: Sequence[Sequence[int]],
+    batch: int,
 ) -> list[float]:
     """Mean log-probability of each answer's tokens under the untrained model, in nats."""
     model, tokenizer = load_base(source)
@@ -121,7 +132,7 @@ def _mean_logps(
         for i, (messages, tokens) in enumerate(zip(conversations, sampled, strict=True))
     ]
     with headless(model) as head:
-        totals = all_logps(model, head, rows, 16)[:, 0]
+        totals = all_logps(model, head, rows, batch)[:, 0]
     return [float(total) / len(tokens) for total, tokens in zip(totals, sampled, strict=True)]
 
 
