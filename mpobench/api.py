@@ -79,13 +79,18 @@ def planned(suite: Suite) -> Plan:
 
 def missing(cells: tuple[Cell, ...], results: Path) -> int:
     """The number of cells that have no result yet."""
-    store = ResultStore(results)
-    return sum(not store.path(cell.key).exists() for cell in cells)
+    there = ResultStore(results).keys()
+    return sum(cell.key not in there for cell in cells)
 
 
-def refusals(expanded: Plan) -> list[str]:
-    """The reasons for which a run of the plan would be refused before anything is computed, each once."""
-    refused = [refusal(training) for training in expanded.trainings]
+def refusals(expanded: Plan, results: Path) -> list[str]:
+    """The reasons for which a run would be refused before anything is computed, each once.
+
+    Trainings of which all results are there are not asked, as in a run.
+    """
+    there = ResultStore(results).keys()
+    due = (each for each in expanded.trainings if any(cell.key not in there for cell in each.cells))
+    refused = [refusal(training) for training in due]
     return list(dict.fromkeys(str(error) for error in refused if error))
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bandit_plugin import Bandit
-from lab import Lab
+from lab import Here, Lab
 
 import mpobench
-from mpobench import Prerequisite, TrainingRequest
+from mpobench import Prerequisite, TrainingRequest, Workspace
+from mpobench.protocols import Report, Workers
+from mpobench.running import reports
+from mpobench.running.live_note import LiveNote
 
 ALL = "sft,dpo,ipo,orpo"
 
@@ -30,6 +36,37 @@ def test_alike_trainings_are_carried_out_at_once(lab: Lab) -> None:
     assert sum(work.values()) == 2
     assert all(what.startswith("train ") for what in work)
     assert scores(lab) == expected
+
+
+def test_a_group_tells_how_far_it_is_and_what_the_user_should_know(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, write, opened = Bandit.train_group, LiveNote.write, Here.open
+    running: list[tuple[str, float]] = []
+
+    def training(env: Bandit, requests: Sequence[TrainingRequest], workspace: Workspace) -> Any:
+        reports.begun(f"group of {requests[0].key}")  # as a launcher's worker does
+        workspace.report("training", 0.0)
+        workspace.note("mind the lever")
+        return train(env, requests, workspace)
+
+    def written(note: LiveNote, at_once: bool = False) -> None:
+        running.extend((each.phase, each.fraction) for each in note._running.values())
+        write(note, at_once)
+
+    @contextmanager
+    def connected(here: Here, workers: int | None, report: Report) -> Iterator[Workers]:
+        reports.connect(report)
+        with opened(here, workers, report) as place:
+            yield place
+        reports.connect(lambda task, phase, fraction: None)
+
+    monkeypatch.setattr(Bandit, "train_group", training)
+    monkeypatch.setattr(LiveNote, "write", written)
+    monkeypatch.setattr(Here, "open", connected)
+    lab.run("sft,orpo", envs="bandit:device=2")
+    assert ("training", 0.0) in running
+    assert capsys.readouterr().err.count("mind the lever") == 1
 
 
 def test_so_are_the_shared_files_before_them(lab: Lab) -> None:

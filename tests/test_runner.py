@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bandit_plugin import Bandit
+from bandit_plugin import Bandit, Payoff
 from lab import Here, Lab
 
 import mpobench
+from mpobench import TrainingRequest
+from mpobench.api import refusals
+from mpobench.errors import DiskFullError, RequestError
 from mpobench.files.keys import KEY_VERSION, content_key
 from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
@@ -227,3 +230,36 @@ def test_a_failed_evaluation_keeps_the_policy_and_the_other_scores(lab: Lab) -> 
     (lab.cache / "key").touch()
     outcome = lab.run("sft", evaluators=evaluators, rerun="errors")
     assert (outcome.ran, outcome.reused, lab.work()) == ({"diverged": 1, "ok": 1}, 1, {})
+
+
+def test_a_disk_that_fills_up_in_an_evaluation_blames_no_cell(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> dict[str, float]:
+        raise DiskFullError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Payoff, "evaluate", full)
+        with pytest.raises(DiskFullError, match="the disk is full"):
+            lab.run("sft")
+    assert lab.store.load_all() == []
+    assert lab.run("sft").ran == {"ok": 1}
+
+
+def test_data_are_not_asked_for_where_all_results_are_there(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sealed(env: Bandit, request: TrainingRequest) -> None:
+        raise RequestError("sealed")
+
+    lab.run("sft")
+    monkeypatch.setattr(Bandit, "check_data", sealed)
+    for objectives, told in (("sft", []), ("sft,dpo", ["sealed"])):
+        suite = Suite.of({"envs": "bandit", "scale": "smoke", "objectives": objectives})
+        assert refusals(plan(suite, lab.registry), lab.store.folder) == told
+    assert lab.run("sft").reused == 1
+
+
+def test_no_training_waits_for_the_lock_of_another(lab: Lab) -> None:
+    keys = ["abc1", "abc2"]  # that begin alike
+    assert len({lab.store.lock(key) for key in keys}) == 2

@@ -221,6 +221,20 @@ def test_each_kind_of_disagreement_is_told(lab: Lab, tmp_path: Path) -> None:
     assert (len(reverse.only_first), len(reverse.only_second)) == (0, 2)
 
 
+def test_cells_of_one_configuration_and_other_keys_are_compared(lab: Lab) -> None:
+    lab.run("sft")
+    (cell,) = lab.store.load_all()
+    again = cell.model_copy(update={"key": cell.key[::-1]})
+    same = disagreements([cell], [again])
+    assert (same.same, same.agree) == (1, True)
+    for change in ({"status": "diverged", "reason": "too far"}, {"metrics": {"payoff": 0.123}}):
+        other = disagreements([cell], [again.model_copy(update=change)])
+        assert (other.same, other.agree, len(other.outcomes)) == (0, False, 1)
+    skipped = cell.model_copy(update={"status": "skipped", "reason": "no lever", "config": {}})
+    other = disagreements([skipped], [again.model_copy(update=vars(skipped) | {"reason": "no arm"})])
+    assert not other.agree
+
+
 def test_small_differences_are_up_to_the_tolerance(lab: Lab, tmp_path: Path) -> None:
     lab.run("sft")
     (cell,) = lab.store.load_all()

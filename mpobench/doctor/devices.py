@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
+from mpobench.cores import available_cores
 from mpobench.doctor.finding import Finding
 
 _SECONDS = 90.0
@@ -53,7 +54,7 @@ def gpus() -> list[str]:
 
 def check_machine() -> Iterator[Finding]:
     """Cores, and GPUs as the driver lists them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     yield Finding(
         "ok", "processor", f"{cores} cores: as many workers at once, unless --workers says otherwise"
     )

@@ -28,7 +28,8 @@ class PoolBlock:
 def pool_blocks(corruption: DatasetCorruption, pairs: int, size: int, seed: int) -> list[PoolBlock]:
     """The blocks that a dataset picks from: all rows of each (side, agent) that occurs.
 
-    Rows count from the dataset's first pair. Whether datasets of several seeds share files is for the environment to say.
+    Rows count from the dataset's first pair. Whether datasets of several seeds share files is for the environment to
+    say.
 
     Args:
         corruption: Corruption of the pairs.

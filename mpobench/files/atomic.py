@@ -28,7 +28,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """
     target = path.resolve()
     temporary = target.parent / f".mpobench-{secrets.token_hex(6)}.tmp"
-    with _explained(path):
+    with explained(path):
         if target.exists() and not target.is_file():
             raise RequestError(f"cannot write {path}: it is not a regular file; choose another name")
         try:
@@ -52,7 +52,7 @@ def file_atomically(path: Path) -> Iterator[Path]:
         RequestError: If the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -72,7 +72,7 @@ def folder_atomically(path: Path) -> Iterator[Path]:
         RequestError: If the folder, or a file in it, cannot be written.
     """
     temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
-    with _explained(path):
+    with explained(path):
         for left in (temporary, old):
             shutil.rmtree(left, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -95,7 +95,7 @@ def _discard(temporary: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turns an error of the operating system into one that names the file and the next step."""
     try:
         yield

@@ -78,7 +78,8 @@ class Env(Component, ABC):
     def check_data(self, request: TrainingRequest) -> None:
         """Checks, before a run begins, what planning has no time for: that the dataset can be read, say.
 
-        Asked for every training that is due, in the process that starts the run, and not when a run is only planned.
+        Asked for every training that is due, in the process that starts the run or shows what it would do, and not when
+        trainings are only planned.
 
         Raises:
             RequestError: If the training cannot succeed. The run ends, and nothing has been computed.

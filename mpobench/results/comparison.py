@@ -80,9 +80,14 @@ def disagreements(
             left[_place(here[key])][side].append(here[key])
     for mine, yours in left.values():
         for one, other in zip(mine, yours, strict=False):
-            for where, value, another in differences(one.config, other.config):
+            changes = list(differences(one.config, other.config))
+            for where, value, another in changes:
                 what = where, as_text(value), as_text(another)
                 found.reconfigured[what] = found.reconfigured.get(what, 0) + 1
+            if not changes:  # cells that were skipped, or keys of another version
+                differing = _outcome(one, other, relative)
+                found.outcomes += differing
+                found.same += not differing
         both = min(len(mine), len(yours))
         found.only_first += mine[both:]
         found.only_second += yours[both:]
@@ -94,7 +99,8 @@ def _place(cell: CellResult) -> tuple[Any, ...]:
 
 
 def _outcome(first: CellResult, second: CellResult, relative: float) -> list[Disagreement]:
-    if first.status != second.status:
+    differently_skipped = first.status == "skipped" and first.reason != second.reason
+    if first.status != second.status or differently_skipped:
         ends = (f"{each.status}: {each.reason}" if each.reason else each.status for each in (first, second))
         one, other = ends
         return [Disagreement(first, second, "status", (one, other))]

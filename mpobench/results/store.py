@@ -68,8 +68,8 @@ class ResultStore:
         return self.folder / "policies" / training_key
 
     def lock(self, training_key: str) -> Path:
-        """File to hold while a training's results are made; trainings share some thousands of them."""
-        return self.folder / ".locks" / training_key[:3]
+        """File to hold while a training's results are made: its own, so that no other training waits."""
+        return self.folder / ".locks" / training_key
 
     def check_writable(self) -> None:
         """Makes the folder, writes into it and holds a lock there, so that a run fails before it computes anything.

@@ -5,10 +5,10 @@ Two processes with one thread each do twice the work of one process with two.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mpobench.cores import available_cores
 from mpobench.protocols import Launcher, Report, Workers
 from mpobench.running.process_pool import ProcessPool
 
@@ -22,7 +22,7 @@ class Local(Launcher):
     @contextmanager
     def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
         """A process pool; see :meth:`mpobench.Launcher.open`."""
-        count = workers or len(os.sched_getaffinity(0))
+        count = workers or available_cores()
         pool = ProcessPool(count, report)
         try:
             yield Workers(pool, lambda: count)

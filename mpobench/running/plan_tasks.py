@@ -125,6 +125,10 @@ class PlanTasks:
         """The tasks of a group, or the task itself."""
         return self.groups.get(key, [key])
 
+    def group_of(self, key: str) -> str | None:
+        """The group that a task is a member of, if it is."""
+        return self._group_of.get(key)
+
     def words(self, key: str) -> str:
         """A task in words: ``dpo on tla base, seed 0``."""
         members = self.members(key)

@@ -149,7 +149,9 @@ class _Run:
                     return
                 if not phase.startswith(BEGUN):
                     display.update(task, phase, fraction)
-                    note.progress(task, phase, fraction)
+                    for running in (task, self._tasks.group_of(task)):  # in its group, or alone after that failed
+                        if running is not None:
+                            note.progress(running, phase, fraction)
                     return
                 note.begun(task, self._tasks.words(task), phase.removeprefix(BEGUN))
                 if scheduler is not None:

@@ -163,7 +163,8 @@ def make_prerequisite(env: Env, prerequisite: Prerequisite, cache: Path) -> None
 
 def make_group(env: GroupTraining, prerequisites: Sequence[Prerequisite], cache: Path) -> GroupOutcome:
     """Makes shared files in one program."""
-    workspace = Workspace(cache, reports.reporter(each.key for each in prerequisites))
+    report = reports.reporter(each.key for each in prerequisites)
+    workspace = Workspace(cache, report, note=reports.noter(prerequisites[0].key))
     return _grouped(
         len(prerequisites), lambda: env.prepare_group([each.payload for each in prerequisites], workspace)
     )
@@ -176,7 +177,8 @@ def train_group(
     store = ResultStore(results)
 
     def train() -> None:
-        workspace = Workspace(cache, reports.reporter(each.key for each in trainings))
+        report = reports.reporter(each.key for each in trainings)
+        workspace = Workspace(cache, report, note=reports.noter(trainings[0].key))
         left = [each for each in trainings if not record_file(store.policy_folder(each.key)).exists()]
         policies = env.train_group([each.request for each in left], workspace) if left else ()
         for training, trained in zip(left, policies, strict=True):
@@ -316,6 +318,8 @@ def _evaluate(
         seconds = trained.seconds | {"evaluate": time.perf_counter() - began}
         result = measured(training, cell, planned, metrics, replace(trained, seconds=seconds), samples)
         outcome = CellOutcome("ok")
+    except DiskFullError:
+        raise
     except (Exception, SystemExit) as error:  # noqa: BLE001  # as above
         failure = Failure.of(error)
         result = unfinished(training, cell, planned, failure.status, failure.reason, trained.curves)

@@ -16,6 +16,7 @@ import dask
 from distributed import Nanny, Scheduler, SpecCluster
 
 from mpobench import RequestError
+from mpobench.cores import available_cores
 from mpobench.errors import one_line
 from mpobench_dask import gpus
 from mpobench_dask.options import DaskOptions
@@ -74,7 +75,7 @@ def of(options: DaskOptions, workers: int | None) -> Iterator[Place]:
 
 def _local(options: DaskOptions, workers: int | None) -> Place:
     """Worker processes of this machine, started again by dask when they end."""
-    environments = gpus.environments(options.gpus, workers, len(os.sched_getaffinity(0)))
+    environments = gpus.environments(options.gpus, workers, available_cores())
     specs = {
         number: {
             "cls": Nanny,

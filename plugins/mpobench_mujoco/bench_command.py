@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any
 
 import typer
 
+from mpobench.cores import available_cores
 from mpobench.display.progress import Display
 from mpobench.display.tables import print_table
 from mpobench.files.cache import cache_folder
@@ -43,7 +43,7 @@ def bench(
         mujoco_env(f"{env}:backend={backend}", lacking="physics to measure")
         for backend in backends.split(",")
     ]
-    processes = workers or len(os.sched_getaffinity(0))
+    processes = workers or available_cores()
     names = ["updates", *(f"physics {measured.backend}" for measured in envs), "workers"]
     with Display({"measuring": dict.fromkeys(names, 1.0)}) as display:
         rows = _measure(envs, batch, processes, display)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mpobench import RequestError
+from mpobench.files.atomic import explained
 from mpobench.files.keys import content_key
 from mpobench.files.locks import lock
 from mpobench.files.text import json_lines
@@ -76,7 +76,7 @@ class Verdicts:
             RequestError: If it cannot be written.
         """
         line = json.dumps({"key": key, "preference": preference})
-        try:
+        with explained(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
@@ -84,7 +84,3 @@ class Verdicts:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        except OSError as error:
-            raise RequestError(
-                f"cannot keep a verdict in {self.path}: {(error.strerror or str(error)).lower()}"
-            ) from error

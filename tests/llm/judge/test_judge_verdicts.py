@@ -144,5 +144,5 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, workspace):
         file, _ = lines(workspace)
         file.unlink()
         file.symlink_to(tmp_path / "no" / "folder")
-        with pytest.raises(RequestError, match="cannot keep a verdict in"):
+        with pytest.raises(RequestError, match="cannot write "):
             evaluate(server.url, tmp_path, workspace)
