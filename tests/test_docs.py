@@ -13,6 +13,7 @@ import types
 from pathlib import Path
 
 import pytest
+from in_process import invoke
 
 from mpobench.leaderboard.page import Leaderboard
 from mpobench.planning.suite import Suite
@@ -131,6 +132,15 @@ def test_published_pages_match_their_results() -> None:
     for file in results:
         board = Leaderboard.of(read_results(file), tunings_of(file.with_suffix(".toml")))
         assert file.with_suffix(".md").read_text() == board.markdown(), file.name
+
+
+def test_the_published_comparison_matches_the_published_results(tmp_path: Path) -> None:
+    page = ROOT / "leaderboards" / "against-the-paper.md"
+    boards = [ROOT / "leaderboards" / name for name in ("tla.jsonl", "tla-learned-std.jsonl", "hopper.jsonl")]
+    made = tmp_path / page.name
+    options = [option for board in boards for option in ("--results", str(board))]
+    assert invoke("compare", *options, "--output", str(made)).returncode == 0
+    assert page.read_text() == made.read_text()
 
 
 def tunings_of(suite: Path) -> tuple[TunedEntry, ...]:
