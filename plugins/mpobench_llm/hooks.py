@@ -14,7 +14,7 @@ def mpobench_envs() -> Iterable[EnvCard]:
     """Language models to fine-tune."""
     yield EnvCard(
         name="smollm-style",
-        version="2",
+        version="3",
         summary="A small model that chats must learn to answer by three rules that code checks; offline, on a CPU",
         target="mpobench_llm.envs.smollm_style.env:SmolLMStyle",
         citation="SmolLM2: Allal et al. (2025), arXiv:2502.02737",
@@ -33,7 +33,7 @@ def mpobench_envs() -> Iterable[EnvCard]:
         )
     yield EnvCard(
         name="llm",
-        version="2",
+        version="3",
         summary="Any causal language model on any preference dataset, of the hub or local",
         target="mpobench_llm.envs.hub_env:AnyModel",
     )
