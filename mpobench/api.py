@@ -107,6 +107,7 @@ def run_suite(suite: Suite, note: Callable[[str], None] = lambda line: None) -> 
     """
     registry = get_registry()
     expanded = plan(suite, registry)
+    tunings = TunedFile.read(suite.tuned).tuned if suite.tuned else ()
     for line in expanded.notes:
         note(line)
     launcher = registry.build("launcher", suite.launcher).component
@@ -117,7 +118,7 @@ def run_suite(suite: Suite, note: Callable[[str], None] = lambda line: None) -> 
     )
     damaged: list[ResultFileError] = []
     results = store.load_all(damaged.append, outcome.known)
-    leaderboard = Leaderboard.of(results, TunedFile.read(suite.tuned).tuned if suite.tuned else ())
+    leaderboard = Leaderboard.of(results, tunings)
     page = leaderboard.markdown(suite.title or TITLE)
     write_atomically(suite.results / "leaderboard.md", page)
     return Run(outcome, expanded.notes, Results(results, damaged), damaged, leaderboard)

@@ -75,7 +75,9 @@ def test_different_searches_are_named_apart() -> None:
 def test_terminal_and_notebook_say_it_too() -> None:
     board = Leaderboard.of([trained("dpo")], [tuned()])
     assert "in 8 trials at smoke scale, scored by payoff" in board.terminal()
-    assert "<p>Tuned for each objective" in board.html()
+    assert (
+        "<p>Tuned for each objective and corruption: beta of the objective and learning_rate" in board.html()
+    )
 
 
 def run(folder: Path, *options: str) -> Path:

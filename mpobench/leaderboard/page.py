@@ -128,7 +128,11 @@ class Leaderboard:
         page = SectionPage(style, best)
         blocks = []
         for section in self.sections:
-            heading, *captions, table = self._main(page, section)
+            heading, caption, table = page.section(section)
+            captions = [
+                caption,
+                *tuned_blocks(section, self.tunings, Terminal()),
+            ]  # plain: a paragraph is escaped
             blocks += [heading, *map(style.paragraph, captions), table]
         return "\n".join([*blocks, *page.footnotes(), style.paragraph(self.provenance)])
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from mpobench.leaderboard.marks import Markdown
+from mpobench.leaderboard.numbers import on_one_line
 from mpobench.leaderboard.standings import Section
 from mpobench.results.cell_result import CellResult
 
@@ -117,7 +118,8 @@ def _names(used: Sequence[Tuning], style: Markdown) -> str:
         of_training += " of the training" if of_training else ""
         values = " and ".join(filter(None, (of_objective, of_training)))
         parts.append(
-            f"{values}, in {trials} trials at {scale} scale, scored by {style.code(evaluator)} on seeds {seeds}"
+            f"{values}, in {trials} trials at {scale} scale, scored by {style.code(evaluator)} on seeds "
+            f"{on_one_line(seeds)}"
         )
     return "; ".join(parts)
 
