@@ -149,7 +149,8 @@ class _Run:
                     return
                 if not phase.startswith(BEGUN):
                     display.update(task, phase, fraction)
-                    for running in (task, self._tasks.group_of(task)):  # in its group, or alone after that failed
+                    # A member runs in its group, or alone after that failed.
+                    for running in (task, self._tasks.group_of(task)):
                         if running is not None:
                             note.progress(running, phase, fraction)
                     return
