@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics as stdlib
 import tracemalloc
@@ -12,12 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpobench.leaderboard.statistics import (
-    Interval,
-    interquartile_mean,
-    interquartile_mean_interval,
-    mean_and_standard_error,
-)
+from mpobench.leaderboard.resampling import interval, resampled_interquartile_means, seed_weights
+from mpobench.leaderboard.statistics import Interval, interquartile_mean, mean_and_standard_error
 
 numbers = st.floats(-1e9, 1e9)
 samples = st.lists(numbers, min_size=2, max_size=40)
@@ -78,55 +73,54 @@ def test_interquartile_mean_along_an_axis() -> None:
     np.testing.assert_allclose(interquartile_mean(values, axis=1), [3.5, 11.5, 19.5])
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    strata=st.lists(st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=6), min_size=1, max_size=4),
-    seed=st.integers(0, 100),
+cells_of_seeds = st.lists(
+    st.dictionaries(st.integers(0, 9), st.floats(-1e4, 1e4), min_size=2, max_size=6), min_size=1, max_size=4
 )
-def test_the_bootstrap_interval_lies_within_the_data_and_repeats(
-    strata: list[list[float]], seed: int
-) -> None:
-    interval = interquartile_mean_interval(strata, resamples=200, seed=seed)
-    assert interval is not None
-    values = list(itertools.chain(*strata))
-    tolerance = 1e-9 * max(map(abs, values))
-    assert min(values) - tolerance <= interval.low <= interval.high <= max(values) + tolerance
-    assert interval == interquartile_mean_interval(strata, resamples=200, seed=seed)
 
 
-def test_the_bootstrap_covers_the_truth_about_as_often_as_it_says() -> None:
+@settings(max_examples=25, deadline=None)
+@given(cells=cells_of_seeds)
+def test_resampled_interquartile_means_are_those_of_the_drawn_seeds(cells: list[dict[int, float]]) -> None:
+    found = resampled_interquartile_means(cells, 7)
+    drawn = [np.rint(len(cell) * seed_weights(tuple(sorted(cell)), 7)).astype(int) for cell in cells]
+    for sample in range(7):
+        values = [
+            cell[seed]
+            for cell, counts in zip(cells, drawn, strict=True)
+            for seed, count in zip(sorted(cell), counts[sample], strict=True)
+            for _ in range(count)
+        ]
+        assert found[sample] == pytest.approx(interquartile_mean(values), rel=1e-9, abs=1e-6)
+
+
+def test_the_interval_of_the_interquartile_mean_covers_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
-    repeats, covered = 200, 0
-    for i in range(repeats):
-        strata = [list(rng.normal(5.0, 1.0, size=20)), list(rng.normal(5.0, 1.0, size=20))]
-        interval = interquartile_mean_interval(strata, resamples=400, seed=i)
-        assert interval is not None
-        covered += interval.low <= 5.0 <= interval.high
-    assert 0.88 <= covered / repeats <= 0.99
+    repeats, covered = 300, 0
+    for first in range(0, 20 * repeats, 20):
+        # Two corruptions of the same twenty datasets: what is good luck in one is so in the other.
+        luck = rng.normal(size=20)
+        cells = [
+            dict(zip(range(first, first + 20), 5 + luck + rng.normal(0, 0.3, 20), strict=True)) for _ in "ab"
+        ]
+        found = interval(resampled_interquartile_means(cells, 400), 20)
+        assert found is not None
+        covered += found.low <= 5.0 <= found.high
+    assert 0.91 <= covered / repeats <= 0.985
 
 
-def test_the_bootstrap_resamples_seeds_within_a_corruption() -> None:
-    """Corruptions that are constant, however far apart, leave nothing uncertain; pooling them would not."""
-    interval = interquartile_mean_interval([[0.0] * 4, [100.0] * 4])
-    assert interval == Interval(50.0, 50.0)
-    spread = interquartile_mean_interval([[-1.0, 1.0] * 2, [99.0, 101.0] * 2])
-    assert spread is not None
-    assert spread.high - spread.low < 3
+def test_what_is_constant_in_each_cell_leaves_nothing_uncertain() -> None:
+    cells = [dict.fromkeys(range(4), 0.0), dict.fromkeys(range(4), 100.0)]
+    assert interval(resampled_interquartile_means(cells, 200), 4) == Interval(50.0, 50.0)
 
 
 def test_a_bootstrap_of_many_scores_takes_little_memory() -> None:
-    scores = list(np.random.default_rng(0).normal(5.0, 1.0, size=20_000))
-    interquartile_mean_interval([scores[:2]], resamples=10)  # imports
+    scores = dict(enumerate(np.random.default_rng(0).normal(5.0, 1.0, size=20_000)))
+    seed_weights(tuple(scores), 1000)  # shared with the other statistics
     tracemalloc.start()
-    interval = interquartile_mean_interval([scores], resamples=1000)
+    found = interval(resampled_interquartile_means([scores], 1000), len(scores))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert interval is not None
-    assert interval.low < interquartile_mean(scores) < interval.high
-    assert 0.02 < interval.high - interval.low < 0.05
-    assert peak < 200 * 2**20, "all samples at once are 160 MB, and copied several times"
-
-
-@pytest.mark.parametrize("strata", [[], [[1.0]], [[1.0, 2.0], [3.0]]])
-def test_a_single_seed_has_no_interval(strata: list[list[float]]) -> None:
-    assert interquartile_mean_interval(strata) is None
+    assert found is not None
+    assert found.low < interquartile_mean(list(scores.values())) < found.high
+    assert 0.02 < found.high - found.low < 0.05
+    assert peak < 100 * 2**20, "all samples at once are 160 MB, and copied several times"

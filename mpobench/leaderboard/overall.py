@@ -10,9 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mpobench.leaderboard.resampling import interval, resampled_means, seed_weights
+from mpobench.leaderboard.resampling import (
+    interval,
+    resampled_interquartile_means,
+    resampled_means,
+    seed_weights,
+)
 from mpobench.leaderboard.standings import Row, Section
-from mpobench.leaderboard.statistics import Quantity, interquartile_mean, interquartile_mean_interval
+from mpobench.leaderboard.statistics import Quantity, interquartile_mean
 from mpobench.protocols import NORMALISED_SCORE
 
 BASELINE = "sft"
@@ -85,11 +90,11 @@ def _iqm(row: Row, columns: tuple[str, ...], resamples: int) -> Quantity | None:
     cells = [row.entries[column].finished for column in columns]
     if not all(NORMALISED_SCORE in result.metrics for cell in cells for result in cell):
         return None
-    strata = [[result.metrics[NORMALISED_SCORE] for result in cell] for cell in cells]
-    scores = [score for stratum in strata for score in stratum]
-    return Quantity(
-        float(interquartile_mean(scores)), interquartile_mean_interval(strata, resamples=resamples)
-    )
+    by_seed = [{result.seed: result.metrics[NORMALISED_SCORE] for result in cell} for cell in cells]
+    scores = [score for cell in by_seed for score in cell.values()]
+    n = min(map(len, by_seed))
+    draws = resampled_interquartile_means(by_seed, resamples) if n > 1 else None
+    return Quantity(float(interquartile_mean(scores)), interval(draws, n))
 
 
 def _mean_ranks(section: Section) -> list[Quantity | None]:

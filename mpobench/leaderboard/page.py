@@ -38,8 +38,8 @@ competes for neither mark and enters no other table; nor does a single seed comp
 not run, or cannot be told. Rows are grouped by who designed the objective, and ordered by their mean rank over the
 columns, where a cell without a mean ranks last."""
 _INTERVALS = """\
-Intervals come from one bootstrap of the seeds, the same draw for all objectives and columns: percentiles, expanded for
-few seeds (Hesterberg 2015). That of the IQM is stratified by corruption (Agarwal et al. 2021)."""
+Intervals come from one bootstrap of the seeds, the same draw for all objectives, columns and statistics: percentiles,
+expanded for few seeds (Hesterberg 2015)."""
 _KEYS: dict[BestRule, str] = {
     "significance": "**best**, _best human-designed_: all that are not significantly worse than the best mean.",
     "overlap": "**best**, _best human-designed_; two where their intervals (mean ± standard error) overlap.",

@@ -1,8 +1,8 @@
-"""The statistics of a benchmark with few seeds: standard errors, interquartile means, bootstraps.
+"""The estimates of a benchmark with few seeds: means with standard errors, and interquartile means.
 
-Estimates follow Alfano et al. (Table 1: mean ± standard error over seeds) and Agarwal et al., *Deep
-reinforcement learning at the edge of the statistical precipice*, NeurIPS 2021 (interquartile mean with
-stratified bootstrap intervals).
+They follow Alfano et al. (Table 1: mean ± standard error over seeds) and Agarwal et al., *Deep reinforcement learning
+at the edge of the statistical precipice*, NeurIPS 2021 (interquartile mean). Their intervals are in
+:mod:`mpobench.leaderboard.resampling`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-_MOST_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -93,48 +91,3 @@ def interquartile_mean(values: Any, axis: int | None = None) -> Any:
     from scipy.stats import trim_mean
 
     return trim_mean(values, proportiontocut=0.25, axis=axis)
-
-
-def interquartile_mean_interval(
-    strata: Sequence[Sequence[float]], confidence: float = 0.95, resamples: int = 5000, seed: int = 0
-) -> Interval | None:
-    """Percentile bootstrap interval of the interquartile mean of all values.
-
-    The bootstrap is stratified (Agarwal et al. 2021, §4.1): seeds are resampled within each corruption,
-    because the corruptions are the benchmark's own and not a sample of anything.
-
-    Args:
-        strata: The scores of the seeds, one sequence per corruption.
-        confidence: Probability mass of the interval.
-        resamples: Number of bootstrap samples.
-        seed: Seed of the resampling: the same values in the same order give the same interval.
-
-    Returns:
-        The interval, or None if a stratum has fewer than two values to resample from.
-    """
-    import numpy as np
-    from scipy.stats import bootstrap  # type: ignore[attr-defined]  # exported, but not so that mypy sees it
-
-    if not strata or min(map(len, strata)) < 2:
-        return None
-    if all(min(stratum) == max(stratum) for stratum in strata):  # nothing varies: scipy warns and gives NaN
-        constant = float(interquartile_mean([value for stratum in strata for value in stratum]))
-        return Interval(constant, constant)
-
-    def statistic(*samples: Any, axis: int = -1) -> Any:
-        return interquartile_mean(np.concatenate(samples, axis=axis), axis=axis)
-
-    n = sum(map(len, strata))
-    # Drawn in parts only where the whole would take over 32 MiB: parts draw other random numbers.
-    batch = None if n * resamples <= _MOST_AT_ONCE else max(1, _MOST_AT_ONCE // n)
-    interval = bootstrap(
-        [np.asarray(stratum, dtype=np.float64) for stratum in strata],
-        statistic,
-        n_resamples=resamples,
-        batch=batch,
-        vectorized=True,
-        confidence_level=confidence,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(float(interval.low), float(interval.high))
