@@ -83,12 +83,12 @@ def missing(cells: tuple[Cell, ...], results: Path) -> int:
     return sum(cell.key not in there for cell in cells)
 
 
-def refusals(expanded: Plan, results: Path) -> list[str]:
+def refusals(expanded: Plan, suite: Suite) -> list[str]:
     """The reasons for which a run would be refused before anything is computed, each once.
 
-    Trainings of which all results are there are not asked, as in a run.
+    Trainings of which all results are there are not asked, as in a run that computes none of them again.
     """
-    there = ResultStore(results).keys()
+    there = ResultStore(suite.results).keys() if suite.rerun == "missing" else set()
     due = (each for each in expanded.trainings if any(cell.key not in there for cell in each.cells))
     refused = [refusal(training) for training in due]
     return list(dict.fromkeys(str(error) for error in refused if error))

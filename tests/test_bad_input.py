@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -283,3 +284,23 @@ def test_a_search_without_end_is_refused_at_once(option: str, limit: str, cli: C
 def seconds() -> float:
     """Processor time of this process."""
     return sum(os.times()[:2])
+
+
+def test_a_script_that_its_own_workers_would_run_again_is_told_so(tmp_path: Path, bandit_site: Path) -> None:
+    script = tmp_path / "script.py"
+    call = (
+        f"mpobench.run(envs='bandit', scale='smoke', objectives='sft', results={str(tmp_path / 'results')!r})"
+    )
+    for guard, returncode in (("if True:", 1), ("if __name__ == '__main__':", 0)):
+        script.write_text(f"import mpobench\n{guard}\n    {call}\n")
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            env=environment((bandit_site,), tmp_path / "cache"),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == returncode, done.stderr
+        hint = "a script calls mpobench.run below `if __name__ == '__main__':`"
+        assert (hint in done.stderr) == (returncode == 1)

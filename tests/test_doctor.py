@@ -21,6 +21,7 @@ from clean_environment import in_environment, make_environment
 from in_process import InTurn, installed, invoke
 
 from mpobench import LauncherCard, Workers, hookimpl
+from mpobench.cores import available_cores
 from mpobench.doctor import devices, places, versions
 from mpobench.doctor.finding import Finding
 from mpobench.doctor.versions import constraints_file, read_constraints
@@ -339,3 +340,11 @@ def test_gpus_are_those_that_the_driver_lists(tmp_path: Path, monkeypatch: pytes
     assert [each.level for each in devices.check_machine()] == ["ok", "note"]
     program.write_text("#!/bin/sh\nexit 9\n")
     assert devices.gpus() == []
+
+
+def test_cores_are_counted_where_the_system_does_not_tell_which_a_process_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert available_cores() == len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert available_cores() == os.cpu_count()

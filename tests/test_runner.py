@@ -255,8 +255,11 @@ def test_data_are_not_asked_for_where_all_results_are_there(
     lab.run("sft")
     monkeypatch.setattr(Bandit, "check_data", sealed)
     for objectives, told in (("sft", []), ("sft,dpo", ["sealed"])):
-        suite = Suite.of({"envs": "bandit", "scale": "smoke", "objectives": objectives})
-        assert refusals(plan(suite, lab.registry), lab.store.folder) == told
+        fields = {"envs": "bandit", "scale": "smoke", "objectives": objectives, "results": lab.store.folder}
+        suite = Suite.of(fields)
+        assert refusals(plan(suite, lab.registry), suite) == told
+        again = suite.model_copy(update={"rerun": "all"})
+        assert refusals(plan(again, lab.registry), again) == ["sealed"]
     assert lab.run("sft").reused == 1
 
 

@@ -133,7 +133,7 @@ def _show_plan(suite: Suite) -> None:
     for cell in expanded.cells:
         skipped = f"  skipped: {cell.skip}" if cell.skip else ""
         typer.echo(f"{cell.env}  {cell.corruption}  {cell.objective}  seed {cell.seed}  {cell.key}{skipped}")
-    for line in refusals(expanded, suite.results):
+    for line in refusals(expanded, suite):
         _warn(f"the run would be refused: {line}")
     left = missing(expanded.cells, suite.results)
     typer.echo(

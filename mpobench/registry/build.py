@@ -194,10 +194,10 @@ def added(parts: list[Configured[DatasetCorruption]]) -> Configured[DatasetCorru
     deciding = [part for part in parts if decisions(part.component)]
     if not deciding:
         return parts[0]
-    deciding.sort(key=lambda part: part.text)
-    component = compose([(part.text, part.component) for part in deciding])
     if len(deciding) == 1:
         return deciding[0]
+    deciding.sort(key=lambda part: part.text)
+    component = compose([(part.text, part.component) for part in deciding])
     text = "+".join(part.text for part in deciding)
     return Configured(deciding[0].registered, text, component, tuple(deciding))
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mpobench.errors import RequestError
 from mpobench.protocols import JsonObject, Origin, Tensors
+from mpobench.registry.cards import NAME
 from mpobench.registry.fields import validated
 
 Format = Literal["mpobench-objective/1"]
@@ -68,7 +69,7 @@ class ObjectiveFileCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Format = "mpobench-objective/1"
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)
+    name: str = Field(pattern=f"^{NAME}$", max_length=60)
     summary: str = Field(min_length=1, max_length=160, pattern=PRINTABLE)
     citation: str = Field("", pattern=PRINTABLE)
     origin: Origin = "discovered"

@@ -249,11 +249,12 @@ class Registry:
         """
         file = read_objective_file(Path(path))
         base = self._of_class(file.path, file.card)
-        for claim in self._claims.get("objective", {}).get(file.card.name, ()):
-            if self._ships(claim, file):
-                return self._by_name("objective", file.card.name)
+        claims = self._claims.get("objective", {}).get(file.card.name, ())
+        if any(self._ships(claim, file) for claim in claims):
+            return self._by_name("objective", file.card.name)
+        if claims:
             raise ObjectiveFileError(
-                f"{file} is named {file.card.name!r}, like an objective of {claim.source}: "
+                f"{file} is named {file.card.name!r}, like an objective of {claims[0].source}: "
                 "give it a name of its own in the file"
             )
         return ResolvedName(base, base, _model(base, base), file)

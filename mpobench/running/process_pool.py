@@ -246,14 +246,17 @@ class ProcessPool(Executor):
         worker.process.join(_FAREWELL)
         worker.process.kill()  # where it has closed its pipe, and lives on
         worker.process.join()
-        reason = _reason(worker.process.exitcode)
+        code = worker.process.exitcode
+        reason = _reason(code)
         _close(worker)
         if worker.task is not None:
             worker.task.set_exception(WorkerLostError(reason))
         elif not worker.ready:
             self._failed_starts += 1
             if self._failed_starts >= _STARTS:
-                self._give_up(reason)
+                # A worker imports the script that started it, and ends with 1 where that starts workers again.
+                hint = "; a script calls mpobench.run below `if __name__ == '__main__':`"
+                self._give_up(reason + (hint if code == 1 else ""))
 
     def _give_up(self, reason: str, *running: Future[Any]) -> None:
         with self._lock:

@@ -156,7 +156,14 @@ def episode_keys(purpose: Purpose, first: int, episodes: int, stream: int) -> tu
 
     Returns:
         (start keys, noise keys), each ``(episodes, 2)``.
+
+    Raises:
+        ValueError: For an episode from 2³² on, whose keys would be those of an earlier one.
     """
+    if first + episodes > 1 << 32:
+        raise ValueError(
+            f"episode {first + episodes - 1} is beyond 2³² − 1, the last one with keys of its own"
+        )
     root = jax.random.PRNGKey(purpose)
     start = jax.vmap(lambda index: jax.random.fold_in(root, index))(jnp.arange(first, first + episodes))
     noise = jax.vmap(lambda key: jax.random.fold_in(key, stream + 1))(start)
