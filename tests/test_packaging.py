@@ -69,7 +69,7 @@ def test_citation_names_the_paper_and_this_version() -> None:
     assert citation["keywords"] == PROJECT["keywords"]
     assert citation["authors"] == PROJECT["authors"]
     paper = citation["preferred-citation"]
-    assert paper["type"] == "generic"
+    assert paper["type"] == "conference-paper"
     names = [f"{author['family-names']}, {author['given-names']}" for author in paper["authors"]]
     assert len(names) == 5
     readme = (ROOT / "README.md").read_text()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mpobench.cli.messages import say
 from mpobench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -73,12 +74,12 @@ def clean(
     cleaning.check_cache_tag(cache, not os.environ.get("MPOBENCH_CACHE"))
     size = size_text(sum(entry.size for entry in going))
     if not yes and not _agreed(f"Remove {len(going)} of {len(found)} entries, {size}?"):
-        _say("nothing was removed")
+        say("nothing was removed")
         return
     done = cleaning.remove(cache, going)
-    _say(f"{len(done.removed)} entries are gone, {size_text(sum(entry.size for entry in done.removed))}")
+    say(f"{len(done.removed)} entries are gone, {size_text(sum(entry.size for entry in done.removed))}")
     for entry in done.held:
-        _say(f"{entry.path} is held by a process, and stays")
+        say(f"{entry.path} is held by a process, and stays")
     raise typer.Exit(int(bool(done.held)))
 
 
@@ -92,16 +93,12 @@ def _is_there_somebody() -> bool:
     return sys.stdin.isatty()
 
 
-def _say(line: str) -> None:
-    typer.echo(f"mpobench: {line}", err=True)
-
-
 def _show(cache: Path, found: Sequence[Entry], going: Sequence[Entry]) -> None:
     from mpobench.display.quantities import size_text
     from mpobench.display.tables import print_table
 
     if not found:
-        _say(f"{cache} is empty")
+        say(f"{cache} is empty")
         return
     rows = []
     for kind in sorted({entry.kind for entry in found}):
@@ -110,7 +107,7 @@ def _show(cache: Path, found: Sequence[Entry], going: Sequence[Entry]) -> None:
         sizes = [size_text(sum(entry.size for entry in part)) for part in (own, gone)]
         rows.append((kind, str(len(own)), sizes[0], _age(own), str(len(gone)), sizes[1], _age(gone)))
     print_table(("in the cache", "entries", "size", "unused for", "go", "size", "unused for"), rows)
-    _say(f"{cache} has {size_text(sum(entry.size for entry in found))} of it, in {len(found)} entries")
+    say(f"{cache} has {size_text(sum(entry.size for entry in found))} of it, in {len(found)} entries")
 
 
 def _age(part: Sequence[Entry]) -> str:

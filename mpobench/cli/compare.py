@@ -8,13 +8,11 @@ from typing import Annotated
 
 import typer
 
+from mpobench.cli.reading import read
 from mpobench.comparison.compare import compare
 from mpobench.comparison.comparison_page import TITLE, comparison_page
 from mpobench.comparison.reference import reference
-from mpobench.errors import RequestError
 from mpobench.files.atomic import write_atomically
-from mpobench.results.cell_result import CellResult
-from mpobench.results.store import ResultFileError, read_results
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -49,21 +47,11 @@ def compare_command(
 
     Exit code 1 if a results file is damaged (the others are compared).
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
-    damaged: list[ResultFileError] = []
-    found: dict[str, CellResult] = {}
-    folders = results or [Path("results")]
-    for folder in folders:
-        for result in read_results(folder, on_bad=damaged.append):
-            found.setdefault(result.key, result)  # a cell may be published twice
-    for error in damaged:
-        typer.echo(f"mpobench: warning: {error}", err=True)
-    if not found:
-        listed = ", ".join(map(str, folders))
-        raise RequestError(f"no results in {listed}: make some with `mpobench run`, or name other --results")
+    found = read(*(results or [Path("results")]))
     paper = reference()
-    page = comparison_page(compare(found.values(), paper), paper, " ".join(title.split()))
+    page = comparison_page(compare(found.results, paper), paper, " ".join(title.split()))
     if output:
         write_atomically(output, page.encode())
     else:
         sys.stdout.write(page)
-    raise typer.Exit(code=int(bool(damaged)))
+    raise typer.Exit(code=int(found.damaged > 0))

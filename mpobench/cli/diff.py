@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mpobench.results.store import ResultFileError, read_results
+from mpobench.cli.messages import say
+from mpobench.cli.reading import read
 
 if TYPE_CHECKING:
     from mpobench.results.cell_result import CellResult
@@ -42,14 +43,11 @@ def diff(
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
     from mpobench.results.comparison import disagreements
 
-    damaged: list[ResultFileError] = []
-    found = disagreements(
-        read_results(first, damaged.append), read_results(second, damaged.append), tolerance
-    )
-    for error in damaged:
-        typer.echo(f"mpobench: warning: {error}", err=True)
-    _show(found, (str(first), str(second)), most, len(damaged))
-    raise typer.Exit(int(bool(damaged) or not found.agree))
+    ours, theirs = read(first), read(second)
+    found = disagreements(ours.results, theirs.results, tolerance)
+    damaged = ours.damaged + theirs.damaged
+    _show(found, (str(first), str(second)), most, damaged)
+    raise typer.Exit(int(damaged > 0 or not found.agree))
 
 
 def _show(found: Disagreements, names: tuple[str, str], most: int, damaged: int) -> None:
@@ -70,7 +68,7 @@ def _show(found: Disagreements, names: tuple[str, str], most: int, damaged: int)
         _table(f"{len(only)} cells only in {name}", ("cell", "of"), _rows(only), most)
     verdict = "they agree" if found.agree else "they disagree"
     verdict += f" in what could be read: {damaged} damaged results were not compared" if damaged else ""
-    typer.echo(f"mpobench: {found.same} cells are the same in both; {verdict}", err=True)
+    say(f"{found.same} cells are the same in both; {verdict}")
 
 
 def _rows(cells: Sequence[CellResult]) -> list[tuple[str, ...]]:

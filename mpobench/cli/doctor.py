@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from mpobench.cli.messages import say
 from mpobench.errors import one_line
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def doctor(
         typer.echo(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
     else:
         verdict = f"{broken} of {len(found)} are broken" if broken else "nothing is broken"
-        typer.echo(f"mpobench: {verdict}", err=True)
+        say(verdict)
     raise typer.Exit(int(bool(broken)))
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mpobench.errors import RequestError
-from mpobench.results.store import ResultFileError, read_results
+from mpobench.cli.messages import say
+from mpobench.cli.reading import read
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -39,14 +39,9 @@ def export(
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
     from mpobench.results import frame
 
-    damaged: list[ResultFileError] = []
-    found = read_results(results, on_bad=damaged.append)
-    for error in damaged:
-        typer.echo(f"mpobench: warning: {error}", err=True)
-    if not found:
-        raise RequestError(f"no results in {results}: make some with `mpobench run`, or name others")
-    rows = frame.curve_rows(found) if curves else frame.cell_rows(found)
+    found = read(results)
+    rows = frame.curve_rows(found.results) if curves else frame.cell_rows(found.results)
     first = (*frame.IDENTITY, "epoch") if curves else (*frame.IDENTITY, *frame.OUTCOME)
     frame.write_table(rows, first, output)
-    typer.echo(f"mpobench: {len(rows)} rows in {output}", err=True)
-    raise typer.Exit(int(bool(damaged)))
+    say(f"{len(rows)} rows in {output}")
+    raise typer.Exit(int(found.damaged > 0))

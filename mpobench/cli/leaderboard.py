@@ -9,12 +9,14 @@ from typing import Annotated
 
 import typer
 
+from mpobench.cli.messages import say, warn
+from mpobench.cli.reading import read
 from mpobench.errors import RequestError
 from mpobench.files.atomic import write_atomically
 from mpobench.leaderboard.best_sets import BestRule
 from mpobench.leaderboard.page import TITLE, Leaderboard
 from mpobench.planning.tuned_file import TunedFile
-from mpobench.results.store import ResultFileError, jsonl, read_results
+from mpobench.results.store import jsonl
 
 _DIFF_LINES = 40
 
@@ -69,28 +71,19 @@ def leaderboard(
 
     Exit code 1 if a results file is damaged (the others are shown) or --check finds a difference.
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
-    damaged: list[ResultFileError] = []
-    found = read_results(results, on_bad=damaged.append)
-    for error in damaged:
-        typer.echo(f"mpobench: warning: {error}", err=True)
-    if not found:
-        raise RequestError(
-            f"no results in {results}: make some with `mpobench run`, or name another --results"
-        )
+    found = read(results)
     tunings = [entry for file in tuned or () for entry in TunedFile.read(file).tuned]
-    board = Leaderboard.of(found, tunings)
+    board = Leaderboard.of(found.results, tunings)
     if tuned and not board.tuned:
         listed = ", ".join(map(str, tuned))
-        typer.echo(
-            f"mpobench: warning: no cell of {results} was trained with the values of {listed}", err=True
-        )
+        warn(f"no cell of {results} was trained with the values of {listed}")
     page = board.markdown(title, reproduce, best)
     files = {}
     if output:
         files[output] = page.encode()
     if publish:
-        files[publish] = jsonl(found)
-    failed = bool(damaged)
+        files[publish] = jsonl(found.results)
+    failed = found.damaged > 0
     if check:
         if not files:
             raise RequestError("--check needs a file to compare: add --output FILE.md or --jsonl FILE.jsonl")
@@ -113,7 +106,7 @@ def _matches(path: Path, wanted: bytes, results: Path) -> bool:
         raise RequestError(f"cannot read {path}: {reason}; write it without --check") from error
     if actual == wanted:
         return True
-    typer.echo(f"mpobench: {path} does not match {results}: write it again without --check", err=True)
+    say(f"{path} does not match {results}: write it again without --check")
     old, new = (text.decode(errors="replace").split("\n") for text in (actual, wanted))
     diff = list(difflib.unified_diff(old, new, str(path), "from the results", lineterm="", n=1))
     for line in diff[:_DIFF_LINES]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mpobench.cli import EXIT_REQUEST
+from mpobench.cli.messages import say, warn
 from mpobench.errors import PluginError, RequestError
 from mpobench.planning.overrides import overrides
 from mpobench.planning.suite import Suite
@@ -129,34 +130,30 @@ def _show_plan(suite: Suite) -> None:
 
     expanded = planned(suite)
     for line in expanded.notes:
-        _warn(line)
+        warn(line)
     for cell in expanded.cells:
         skipped = f"  skipped: {cell.skip}" if cell.skip else ""
         typer.echo(f"{cell.env}  {cell.corruption}  {cell.objective}  seed {cell.seed}  {cell.key}{skipped}")
     for line in refusals(expanded, suite):
-        _warn(f"the run would be refused: {line}")
+        warn(f"the run would be refused: {line}")
     left = missing(expanded.cells, suite.results)
     typer.echo(
         f"{len(expanded.cells)} cells, {len(expanded.trainings)} trainings, {left} without a result", err=True
     )
 
 
-def _warn(warning: object) -> None:
-    typer.echo(f"mpobench: warning: {warning}", err=True)
-
-
 def _run(suite: Suite, debug: bool) -> int:
     from mpobench.api import run_suite
 
     try:
-        done = run_suite(suite, _warn)
+        done = run_suite(suite, warn)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("finished cells are kept, the same command goes on from here") from None
     typer.echo(done.leaderboard.terminal(), nl=False)
     for warning in (*done.outcome.replaced, *done.outcome.ungrouped, *done.damaged):
-        _warn(warning)
+        warn(warning)
     for line in dict.fromkeys(done.outcome.failures):  # once, however many evaluators wait for a training
-        typer.echo(f"mpobench: {line}", err=True)
+        say(line)
     if debug:
         for trace in dict.fromkeys(done.outcome.traces):
             typer.echo(trace, err=True)

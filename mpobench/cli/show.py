@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpobench.cli.reading import read
 from mpobench.errors import RequestError
 from mpobench.results.find import find_cell
-from mpobench.results.store import read_results
 
 if TYPE_CHECKING:
     from mpobench.results.cell_result import CellResult
@@ -46,7 +46,7 @@ def show(
       mpobench show --objective dpo --corruption noisy:0.1 --seed 0
       mpobench show 002a94bd --results leaderboards/tla.jsonl --json
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
-    found = read_results(results, on_bad=lambda bad: typer.echo(f"mpobench: warning: {bad}", err=True))
+    found = read(results).results
     wanted = {
         name: value
         for name, value in {

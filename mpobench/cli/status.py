@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpobench.cli.messages import warn
 from mpobench.display.progress import duration
 from mpobench.errors import RequestError
 from mpobench.results.store import ResultFileError, ResultStore
@@ -61,7 +62,7 @@ def status(
         return
     _show(folder, found)
     for error in damaged:
-        typer.echo(f"mpobench: warning: {error}", err=True)
+        warn(error)
     for each in notes:
         _show_run(each)
     if not any(each.alive for each in notes):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpobench.cli.messages import say, warn
 from mpobench.errors import RequestError
 from mpobench.planning.overrides import overrides
 from mpobench.planning.suite import Suite
@@ -142,7 +143,7 @@ def _tune(request: Suite, budget: dict[str, Any], output: Path | None) -> Tuned:
     folder = output or default_folder(envs, request.scale)
     tuning = Tuning.of(budget, request.scale)
     try:
-        return carry_out(request, tuning, folder, registry, _say)
+        return carry_out(request, tuning, folder, registry, say)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"finished trainings are kept in {folder}, the same command goes on from here"
@@ -164,15 +165,9 @@ def _show_plan(request: Suite, budget: dict[str, Any]) -> None:
     ]
     print_table(("objective", "on", "field", "range", "default"), list(dict.fromkeys(rows)))
     for line in planned.skipped:
-        _say(line)
+        say(line)
     count = len(planned.studies)
-    _say(
-        f"{count} studies of {tuning.trials} trials: at most {expected_trainings(count, tuning):,} trainings"
-    )
-
-
-def _say(line: str) -> None:
-    typer.echo(f"mpobench: {line}", err=True)
+    say(f"{count} studies of {tuning.trials} trials: at most {expected_trainings(count, tuning):,} trainings")
 
 
 def _show(tuned: Tuned) -> None:
@@ -192,8 +187,8 @@ def _show(tuned: Tuned) -> None:
         ],
     )
     for warning in tuned.warnings:
-        _say(f"warning: {warning}")
-    _say(f"means ± standard errors on held-out seeds. Tuned values: {tuned.file}, budgets: {tuned.budget}")
+        warn(warning)
+    say(f"means ± standard errors on held-out seeds. Tuned values: {tuned.file}, budgets: {tuned.budget}")
 
 
 def _estimate(*numbers: float | None) -> str:

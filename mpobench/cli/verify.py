@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mpobench.cli.messages import say, warn
 from mpobench.errors import RequestError
 from mpobench.results.store import read_results
 
@@ -78,13 +79,13 @@ def verify(
     refuse_false_keys(found, str(results))
     skipped = sum(each.status == "skipped" for each in found)
     exempt = f" ({skipped} skipped cells have none)" if skipped else ""
-    _say(f"{results}: the keys of {len(found) - skipped} cells follow from their configurations{exempt}")
+    say(f"{results}: the keys of {len(found) - skipped} cells follow from their configurations{exempt}")
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     chosen = named(found, cell, str(results)) if cell else sampled(found, sample, seed)
     if not chosen:
         return
     if not cell:
-        _say(f"making {len(chosen)} of them again; --seed {seed} chooses the same")
+        say(f"making {len(chosen)} of them again; --seed {seed} chooses the same")
     done = _verify(found, chosen, _place(launcher, workers, cell_timeout), objective_file or [], tolerance)
     _show(done, tolerance)
     raise typer.Exit(0 if done.passes else 1)
@@ -115,10 +116,6 @@ def _verify(
         ) from None
 
 
-def _say(line: str) -> None:
-    typer.echo(f"mpobench: {line}", err=True)
-
-
 def _show(done: Verification, tolerance: float) -> None:
     from mpobench.display.tables import print_table
     from mpobench.verification.tolerance import DEVIATIONS
@@ -126,12 +123,12 @@ def _show(done: Verification, tolerance: float) -> None:
     rows = [row for verdict in done.verdicts for row in _rows(verdict)]
     print_table(("cell", "of", "metric", "published", "here", "off by", "allowed", "verdict"), rows)
     for line in (*done.outcome.replaced, *done.outcome.ungrouped):
-        _say(f"warning: {line}")
+        warn(line)
     count = f"{done.confirmed} of {len(done.verdicts)} cells are confirmed"
-    _say(f"{count}; allowed are {100 * tolerance:g} % or {DEVIATIONS:g} standard deviations over seeds")
+    say(f"{count}; allowed are {100 * tolerance:g} % or {DEVIATIONS:g} standard deviations over seeds")
     if done.bias is not None:
         verdict = "" if abs(done.bias) <= done.most_bias else ": the published numbers differ as a whole"
-        _say(
+        say(
             f"primary metrics are off by {done.bias:+.2f} of that on average, "
             f"where ±{done.most_bias:.2f} is allowed{verdict}"
         )

@@ -39,10 +39,13 @@ class DaskOptions(Component):
     @model_validator(mode="after")
     def _for_slurm(self) -> Self:
         """Refuses fields of a Slurm job where workers are processes of this machine."""
-        given = self.model_fields_set & {"queue", "account", "walltime", "cores", "memory"}
+        values = {name: getattr(self, name) for name in ("account", "cores", "memory", "queue", "walltime")}
+        given = {
+            name: value for name, value in values.items() if value != type(self).model_fields[name].default
+        }
         if self.cluster == "local" and self.address is None and given:
-            values = ",".join(f"{name}={getattr(self, name)}" for name in sorted(given))
-            raise ValueError(f"{', '.join(sorted(given))} belong to a Slurm job: dask:slurm,{values}")
+            spec = ",".join(f"{name}={value}" for name, value in given.items())
+            raise ValueError(f"{', '.join(given)} belong to a Slurm job: dask:slurm,{spec}")
         return self
 
     @model_validator(mode="after")
