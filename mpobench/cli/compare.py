@@ -48,8 +48,11 @@ def compare_command(
     Exit code 1 if a results file is damaged (the others are compared).
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
     found = read(*(results or [Path("results")]))
+    once = {
+        each.key: each for each in reversed(found.results)
+    }  # a cell may be published twice: the first counts
     paper = reference()
-    page = comparison_page(compare(found.results, paper), paper, " ".join(title.split()))
+    page = comparison_page(compare(reversed(once.values()), paper), paper, " ".join(title.split()))
     if output:
         write_atomically(output, page.encode())
     else:

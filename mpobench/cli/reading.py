@@ -19,7 +19,7 @@ class Read:
     """Results of folders and files.
 
     Attributes:
-        results: Results in the order of their places; a cell that is in several of them, once.
+        results: Results in the order of their places.
         damaged: Number of results that could not be read. A command that leaves some out ends with exit code 1.
     """
 
@@ -37,13 +37,10 @@ def read(*places: Path) -> Read:
         RequestError: If a place is neither of the two, or none has a result.
     """
     damaged: list[ResultFileError] = []
-    found: dict[str, CellResult] = {}
-    for place in places:
-        for result in read_results(place, damaged.append):
-            found.setdefault(result.key, result)
+    found = [result for place in places for result in read_results(place, damaged.append)]
     for error in damaged:
         warn(error)
     if not found:
         listed = ", ".join(map(str, places))
         raise RequestError(f"no results in {listed}: make some with `mpobench run`, or name others")
-    return Read(list(found.values()), len(damaged))
+    return Read(found, len(damaged))

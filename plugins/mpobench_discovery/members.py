@@ -116,7 +116,7 @@ def train_members(
                 for request in requests:
                     _prepare(env, request, workspace)
                 return env.train_group(requests, workspace)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001  # whatever it is, the user is told
                 workspace.note(
                     f"{len(requests)} members could not be trained as a group, and are trained one by one: "
                     f"{one_line(error)}"
