@@ -189,7 +189,7 @@ def test_an_objective_that_cannot_be_had_is_listed_all_the_same(install: Any, cl
 def test_show_tells_everything_of_an_objective(cli: Cli) -> None:
     shown = json.loads(cli("objectives", "show", "simpo", "--json").stdout)
     beta = next(field for field in shown["fields"] if field["name"] == "beta")
-    assert beta["search"] == {"low": 0.01, "high": 100.0, "log": True}
+    assert beta["search"] == {"low": 0.001, "high": 1000.0, "log": True}
     assert (beta["range"], beta["default"]) == ("(0, ∞)", "2")
     assert next(field for field in shown["fields"] if field["name"] == "sft_first")["search"] is None
     text = cli("objectives", "show", "simpo").stdout
@@ -197,7 +197,7 @@ def test_show_tells_everything_of_an_objective(cli: Cli) -> None:
         "−log σ(β (M_w − M_l) − γ)",
         shown["citation"],
         "Origin: human. Stages: two. Reference policy: no.",
-        "[0.01, 100] log",
+        "[0.001, 1000] log",
         "(0, ∞)",
     ):
         assert words in text
@@ -208,8 +208,8 @@ def test_show_tells_everything_of_an_objective(cli: Cli) -> None:
         "2",
         "(0,",
         "∞)",
-        "[0.01,",
-        "100]",
+        "[0.001,",
+        "1000]",
         "log",
         *beta["description"].split(),
     ]

@@ -33,7 +33,7 @@ def test_declared_ranges_are_searched_but_for_what_is_stated() -> None:
     assert keys("simpo:gamma=1") == ["beta", "training.learning_rate"], "stated, if with the default"
     assert keys("simpo", training={"learning_rate": 1.0}) == ["beta", "gamma"]
     beta, gamma, rate = study_of("simpo").space.dimensions
-    assert beta.search == SearchRange(0.01, 100.0, log=True)
+    assert beta.search == SearchRange(0.001, 1000.0, log=True)
     assert rate.search == SearchRange(0.01, 10.0, log=True)
     assert (beta.default, gamma.default, rate.default) == (2.0, 1.0, 0.5)
 

@@ -22,7 +22,10 @@ from mpobench_discovery.search_plan import SearchPlan, plan_trainings
 from mpobench_discovery.table import number
 
 HELD_OUT: dict[str, int] = {"smoke": 2, "quick": 12, "paper": 25}
-"""Number of seeds on which start and result are compared, by scale; no search uses them."""
+"""Number of seeds on which start and result are compared, by scale."""
+
+FIRST_SEED = 3000
+"""The first of them. No search, tuning or table uses these seeds, so that they may choose among results of searches."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Comparison:
         gains = self.after - self.before
         gains = gains[np.isfinite(gains)]
         summary: JsonObject = {
-            "held_out_seeds": f"0 to {len(self.before) - 1}",
+            "held_out_seeds": f"{FIRST_SEED} to {FIRST_SEED + len(self.before) - 1}",
             "fitness_before": _mean(self.before),
             "fitness_after": _mean(self.after),
             "gain": _mean(gains),
@@ -115,11 +118,12 @@ def compare(plan: SearchPlan, numbers: Numbers, folder: Folder, workers: Workers
     Raises:
         MpobenchError: If a shared file or a member cannot be computed; scores that came in are kept.
     """
-    trainings = plan_trainings(plan.search, plan.genome, range(HELD_OUT[plan.search.scale]))
+    seeds = range(FIRST_SEED, FIRST_SEED + HELD_OUT[plan.search.scale])
+    trainings = plan_trainings(plan.search, plan.genome, seeds)
     generation = -plan.search.generations
     known = folder.resumed_scores(generation)
     members = [
-        Member(generation, 2 * seed + place, training, arrays, seed, seed)
+        Member(generation, 2 * (seed - FIRST_SEED) + place, training, arrays, seed, seed)
         for seed, training in trainings.items()
         for place, arrays in enumerate((None, numbers))
     ]

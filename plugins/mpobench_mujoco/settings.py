@@ -73,10 +73,10 @@ class TrainingSettings(Settings):
     pairs_per_update: int = Field(2, ge=1)
     po_pairs_per_update: int | None = Field(None, ge=1)
     learning_rate: float = Field(
-        1e-3, gt=0, json_schema_extra={"search": {"low": 1e-4, "high": 3e-2, "log": True}}
+        1e-3, gt=0, json_schema_extra={"search": {"low": 1e-5, "high": 3e-2, "log": True}}
     )
     po_learning_rate: float = Field(
-        3e-6, gt=0, json_schema_extra={"search": {"low": 1e-7, "high": 3e-2, "log": True}}
+        3e-6, gt=0, json_schema_extra={"search": {"low": 1e-8, "high": 3e-2, "log": True}}
     )
     keep_optimizer_state: bool = True
     max_grad_norm: float = Field(1.3, gt=0)

@@ -19,7 +19,7 @@ Beta: TypeAlias = Annotated[
     Field(
         gt=0,
         description="strength of the pull towards the reference policy (β)",
-        json_schema_extra={"search": {"low": 1e-3, "high": 100.0, "log": True}},
+        json_schema_extra={"search": {"low": 1e-4, "high": 1e3, "log": True}},
     ),
 ]
 
@@ -28,7 +28,7 @@ MarginScale: TypeAlias = Annotated[
     Field(
         gt=0,
         description="scale of the margin (β)",
-        json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}},
+        json_schema_extra={"search": {"low": 1e-3, "high": 1e3, "log": True}},
     ),
 ]
 
@@ -37,7 +37,7 @@ TargetMargin: TypeAlias = Annotated[
     Field(
         ge=0,
         description="target margin after scaling (γ)",
-        json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}},
+        json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}},
     ),
 ]
 
@@ -46,7 +46,7 @@ CloningWeight: TypeAlias = Annotated[
     Field(
         ge=0,
         description="weight of the cloning term (λ)",
-        json_schema_extra={"search": {"low": 0.01, "high": 10.0, "log": True}},
+        json_schema_extra={"search": {"low": 0.01, "high": 100.0, "log": True}},
     ),
 ]
 

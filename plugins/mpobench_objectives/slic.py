@@ -25,7 +25,7 @@ class SLiC(ReducedObjective):
         1.0,
         ge=0,
         description="margin beyond which the hinge is silent (δ)",
-        json_schema_extra={"search": {"low": 0.1, "high": 10.0, "log": True}},
+        json_schema_extra={"search": {"low": 0.1, "high": 100.0, "log": True}},
     )
     lam: CloningWeight = 1.0
 

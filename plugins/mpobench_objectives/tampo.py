@@ -56,7 +56,15 @@ class TAMPO(CloningMirrorObjective):
         """The same loss on means, for log π above −62, as four networks: a place for a search to begin.
 
         The sigmoid schedule is moved and scaled a little, so that it runs from 0 to 1.
+
+        Raises:
+            ValueError: If φ⁻¹, ψ or g is another closed form than its default, or a network.
         """
+        other = {"phi", "psi", "g", "phi_network", "psi_network", "g_network", "schedule_network"}
+        if changed := sorted(
+            name for name in other if getattr(self, name) != type(self).model_fields[name].default
+        ):
+            raise ValueError(f"leave out {', '.join(changed)}")
         schedules = {
             "linear": added_term(),
             "quadratic": one_unit(SQUARE),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mirror_samples import FOUND, NETWORKS, with_networks
-from objective_samples import LIBRARIES, build, torch_gradients
+from objective_samples import LIBRARIES, build, has_networks, torch_gradients
 
 from mpobench.testing.pairs import random_pairs
 from mpobench_objectives.mirror.potentials import inverse_potential
@@ -158,3 +158,29 @@ def test_stages():
     assert build("2s-mpo").two_stage
     assert not build("1s-mpo").two_stage
     assert not build("tampo").two_stage
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("sft", {}),
+        ("cpo", {"beta": 0.3}),
+        ("orpo", {"lam": 0.3}),
+        ("lpo", {"lam": 30.0}),
+        ("tampo", {"beta": 0.3, "gamma": 0.2}),
+        ("tampo", {"schedule": "linear"}),
+    ],
+)
+def test_a_loss_written_by_hand_is_the_same_as_networks(name, fields):
+    means = {} if name == "orpo" else {"reduction": "mean"}  # orpo's are means by definition
+    objective, pairs = build(name, **means, **fields), random_pairs(3)
+    networks = objective.as_networks()
+    assert has_networks(networks)
+    constant = loss(networks, pairs) - loss(objective, pairs)
+    np.testing.assert_allclose(constant, constant[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("field", "value"), [("psi", "tsallis"), ("phi", "logit"), ("g", "linear")])
+def test_a_form_that_the_networks_do_not_have_is_refused(field, value):
+    with pytest.raises(ValueError, match=f"leave out {field}$"):
+        build("tampo", **{field: value}).as_networks()
