@@ -58,7 +58,8 @@ class TrainingSettings(Settings):
         po_pairs_per_update: Minibatch size of the stage that the objective rules: the second one, or the only one. None
             is ``pairs_per_update``, or as many as a loss that depends on its batch asks for (``min_pairs``), at most
             all pairs: an epoch is then a single update.
-        learning_rate: Adam's learning rate in one-stage training and in the SFT stage.
+        learning_rate: Adam's learning rate in one-stage training and in the SFT stage. Below its range a policy stays
+            what it was: on mixed data the agent to begin with earns more than what is learned.
         po_learning_rate: Adam's learning rate in the second stage.
         keep_optimizer_state: Whether the second stage begins with Adam's moments of the first.
         max_grad_norm: Global norm to which larger gradients are scaled down.
@@ -73,10 +74,10 @@ class TrainingSettings(Settings):
     pairs_per_update: int = Field(2, ge=1)
     po_pairs_per_update: int | None = Field(None, ge=1)
     learning_rate: float = Field(
-        1e-3, gt=0, json_schema_extra={"search": {"low": 1e-5, "high": 3e-2, "log": True}}
+        1e-3, gt=0, json_schema_extra={"search": {"low": 1e-4, "high": 3e-2, "log": True}}
     )
     po_learning_rate: float = Field(
-        3e-6, gt=0, json_schema_extra={"search": {"low": 1e-8, "high": 3e-2, "log": True}}
+        3e-6, gt=0, json_schema_extra={"search": {"low": 1e-7, "high": 3e-2, "log": True}}
     )
     keep_optimizer_state: bool = True
     max_grad_norm: float = Field(1.3, gt=0)
