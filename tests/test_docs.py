@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -141,6 +142,11 @@ def test_the_published_comparison_matches_the_published_results(tmp_path: Path) 
     options = [option for board in boards for option in ("--results", str(board))]
     assert invoke("compare", *options, "--output", str(made)).returncode == 0
     assert page.read_text() == made.read_text()
+
+
+def test_the_page_about_the_number_of_seeds_matches_the_published_results() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "how_many_seeds.py"))["page"]()
+    assert (ROOT / "leaderboards" / "how-many-seeds.md").read_text() == made
 
 
 def tunings_of(suite: Path) -> tuple[TunedEntry, ...]:
