@@ -15,7 +15,7 @@ from mpobench.results.store import read_results
 if TYPE_CHECKING:
     from mpobench.results.cell_result import CellResult
     from mpobench.verification.tolerance import Deviation
-    from mpobench.verification.verify import Place, Verdict, Verification
+    from mpobench.verification.verify import Place, Reproduction, Verification
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -120,11 +120,11 @@ def _show(done: Verification, tolerance: float) -> None:
     from mpobench.display.tables import print_table
     from mpobench.verification.tolerance import DEVIATIONS
 
-    rows = [row for verdict in done.verdicts for row in _rows(verdict)]
+    rows = [row for reproduction in done.reproductions for row in _rows(reproduction)]
     print_table(("cell", "of", "metric", "published", "here", "off by", "allowed", "verdict"), rows)
     for line in (*done.outcome.replaced, *done.outcome.ungrouped):
         warn(line)
-    count = f"{done.confirmed} of {len(done.verdicts)} cells are confirmed"
+    count = f"{done.confirmed} of {len(done.reproductions)} cells are confirmed"
     say(f"{count}; allowed are {100 * tolerance:g} % or {DEVIATIONS:g} standard deviations over seeds")
     if done.bias is not None:
         verdict = "" if abs(done.bias) <= done.most_bias else ": the published numbers differ as a whole"
@@ -134,16 +134,16 @@ def _show(done: Verification, tolerance: float) -> None:
         )
 
 
-def _rows(verdict: Verdict) -> list[tuple[str, ...]]:
+def _rows(made: Reproduction) -> list[tuple[str, ...]]:
     """The primary metric of a cell, and each other one that is not allowed."""
-    cell = verdict.published
+    cell = made.published
     place = f"{cell.objective} on {cell.env} {cell.corruption}, seed {cell.seed}"
-    if not verdict.deviations:
-        ended = verdict.problem or f"{cell.status}, as published"
-        return [(cell.key, place, "", "", "", "", "", f"differs: {ended}" if verdict.problem else ended)]
+    if not made.deviations:
+        ended = made.problem or f"{cell.status}, as published"
+        return [(cell.key, place, "", "", "", "", "", f"differs: {ended}" if made.problem else ended)]
     return [
         (cell.key, place, each.metric, *_numbers(each), _judgement(each))
-        for each in verdict.deviations
+        for each in made.deviations
         if each.metric == cell.primary or not each.passes
     ]
 

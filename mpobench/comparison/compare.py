@@ -69,7 +69,7 @@ def _compared(section: Section, env: str, paper: Reference) -> Comparison | None
     rows, ambiguous = rows_by_paper(section, env, paper)
     ours = own_means(rows, section.columns, section.resamples)
     theirs = published_means(paper.tables[env], section.resamples)
-    columns = [c for c in section.columns if any(place in theirs for place in ours if place[1] == c)]
+    columns = [c for c in section.columns if any(position in theirs for position in ours if position[1] == c)]
     if not columns:
         return None
     judged = claims.CLAIMS if env == claims.ENV else ()

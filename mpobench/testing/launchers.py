@@ -14,7 +14,7 @@ from mpobench.registry.registry import Registry
 from mpobench.testing import worker_tasks
 from mpobench.testing.expect import expect, no_exception
 from mpobench.testing.subjects import check_value, subject
-from mpobench.testing.worker_tasks import Place
+from mpobench.testing.worker_tasks import WorkerProcess
 
 WORKERS = 2
 TASKS = 6
@@ -53,13 +53,13 @@ def check_launcher(
     """
     checked = subject("launcher", launcher, registry)
     check_value(checked)
-    places: set[Place] = set()
+    processes: set[WorkerProcess] = set()
     with no_exception(f"{checked.label}", "let open() yield Workers, and close without an exception"):
         check = _Check(checked.label, checked.component, seconds)
-        places = check.tasks()
-        if Place.here() not in places:
+        processes = check.tasks()
+        if WorkerProcess.here() not in processes:
             if starts_workers:
-                check.gone(places, "when its context closes")
+                check.gone(processes, "when its context closes")
             check.stop(starts_workers)
 
 
@@ -76,12 +76,12 @@ class _Check:
     def _open(self) -> Any:
         return self._launcher.open(WORKERS, self._report)
 
-    def tasks(self) -> set[Place]:
-        """Results, exceptions, reports and losses; returns the places of the workers."""
+    def tasks(self) -> set[WorkerProcess]:
+        """Results, exceptions, reports and losses; returns the processes of the workers."""
         with self._open() as workers:
             yielded = type(workers).__name__
             expect(isinstance(workers, Workers), f"{self._label} opens a {yielded}: yield mpobench.Workers")
-            places = {self._result(workers, worker_tasks.place, 0.1) for _ in range(TASKS)}
+            processes = {self._result(workers, worker_tasks.worker_process, 0.1) for _ in range(TASKS)}
             count = workers.count()
             sound = isinstance(count, int) and count >= 1
             expect(
@@ -93,9 +93,9 @@ class _Check:
                 lambda: ("task", "phase", 0.25) in self._reports,
                 f"{self._label} does not pass on reports: call mpobench.running.reports.connect in its workers",
             )
-            if Place.here() not in places:
-                places |= self._losses(workers)
-        return places
+            if WorkerProcess.here() not in processes:
+                processes |= self._losses(workers)
+        return processes
 
     def _result(self, workers: Workers, function: Callable[..., Any], *args: Any) -> Any:
         future = workers.executor.submit(function, *args)
@@ -113,7 +113,7 @@ class _Check:
         label = f"{self._label}: the ValueError('told to') of a task came back as {came}"
         expect(came == "told to", f"{label}: set it as the exception of the task's future")
 
-    def _losses(self, workers: Workers) -> set[Place]:
+    def _losses(self, workers: Workers) -> set[WorkerProcess]:
         """The loss of a worker touches no other task."""
         submit = workers.executor.submit
         before = [submit(worker_tasks.square, number, 0.3) for number in range(TASKS)]
@@ -135,7 +135,7 @@ class _Check:
                     future.result(self._seconds) == number * number,
                     f"{self._label} mixes up the results of tasks when a worker is lost: give each future its own",
                 )
-        return {self._result(workers, worker_tasks.place) for _ in range(WORKERS)}
+        return {self._result(workers, worker_tasks.worker_process) for _ in range(WORKERS)}
 
     def stop(self, starts_workers: bool) -> None:
         """A run that ends by an exception does not wait for its tasks."""
@@ -156,14 +156,14 @@ class _Check:
         if starts_workers:
             self.gone(self._long_work(), "when its context closes by an exception")
 
-    def _long_work(self) -> set[Place]:
+    def _long_work(self) -> set[WorkerProcess]:
         phases = [phase for task, phase, _ in list(self._reports) if task.startswith("long ")]
         split = (phase.partition("@") for phase in phases)
-        return {Place(host, int(process)) for process, _, host in split}
+        return {WorkerProcess(host, int(process)) for process, _, host in split}
 
-    def gone(self, places: Iterable[Place], when: str) -> None:
+    def gone(self, processes: Iterable[WorkerProcess], when: str) -> None:
         """No worker on this machine is left."""
-        here = [place.process for place in places if place.host == Place.here().host]
+        here = [each.id for each in processes if each.host == WorkerProcess.here().host]
         self._wait(
             lambda: not any(map(_is_alive, here)),
             f"{self._label} leaves worker processes ({', '.join(map(str, here))}) {when}: end them",

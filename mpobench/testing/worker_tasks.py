@@ -11,27 +11,27 @@ from mpobench.running import reports
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerProcess:
     """A process that carries out tasks.
 
     Attributes:
         host: Name of its machine.
-        process: Process id there.
+        id: Process id there.
     """
 
     host: str
-    process: int
+    id: int
 
     @classmethod
-    def here(cls) -> Place:
+    def here(cls) -> WorkerProcess:
         """This process."""
         return cls(socket.gethostname(), os.getpid())
 
 
-def place(seconds: float = 0.0) -> Place:
-    """The place of a worker, after some seconds of work."""
+def worker_process(seconds: float = 0.0) -> WorkerProcess:
+    """The process of a worker, after some seconds of work."""
     time.sleep(seconds)
-    return Place.here()
+    return WorkerProcess.here()
 
 
 def square(number: int, seconds: float = 0.0) -> int:
@@ -56,7 +56,7 @@ def end_process() -> None:
 
 
 def long_work(task: str, seconds: float) -> None:
-    """Reports the worker's place as a phase, then works for long."""
-    here = Place.here()
-    reports.send(task, f"{here.process}@{here.host}", 0.5)
+    """Reports the worker's process as a phase, then works for long."""
+    here = WorkerProcess.here()
+    reports.send(task, f"{here.id}@{here.host}", 0.5)
     time.sleep(seconds)

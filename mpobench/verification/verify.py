@@ -41,7 +41,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Reproduction:
     """One cell, published and made again.
 
     Attributes:
@@ -67,38 +67,38 @@ class Verification:
     """The outcome of a verification.
 
     Attributes:
-        verdicts: One for each cell.
+        reproductions: One for each cell.
         outcome: Outcome of the run that made them again, for its warnings.
     """
 
-    verdicts: tuple[Verdict, ...]
+    reproductions: tuple[Reproduction, ...]
     outcome: Outcome = field(default_factory=lambda: Outcome(0))
 
     @property
     def confirmed(self) -> int:
         """Number of cells that were confirmed."""
-        return sum(verdict.passes for verdict in self.verdicts)
+        return sum(each.passes for each in self.reproductions)
 
     @property
     def bias(self) -> float | None:
         """Mean deviation of the primary metrics, as a share of what is allowed for one; None without any."""
         shares = [
-            each.share
-            for verdict in self.verdicts
-            for each in verdict.deviations
-            if each.metric == verdict.published.primary
+            deviation.share
+            for each in self.reproductions
+            for deviation in each.deviations
+            if deviation.metric == each.published.primary
         ]
         return sum(shares) / len(shares) if shares else None
 
     @property
     def most_bias(self) -> float:
         """Largest mean deviation that passes."""
-        return 1 / math.sqrt(max(sum(bool(verdict.deviations) for verdict in self.verdicts), 1))
+        return 1 / math.sqrt(max(sum(bool(each.deviations) for each in self.reproductions), 1))
 
     @property
     def passes(self) -> bool:
         """Whether every cell was confirmed, and the numbers are not too high or too low on average."""
-        return self.confirmed == len(self.verdicts) and abs(self.bias or 0.0) <= self.most_bias
+        return self.confirmed == len(self.reproductions) and abs(self.bias or 0.0) <= self.most_bias
 
 
 def verify(
@@ -138,9 +138,9 @@ def verify(
             plan, store, place.launcher, place.workers, "missing", place.cache, place.cell_timeout
         )
         spreads = Spreads(results)
-        verdicts = tuple(_verdict(each, store.load(each.key), spreads, relative) for each in sample)
+        reproductions = tuple(_compared(each, store.load(each.key), spreads, relative) for each in sample)
         shutil.rmtree(store.folder)
-    return Verification(verdicts, outcome)
+    return Verification(reproductions, outcome)
 
 
 def _merged(trainings: Iterable[Training]) -> list[Training]:
@@ -160,14 +160,16 @@ def _merged(trainings: Iterable[Training]) -> list[Training]:
     return list(merged.values())
 
 
-def _verdict(published: CellResult, here: CellResult | None, spreads: Spreads, relative: float) -> Verdict:
+def _compared(
+    published: CellResult, here: CellResult | None, spreads: Spreads, relative: float
+) -> Reproduction:
     if here is None:
-        return Verdict(published, None, problem="it could not be made again")
+        return Reproduction(published, None, problem="it could not be made again")
     if here.status != published.status:
         reason = f": {here.reason}" if here.reason else ""
-        return Verdict(
+        return Reproduction(
             published, here, problem=f"published {published.status!r}, here {here.status!r}{reason}"
         )
     if published.status != "ok":
-        return Verdict(published, here)
-    return Verdict(published, here, tuple(spreads.deviations(published, here, relative)))
+        return Reproduction(published, here)
+    return Reproduction(published, here, tuple(spreads.deviations(published, here, relative)))
