@@ -16,6 +16,7 @@ from mpobench.registry.registry import Registry
 from mpobench.results.store import ResultStore
 from mpobench.running.outcome import Outcome
 from mpobench.running.runner import execute
+from mpobench.running.workplace import Workplace
 
 
 class Here(Launcher):
@@ -36,7 +37,9 @@ class Lab:
     def run(self, objectives: str = "sft,dpo", **fields: Any) -> Outcome:
         fields = {"envs": "bandit", "scale": "smoke", "objectives": objectives, **fields}
         suite = Suite.of(fields)
-        return execute(plan(suite, self.registry), self.store, Here(), 1, suite.rerun, self.cache)
+        return execute(
+            plan(suite, self.registry), self.store, Workplace(Here(), self.cache, workers=1), suite.rerun
+        )
 
     def work(self) -> Counter[str]:
         """How often each piece of work was done since the last call: ``train dpo 0``."""

@@ -19,6 +19,7 @@ from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
 from mpobench.results.policy_files import record_file
 from mpobench.running.runner import execute
+from mpobench.running.workplace import Workplace
 
 
 def test_a_run_learns_and_shares_what_trainings_have_in_common(lab: Lab) -> None:
@@ -181,7 +182,7 @@ def test_a_plan_is_carried_whole(lab: Lab, tmp_path: Path) -> None:
     suite = Suite.of({"envs": "bandit", "scale": "smoke", "objectives": f"sft,{file}"})
     planned = plan(suite, lab.registry)
     file.unlink()
-    assert execute(planned, lab.store, Here(), 1, suite.rerun, lab.cache).ran == {"ok": 2}
+    assert execute(planned, lab.store, Workplace(Here(), lab.cache, workers=1)).ran == {"ok": 2}
     assert lab.status() == {"sft": "ok", "gone": "ok"}
 
 

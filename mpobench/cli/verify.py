@@ -14,8 +14,9 @@ from mpobench.results.store import read_results
 
 if TYPE_CHECKING:
     from mpobench.results.cell_result import CellResult
+    from mpobench.running.workplace import Workplace
     from mpobench.verification.tolerance import Deviation
-    from mpobench.verification.verify import Place, Reproduction, Verification
+    from mpobench.verification.verify import Reproduction, Verification
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -86,22 +87,28 @@ def verify(
         return
     if not cell:
         say(f"making {len(chosen)} of them again; --seed {seed} chooses the same")
-    done = _verify(found, chosen, _place(launcher, workers, cell_timeout), objective_file or [], tolerance)
+    done = _verify(
+        found, chosen, _workplace(launcher, workers, cell_timeout), objective_file or [], tolerance
+    )
     _show(done, tolerance)
     raise typer.Exit(0 if done.passes else 1)
 
 
-def _place(launcher: str, workers: int | None, cell_timeout: float | None) -> Place:
+def _workplace(launcher: str, workers: int | None, cell_timeout: float | None) -> Workplace:
     from mpobench.files.cache import cache_folder
     from mpobench.registry.registry import get_registry
-    from mpobench.verification.verify import Place
+    from mpobench.running.workplace import Workplace
 
     built = get_registry().build("launcher", launcher).component
-    return Place(built, cache_folder(), workers, cell_timeout)
+    return Workplace(built, cache_folder(), workers, cell_timeout)
 
 
 def _verify(
-    found: list[CellResult], chosen: list[CellResult], place: Place, files: list[Path], tolerance: float
+    found: list[CellResult],
+    chosen: list[CellResult],
+    workplace: Workplace,
+    files: list[Path],
+    tolerance: float,
 ) -> Verification:
     from mpobench.registry.objective_files import read_objective_card
     from mpobench.registry.registry import get_registry
@@ -109,7 +116,7 @@ def _verify(
 
     by_name = {read_objective_card(path).name: path for path in files}
     try:
-        return carry_out(found, chosen, get_registry(), place, files=by_name, relative=tolerance)
+        return carry_out(found, chosen, get_registry(), workplace, files=by_name, relative=tolerance)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "finished cells are kept, verifying the same cells goes on from here"

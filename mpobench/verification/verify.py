@@ -14,30 +14,13 @@ from mpobench.files.keys import content_key
 from mpobench.planning.cells import Training
 from mpobench.planning.plan import Plan
 from mpobench.planning.recorded import Recorded
-from mpobench.protocols import Launcher
 from mpobench.registry.registry import Registry
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultStore
 from mpobench.running.outcome import Outcome
 from mpobench.running.runner import execute
+from mpobench.running.workplace import Workplace
 from mpobench.verification.tolerance import RELATIVE, Deviation, Spreads
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where cells are made again.
-
-    Attributes:
-        launcher: Place of the workers.
-        cache: Folder of shared files; an interrupted verification is kept in it, too.
-        workers: Number of tasks at once; None for all that the launcher offers.
-        cell_timeout: Seconds that a task may take; None means no limit.
-    """
-
-    launcher: Launcher
-    cache: Path
-    workers: int | None = None
-    cell_timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +88,7 @@ def verify(
     results: Sequence[CellResult],
     sample: Sequence[CellResult],
     registry: Registry,
-    place: Place,
+    workplace: Workplace,
     *,
     files: Mapping[str, Path] | None = None,
     relative: float = RELATIVE,
@@ -120,7 +103,7 @@ def verify(
         results: All results of the file, for the spread over seeds.
         sample: Cells to make again.
         registry: Installed components.
-        place: Where to compute.
+        workplace: Where and how to compute; an interrupted verification is kept in its cache.
         files: Objective files, by the name in the file.
         relative: Share of a published number that it may be off.
 
@@ -131,12 +114,10 @@ def verify(
     recorded = Recorded(registry, files or {})
     trainings = _merged(recorded.training(result) for result in sample)
     identity = [sorted(each.key for each in sample), [library_versions(each.env) for each in trainings]]
-    store = ResultStore(place.cache / "verifications" / content_key(identity))
-    plan = Plan(tuple(cell for training in trainings for cell in training.cells), tuple(trainings), {})
+    store = ResultStore(workplace.cache / "verifications" / content_key(identity))
+    plan = Plan(tuple(cell for training in trainings for cell in training.cells), tuple(trainings))
     with locks.lock(store.folder):  # another verification of these cells removes the folder at its end
-        outcome = execute(
-            plan, store, place.launcher, place.workers, "missing", place.cache, place.cell_timeout
-        )
+        outcome = execute(plan, store, workplace)
         spreads = Spreads(results)
         reproductions = tuple(_compared(each, store.load(each.key), spreads, relative) for each in sample)
         shutil.rmtree(store.folder)
