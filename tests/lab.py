@@ -11,7 +11,7 @@ from typing import Any
 
 from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
-from mpobench.protocols import Launcher, Report, Workers
+from mpobench.protocols import Launcher, Listener, Workers
 from mpobench.registry.registry import Registry
 from mpobench.results.store import ResultStore
 from mpobench.running.outcome import Outcome
@@ -23,7 +23,7 @@ class Here(Launcher):
     """Tasks run in a thread of this process, one after the other."""
 
     @contextmanager
-    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+    def open(self, workers: int | None, report: Listener) -> Iterator[Workers]:
         with ThreadPoolExecutor(1) as executor:
             yield Workers(executor, lambda: 1)
 

@@ -12,7 +12,7 @@ from lab import Here, Lab
 from mpobench import RequestError, Trained, TrainingRequest, Workspace
 from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
-from mpobench.protocols import Report, Workers
+from mpobench.protocols import Listener, Workers
 from mpobench.running import reports
 from mpobench.running.runner import execute
 from mpobench.running.workplace import Workplace
@@ -49,13 +49,13 @@ class Connected(Here):
     """The same, with the reports that workers send."""
 
     @contextmanager
-    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+    def open(self, workers: int | None, report: Listener) -> Iterator[Workers]:
         reports.connect(report)
         try:
             with super().open(workers, report) as opened:
                 yield opened
         finally:
-            reports.connect(lambda task, phase, fraction: None)
+            reports.connect(lambda report: None)
 
 
 def test_lines_of_trainings_are_on_stderr_each_once(

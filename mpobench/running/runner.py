@@ -14,7 +14,7 @@ from mpobench.files.cache import in_use
 from mpobench.planning.cells import Cell, Training
 from mpobench.planning.plan import Plan
 from mpobench.planning.suite import Rerun
-from mpobench.protocols import Env, GroupTraining, Tracker, Workers
+from mpobench.protocols import Begun, Env, GroupTraining, Note, Progress, Report, Tracker, Workers
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running import worker
@@ -23,7 +23,6 @@ from mpobench.running.log import Log, open_log
 from mpobench.running.outcome import Outcome
 from mpobench.running.plan_tasks import PlanTasks
 from mpobench.running.records import skipped, unfinished
-from mpobench.running.reports import BEGUN, NOTE
 from mpobench.running.scheduler import Scheduler
 from mpobench.running.worker import Failure, GroupOutcome
 from mpobench.running.workplace import Workplace
@@ -137,30 +136,30 @@ class _Run:
                 display.finish(key, self._tasks.phases_of(key))
             scheduler: Scheduler | None = None
 
-            def report(task: str, phase: str, fraction: float) -> None:
-                if phase.startswith(NOTE):
-                    self._show(phase.removeprefix(NOTE), display)
-                    return
-                if not phase.startswith(BEGUN):
-                    display.update(task, phase, fraction)
-                    # A member runs in its group, or alone after that failed.
-                    for running in (task, self._tasks.group_of(task)):
-                        if running is not None:
-                            note.progress(running, phase, fraction)
-                    return
-                note.begun(task, self._tasks.words(task), phase.removeprefix(BEGUN))
-                if scheduler is not None:
-                    scheduler.begun(task)
-                for member in self._tasks.members(task):
-                    for first in self._tasks.phases_of(member)[:1]:
-                        display.update(member, first, 0.0)
+            def listen(report: Report) -> None:
+                match report:
+                    case Note(line):
+                        self._show(line, display)
+                    case Progress(task, phase, fraction):
+                        display.update(task, phase, fraction)
+                        # A member runs in its group, or alone after that failed.
+                        for running in (task, self._tasks.group_of(task)):
+                            if running is not None:
+                                note.progress(running, phase, fraction)
+                    case Begun(task, host, process):
+                        note.begun(task, self._tasks.words(task), f"{host}:{process}")
+                        if scheduler is not None:
+                            scheduler.begun(task)
+                        for member in self._tasks.members(task):
+                            for first in self._tasks.phases_of(member)[:1]:
+                                display.update(member, first, 0.0)
 
             def finished(task: str, result: Any) -> None:
                 self._finished(task, result)
                 display.finish(task, self._tasks.phases_of(task))
                 note.over(task)
 
-            with workplace.launcher.open(workplace.workers, report) as opened:
+            with workplace.launcher.open(workplace.workers, listen) as opened:
                 opened.check_folders((self._tasks.store.folder, self._tasks.cache))
                 self._tasks.forget_policies()
                 note.workers = opened.count

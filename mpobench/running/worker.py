@@ -156,15 +156,14 @@ def make_prerequisite(env: Env, prerequisite: Prerequisite, cache: Path) -> None
     """Makes a shared file, unless it is there."""
     if not (cache / prerequisite.path).exists():
         with _one_process():
-            report, note = reports.reporter([prerequisite.key]), reports.noter(prerequisite.key)
-            workspace = Workspace(cache, report, note=note)
+            workspace = Workspace(cache, reports.reporter([prerequisite.key]), note=reports.note)
             env.prepare(prerequisite.payload, workspace)
 
 
 def make_group(env: GroupTraining, prerequisites: Sequence[Prerequisite], cache: Path) -> GroupOutcome:
     """Makes shared files in one program."""
     report = reports.reporter(each.key for each in prerequisites)
-    workspace = Workspace(cache, report, note=reports.noter(prerequisites[0].key))
+    workspace = Workspace(cache, report, note=reports.note)
     return _grouped(
         len(prerequisites), lambda: env.prepare_group([each.payload for each in prerequisites], workspace)
     )
@@ -178,7 +177,7 @@ def train_group(
 
     def train() -> None:
         report = reports.reporter(each.key for each in trainings)
-        workspace = Workspace(cache, report, note=reports.noter(trainings[0].key))
+        workspace = Workspace(cache, report, note=reports.note)
         left = [each for each in trainings if not record_file(store.policy_folder(each.key)).exists()]
         policies = env.train_group([each.request for each in left], workspace) if left else ()
         for training, trained in zip(left, policies, strict=True):
@@ -247,7 +246,7 @@ def _made_meanwhile(store: ResultStore, cell: Cell, rerun: Rerun) -> CellOutcome
 
 def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Path) -> list[CellOutcome]:
     planned = {cell.key: each for cell, each in zip(training.cells, training.evaluators, strict=True)}
-    workspace = Workspace(cache, reports.reporter([training.key]), note=reports.noter(training.key))
+    workspace = Workspace(cache, reports.reporter([training.key]), note=reports.note)
     try:
         trained = _trained(training, store, workspace) if due else None
     except DiskFullError:

@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from typing import Any
 
-from mpobench.protocols import Launcher, WorkerLostError, Workers
+from mpobench.protocols import Begun, Launcher, Progress, Report, WorkerLostError, Workers
 from mpobench.registry.registry import Registry
 from mpobench.testing import worker_tasks
 from mpobench.testing.expect import expect, no_exception
@@ -68,13 +68,10 @@ class _Check:
 
     def __init__(self, label: str, launcher: Launcher, seconds: float) -> None:
         self._label, self._launcher, self._seconds = label, launcher, seconds
-        self._reports: list[tuple[str, str, float]] = []
-
-    def _report(self, task: str, phase: str, fraction: float) -> None:
-        self._reports.append((task, phase, fraction))
+        self._reports: list[Report] = []
 
     def _open(self) -> Any:
-        return self._launcher.open(WORKERS, self._report)
+        return self._launcher.open(WORKERS, self._reports.append)
 
     def tasks(self) -> set[WorkerProcess]:
         """Results, exceptions, reports and losses; returns the processes of the workers."""
@@ -88,9 +85,10 @@ class _Check:
                 sound, f"{self._label}: count() is {count!r}: return how many tasks run at once, at least 1"
             )
             self._exceptions(workers)
-            self._result(workers, worker_tasks.report, "task", "phase", 0.25)
+            sent = Progress("task", "phase", 0.25)
+            self._result(workers, worker_tasks.report, sent)
             self._wait(
-                lambda: ("task", "phase", 0.25) in self._reports,
+                lambda: sent in self._reports,
                 f"{self._label} does not pass on reports: call mpobench.running.reports.connect in its workers",
             )
             if WorkerProcess.here() not in processes:
@@ -157,9 +155,11 @@ class _Check:
             self.gone(self._long_work(), "when its context closes by an exception")
 
     def _long_work(self) -> set[WorkerProcess]:
-        phases = [phase for task, phase, _ in list(self._reports) if task.startswith("long ")]
-        split = (phase.partition("@") for phase in phases)
-        return {WorkerProcess(host, int(process)) for process, _, host in split}
+        return {
+            WorkerProcess(each.host, each.process)
+            for each in list(self._reports)
+            if isinstance(each, Begun) and each.task.startswith("long ")
+        }
 
     def gone(self, processes: Iterable[WorkerProcess], when: str) -> None:
         """No worker on this machine is left."""

@@ -7,6 +7,7 @@ import socket
 import time
 from dataclasses import dataclass
 
+from mpobench.protocols import Report
 from mpobench.running import reports
 
 
@@ -45,9 +46,9 @@ def fail(message: str) -> None:
     raise ValueError(message)
 
 
-def report(task: str, phase: str, fraction: float) -> None:
-    """A progress report."""
-    reports.send(task, phase, fraction)
+def report(sent: Report) -> None:
+    """A report."""
+    reports.send(sent)
 
 
 def end_process() -> None:
@@ -56,7 +57,6 @@ def end_process() -> None:
 
 
 def long_work(task: str, seconds: float) -> None:
-    """Reports the worker's process as a phase, then works for long."""
-    here = WorkerProcess.here()
-    reports.send(task, f"{here.id}@{here.host}", 0.5)
+    """Reports that the worker begins a task, then works for long."""
+    reports.begun(task)
     time.sleep(seconds)
