@@ -110,6 +110,20 @@ def test_a_new_evaluator_never_retrains(lab: Lab) -> None:
     assert len(curves) == 2, "a policy's curves are those of its training, whoever scores it"
 
 
+def test_a_policy_that_cannot_be_loaded_is_trained_again_with_the_shared_files_that_it_needs(
+    lab: Lab,
+) -> None:
+    lab.run("dpo")
+    (result,) = lab.store.load_all()
+    (lab.store.policy_folder(result.training_key) / "theta.txt").write_text("half of")
+    for file in (lab.store.path(result.key), *lab.cache.glob("*.npy")):
+        file.unlink()
+    lab.work()
+    assert lab.run("dpo").ran == {"ok": 1}
+    assert lab.work() == {"pulls 0": 1, "sft 0": 1, "train dpo 0": 1}
+    assert lab.store.load_all()[0].metrics == result.metrics
+
+
 def test_policies_outlive_results_and_results_outlive_policies(lab: Lab) -> None:
     lab.run("sft")
     lab.work()

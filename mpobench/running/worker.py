@@ -27,6 +27,7 @@ from mpobench.results.cell_result import CellResult, Status
 from mpobench.results.policy_files import record_file
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running import reports
+from mpobench.running.preparation import prepare_and_train
 from mpobench.running.records import measured, unfinished
 
 
@@ -266,11 +267,11 @@ def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Pat
 def _trained(training: Training, store: ResultStore, workspace: Workspace) -> Trained:
     env, folder = training.env, store.policy_folder(training.key)
     if record := _read_record(record_file(folder)):
-        # A policy of which a kill or a power failure has left a part is trained again.
+        # A policy of which a kill or a power failure has left a part is trained again, its shared files first.
         with contextlib.suppress(Exception):
             return Trained(env.load_policy(folder), **record)
     with _one_process():
-        trained = env.train(training.request, workspace)
+        trained = prepare_and_train(env, training.request, workspace)
     _keep(training, trained, store)
     return trained
 
