@@ -61,12 +61,10 @@ class CellOutcome:
     """The end of one cell, whose result is on disk.
 
     Attributes:
-        status: Status of the result.
-        failure: Cause, unless the status is ``ok``.
+        failure: Cause, unless its status is ``ok``.
         reused: Whether another run made the result in the meantime.
     """
 
-    status: Status
     failure: Failure | None = None
     reused: bool = False
 
@@ -242,7 +240,7 @@ def _made_meanwhile(store: ResultStore, cell: Cell, rerun: Rerun) -> CellOutcome
     if result is None or wanted(result, rerun):
         return None
     failure = None if result.status == "ok" else Failure(result.status, result.reason)
-    return CellOutcome(result.status, failure, reused=True)
+    return CellOutcome(failure, reused=True)
 
 
 def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Path) -> list[CellOutcome]:
@@ -256,7 +254,7 @@ def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Pat
         failure = Failure.of(error)
         for cell in due:
             store.save(unfinished(training, cell, planned[cell.key], failure.status, failure.reason))
-        return [CellOutcome(failure.status, failure)] * len(due)
+        return [CellOutcome(failure)] * len(due)
     workspace.report("training", 1.0)
     if trained is None:
         return []
@@ -317,12 +315,12 @@ def _evaluate(
             raise DivergedError(f"the policy's {wild[0]} is not finite")
         seconds = trained.seconds | {"evaluate": time.perf_counter() - began}
         result = measured(training, cell, planned, metrics, replace(trained, seconds=seconds), samples)
-        outcome = CellOutcome("ok")
+        outcome = CellOutcome()
     except DiskFullError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001  # as above
         failure = Failure.of(error)
         result = unfinished(training, cell, planned, failure.status, failure.reason, trained.curves)
-        outcome = CellOutcome(failure.status, failure)
+        outcome = CellOutcome(failure)
     store.save(result)
     return outcome

@@ -35,11 +35,13 @@ def rollout(
     ] = "sft",
     corruption: Annotated[str, typer.Option(help="Corruption of its data.")] = "base",
     seed: Annotated[int, typer.Option(min=0, help="Seed of its training.")] = 0,
-    scale: Annotated[Scale, typer.Option(help="Scale of its training.")] = "quick",
+    scale: Annotated[
+        Scale | None, typer.Option(help="Scale of its training. Default: that of the record, or else quick.")
+    ] = None,
     results: Annotated[
         Path | None,
         typer.Option(
-            help="Results that say how it was trained: the record of that objective, corruption and seed."
+            help="Results that say how it was trained: the record of that objective, corruption, seed and scale."
         ),
     ] = None,
     episode: Annotated[int, typer.Option(min=0, help="Number of the episode.")] = 0,
@@ -57,9 +59,9 @@ def rollout(
     from mpobench_plots.film_strip import film_strip
 
     if results is None:
-        training = plan_training(get_registry(), env, corruption, objective, seed, scale)
+        training = plan_training(get_registry(), env, corruption, objective, seed, scale or "quick")
     else:
-        training = _recorded(results, env, corruption, objective, seed)
+        training = _recorded(results, env, corruption, objective, seed, scale)
     if not isinstance(training.env, HasFilms):
         raise RequestError(f"{env} has nothing to look at: try tla")
     typer.echo(f"films of {env}: found in {cache_folder()}, or made", err=True)
@@ -68,7 +70,9 @@ def rollout(
     write(film_strip(drawn), file)
 
 
-def _recorded(results: Path, env: str, corruption: str, objective: str, seed: int) -> Training:
+def _recorded(
+    results: Path, env: str, corruption: str, objective: str, seed: int, scale: Scale | None
+) -> Training:
     """The training of a record.
 
     Raises:
@@ -79,6 +83,8 @@ def _recorded(results: Path, env: str, corruption: str, objective: str, seed: in
 
     wanted = (env, corruption, objective, seed)
     for result in read_results(results):
-        if (result.env, result.corruption, result.objective, result.seed) == wanted:
+        place = (result.env, result.corruption, result.objective, result.seed)
+        if place == wanted and scale in (None, result.scale):
             return Recorded(get_registry()).training(result)
-    raise RequestError(f"{results} has no cell of {objective} on {env} {corruption}, seed {seed}")
+    at = f", at {scale} scale" if scale else ""
+    raise RequestError(f"{results} has no cell of {objective} on {env} {corruption}, seed {seed}{at}")
