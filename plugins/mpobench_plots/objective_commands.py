@@ -19,9 +19,6 @@ from mpobench.registry.registry import get_registry
 from mpobench.registry.specs import split_list
 from mpobench_plots.options import Output, write
 
-PAPER_SPAN = (-14.0, -8.0)
-"""Range of log π(τ) on the Three-Legged Ant, the axes of the paper's Figure 6, in nats per step."""
-
 Specs: TypeAlias = Annotated[
     list[str], typer.Argument(help="Objectives, with their fields if need be: orpo simpo:beta=5")
 ]
@@ -92,7 +89,7 @@ def gradient(
         training = plan_training(get_registry(), env, corruption, first, seed, scale)
         with in_use(cache_folder()) as cache:
             drawn = dataset_points(training, points, Workspace(cache))
-    from mpobench.registry.pair_plane import Circumstances
+    from mpobench.registry.pair_plane import PAPER_SPAN, Circumstances
     from mpobench_plots.gradient import gradient_figure
 
     span = span or (drawn.span if drawn else PAPER_SPAN)
