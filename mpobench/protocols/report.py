@@ -45,6 +45,7 @@ class Note:
 
 
 Report: TypeAlias = Begun | Progress | Note
+"""A report: a task begins, goes on, or has something to say."""
 
 Listener: TypeAlias = Callable[[Report], None]
 """A function that is told each report."""
