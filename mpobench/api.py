@@ -20,6 +20,7 @@ from mpobench.registry.registry import get_registry
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running.outcome import Outcome
 from mpobench.running.runner import execute, refusal
+from mpobench.running.workplace import Workplace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,9 +114,8 @@ def run_suite(suite: Suite, note: Callable[[str], None] = lambda line: None) -> 
     launcher = registry.build("launcher", suite.launcher).component
     store = ResultStore(suite.results)
     trackers = {spec: registry.build("tracker", spec).component for spec in suite.log}
-    outcome = execute(
-        expanded, store, launcher, suite.workers, suite.rerun, cache_folder(), suite.cell_timeout, trackers
-    )
+    workplace = Workplace(launcher, cache_folder(), suite.workers, suite.cell_timeout)
+    outcome = execute(expanded, store, workplace, suite.rerun, trackers)
     damaged: list[ResultFileError] = []
     results = store.load_all(damaged.append, outcome.known)
     leaderboard = Leaderboard.of(results, tunings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -17,3 +18,12 @@ def without_negative_zero(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(without_negative_zero, value))
     return value
+
+
+def leaves(config: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a nested configuration by dotted name: ``training.epochs``. An empty dict is a value."""
+    for name, value in config.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{parent}{name}.")
+        else:
+            yield f"{parent}{name}", value

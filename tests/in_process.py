@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mpobench import Launcher, LauncherCard, Workers, hookimpl
 from mpobench.cli import app
-from mpobench.protocols import Report
+from mpobench.protocols import Listener
 from mpobench.registry.registry import Registry, get_registry
 
 
@@ -20,7 +20,7 @@ class InTurn(Launcher):
     """Tasks run in a thread of this process, one after the other, whatever the number of workers that it states."""
 
     @contextmanager
-    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+    def open(self, workers: int | None, report: Listener) -> Iterator[Workers]:
         with ThreadPoolExecutor(1) as executor:
             yield Workers(executor, lambda: workers or 1)
 

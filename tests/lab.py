@@ -11,18 +11,19 @@ from typing import Any
 
 from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
-from mpobench.protocols import Launcher, Report, Workers
+from mpobench.protocols import Launcher, Listener, Workers
 from mpobench.registry.registry import Registry
 from mpobench.results.store import ResultStore
 from mpobench.running.outcome import Outcome
 from mpobench.running.runner import execute
+from mpobench.running.workplace import Workplace
 
 
 class Here(Launcher):
     """Tasks run in a thread of this process, one after the other."""
 
     @contextmanager
-    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+    def open(self, workers: int | None, report: Listener) -> Iterator[Workers]:
         with ThreadPoolExecutor(1) as executor:
             yield Workers(executor, lambda: 1)
 
@@ -36,7 +37,9 @@ class Lab:
     def run(self, objectives: str = "sft,dpo", **fields: Any) -> Outcome:
         fields = {"envs": "bandit", "scale": "smoke", "objectives": objectives, **fields}
         suite = Suite.of(fields)
-        return execute(plan(suite, self.registry), self.store, Here(), 1, suite.rerun, self.cache)
+        return execute(
+            plan(suite, self.registry), self.store, Workplace(Here(), self.cache, workers=1), suite.rerun
+        )
 
     def work(self) -> Counter[str]:
         """How often each piece of work was done since the last call: ``train dpo 0``."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from mpobench import Launcher, Workers
+from mpobench.protocols import Progress
 from mpobench.running import reports
 from mpobench.running.process_pool import ProcessPool
 from mpobench.testing import check_launcher
@@ -101,7 +102,7 @@ class StandardPool(Pool):
     @contextmanager
     def open(self, workers, report):
         with super().open(workers, report) as opened:
-            report("task", "phase", 0.25)  # it has no way for reports
+            report(Progress("task", "phase", 0.25))  # it has no way for reports
             yield opened
 
 

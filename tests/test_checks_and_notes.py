@@ -12,9 +12,10 @@ from lab import Here, Lab
 from mpobench import RequestError, Trained, TrainingRequest, Workspace
 from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
-from mpobench.protocols import Report, Workers
+from mpobench.protocols import Listener, Workers
 from mpobench.running import reports
 from mpobench.running.runner import execute
+from mpobench.running.workplace import Workplace
 
 
 def test_a_refusal_ends_a_run_before_anything_is_computed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,13 +49,13 @@ class Connected(Here):
     """The same, with the reports that workers send."""
 
     @contextmanager
-    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+    def open(self, workers: int | None, report: Listener) -> Iterator[Workers]:
         reports.connect(report)
         try:
             with super().open(workers, report) as opened:
                 yield opened
         finally:
-            reports.connect(lambda task, phase, fraction: None)
+            reports.connect(lambda report: None)
 
 
 def test_lines_of_trainings_are_on_stderr_each_once(
@@ -69,7 +70,7 @@ def test_lines_of_trainings_are_on_stderr_each_once(
 
     monkeypatch.setattr(Bandit, "train", noting)
     suite = Suite.of({"envs": "bandit", "scale": "smoke", "objectives": "sft,dpo", "seeds": 2})
-    execute(plan(suite, lab.registry), lab.store, Connected(), 1, "missing", lab.cache)
+    execute(plan(suite, lab.registry), lab.store, Workplace(Connected(), lab.cache, workers=1))
     shown = capsys.readouterr()
     lines = [line for line in shown.err.splitlines() if line.startswith(("the data", "seed"))]
     assert sorted(lines) == ["seed 0", "seed 1", "the data: 8 pairs read, 7 kept"]

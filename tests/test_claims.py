@@ -13,7 +13,7 @@ from test_comparison import page_of
 
 from mpobench.comparison.claims import CLAIMS, COLUMNS, HAND_WRITTEN, TAMPO, Claim, Part
 from mpobench.comparison.compare import compare
-from mpobench.comparison.means import Drawn, Means, Place, own_means, published_means, rows_by_paper
+from mpobench.comparison.means import Drawn, Means, Position, own_means, published_means, rows_by_paper
 from mpobench.comparison.reference import reference
 from mpobench.comparison.terms import (
     Mean,
@@ -23,7 +23,7 @@ from mpobench.comparison.terms import (
     largest,
     percent,
     percent_above,
-    places,
+    positions,
     smallest,
 )
 from mpobench.comparison.verdicts import Decision, Verdict, decide
@@ -33,18 +33,20 @@ PAPER = reference()
 SFT, SIMPO, SLIC, LPO, STEPS, LEARNED, TAMPO_LEADS, DISCOVERED = CLAIMS
 
 
-def of_the_paper(changes: Mapping[Place, float] | None = None, error: float | None = None) -> Means:
+def of_the_paper(changes: Mapping[Position, float] | None = None, error: float | None = None) -> Means:
     """The paper's means, some of them others, with its standard errors or another one."""
     table = {
-        place: type(cell)(
-            (changes or {}).get(place, cell.mean), cell.standard_error if error is None else error
+        position: type(cell)(
+            (changes or {}).get(position, cell.mean), cell.standard_error if error is None else error
         )
-        for place, cell in PAPER.tables["tla"].items()
+        for position, cell in PAPER.tables["tla"].items()
     }
     return published_means(table, 2000)
 
 
-def verdict(claim: Claim, changes: Mapping[Place, float] | None = None, error: float | None = 5.0) -> Verdict:
+def verdict(
+    claim: Claim, changes: Mapping[Position, float] | None = None, error: float | None = 5.0
+) -> Verdict:
     return decide(claim, of_the_paper(changes, error))
 
 
@@ -68,7 +70,7 @@ def test_terms_are_arithmetic_on_every_draw(values: list[int]) -> None:
     assert list(evaluate(percent_above([(a, b), (c, d)]), means)) == [share] * 2
     expected = [100 * first / second if second > 0 else np.nan for first, second in ((w, x), (w + 1, x + 1))]
     np.testing.assert_allclose(evaluate(percent(a, b), means), expected)
-    assert set(places(difference(average([a, b]), c))) == {("a", "base"), ("b", "base"), ("c", "base")}
+    assert set(positions(difference(average([a, b]), c))) == {("a", "base"), ("b", "base"), ("c", "base")}
 
 
 # --- on the paper's own table -----------------------------------------------------------------------------
@@ -119,7 +121,7 @@ def test_ours_with_the_papers_means_decide_as_the_paper_with_small_errors() -> N
 
 # --- where it is known ------------------------------------------------------------------------------------
 
-SCORES: list[tuple[Claim, dict[Place, float], Decision]] = [
+SCORES: list[tuple[Claim, dict[Position, float], Decision]] = [
     (SFT, {}, "holds"),
     (SFT, {("dpo", "noisy:0.3"): 3400}, "fails"),
     (SFT, {("dpo", "noisy:0.3"): 3528 * np.mean([2000 / 3450, 1953 / 3087, 2049 / 3287])}, "undecided"),
@@ -149,7 +151,7 @@ SCORES: list[tuple[Claim, dict[Place, float], Decision]] = [
 
 @pytest.mark.parametrize(("claim", "changes", "decision"), SCORES)
 def test_claims_are_decided_where_the_truth_is_known(
-    claim: Claim, changes: dict[Place, float], decision: Decision
+    claim: Claim, changes: dict[Position, float], decision: Decision
 ) -> None:
     assert verdict(claim, changes).decision == decision
 
@@ -182,7 +184,7 @@ def test_one_seed_decides_nothing() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    means = {place: mean for place, mean in published().items() if place[0] not in ("rrhf", TAMPO)}
+    means = {position: mean for position, mean in published().items() if position[0] not in ("rrhf", TAMPO)}
     del means["slic", "mixed"]
     (section,) = standings(runs(means))
     rows, _ = rows_by_paper(section, "tla", PAPER)
@@ -208,7 +210,9 @@ def test_the_page_shows_both_and_defines_all() -> None:
 def test_claims_need_nothing_that_the_paper_does_not_have() -> None:
     there = set(PAPER.tables["tla"])
     for claim in CLAIMS:
-        assert {place for part in claim.parts for place in places(part.measured)} <= there, claim.title
+        assert {position for part in claim.parts for position in positions(part.measured)} <= there, (
+            claim.title
+        )
     assert {(name, column) for name in HAND_WRITTEN for column in COLUMNS} <= there
 
 

@@ -110,9 +110,10 @@ def test_overrides_win_over_objective_over_scale_over_file_over_model(env):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ({"speed": 1}, r"training\.speed = 1: .*\(fields: epochs, rate, seed, size, unset\)"),
-        ({"epochs": "many"}, r"training\.epochs = 'many': .*integer"),
-        ({"rate": float("nan")}, r"training\.rate = nan: .*finite"),
+        ({"lever": 1}, r"training: no field 'lever' \(fields: epochs, rate, seed, size, unset\)"),
+        ({"epoch": 1}, r"training: no field 'epoch': did you mean 'epochs'\?"),
+        ({"epochs": "many"}, r"training: epochs='many': .*integer .*\(int\)"),
+        ({"rate": float("nan")}, r"training: rate=nan: .*finite"),
     ],
 )
 def test_a_wrong_override_is_one_line(env, overrides, said):

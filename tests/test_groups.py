@@ -13,7 +13,7 @@ from lab import Here, Lab
 
 import mpobench
 from mpobench import Prerequisite, TrainingRequest, Workspace
-from mpobench.protocols import Report, Workers
+from mpobench.protocols import Listener, Workers
 from mpobench.running import reports
 from mpobench.running.live_note import LiveNote
 
@@ -55,11 +55,11 @@ def test_a_group_tells_how_far_it_is_and_what_the_user_should_know(
         write(note, at_once)
 
     @contextmanager
-    def connected(here: Here, workers: int | None, report: Report) -> Iterator[Workers]:
+    def connected(here: Here, workers: int | None, report: Listener) -> Iterator[Workers]:
         reports.connect(report)
         with opened(here, workers, report) as place:
             yield place
-        reports.connect(lambda task, phase, fraction: None)
+        reports.connect(lambda report: None)
 
     monkeypatch.setattr(Bandit, "train_group", training)
     monkeypatch.setattr(LiveNote, "write", written)

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from mpobench.protocols import Launcher, Report, Workers
+from mpobench.protocols import Launcher, Listener, Note, Report, Workers
 from mpobench.running.kept_open import kept_open
 
 EVENTS: list[str] = []
-REPORTS: list[Report] = []
+REPORTS: list[Listener] = []
 
 
 class Noted(Launcher):
     """Says when it is opened and closed."""
 
     @contextmanager
-    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+    def open(self, workers: int | None, report: Listener) -> Iterator[Workers]:
         EVENTS.append(f"opened {workers}")
         REPORTS.append(report)
         try:
@@ -39,15 +39,15 @@ def nothing_noted() -> None:
 
 
 def test_workers_stay_and_each_run_hears_its_own_reports() -> None:
-    heard: list[tuple[int, str]] = []
+    heard: list[tuple[int, Report]] = []
     with kept_open(Noted()) as kept:
         for run in (1, 2):
-            with kept.open(3, lambda task, phase, fraction, run=run: heard.append((run, task))) as workers:
+            with kept.open(3, lambda report, run=run: heard.append((run, report))) as workers:
                 assert workers.executor.submit(sum, [1, 2]).result() == 3
-                REPORTS[0](f"task {run}", "training", 0.5)
+                REPORTS[0](Note(f"run {run}"))
             assert EVENTS == ["opened 3"]
     assert EVENTS == ["opened 3", "closed"]
-    assert heard == [(1, "task 1"), (2, "task 2")]
+    assert heard == [(1, Note("run 1")), (2, Note("run 2"))]
 
 
 def test_nothing_is_opened_unless_a_run_wants_workers() -> None:

@@ -15,13 +15,14 @@ import pytest
 from bench import alive, descendants, wait_until
 
 from mpobench import MpobenchError, WorkerLostError
+from mpobench.protocols import Progress, Report
 from mpobench.running import process_pool, reports
 from mpobench.running.process_pool import ProcessPool
 
 
 @pytest.fixture
 def pool() -> Iterator[ProcessPool]:
-    opened = ProcessPool(2, lambda *report: None)
+    opened = ProcessPool(2, lambda report: None)
     yield opened
     opened.shutdown(wait=True, cancel_futures=True)
 
@@ -40,7 +41,7 @@ def kill() -> None:
 
 def report(count: int) -> int:
     for number in range(count):
-        reports.send("task", "phase", number / count)
+        reports.send(Progress("task", "phase", number / count))
     return os.getpid()
 
 
@@ -88,21 +89,21 @@ def test_a_lost_worker_fails_its_own_task_alone(
 
 
 def test_reports_arrive_in_order_before_the_result() -> None:
-    seen: list[tuple[str, str, float]] = []
-    pool = ProcessPool(1, lambda *report: seen.append(report))
+    seen: list[Report] = []
+    pool = ProcessPool(1, seen.append)
     pool.submit(report, 50).result(30)
     pool.shutdown()
-    assert seen == [("task", "phase", number / 50) for number in range(50)]
+    assert seen == [Progress("task", "phase", number / 50) for number in range(50)]
 
 
 def test_a_report_that_fails_ends_nothing() -> None:
-    pool = ProcessPool(1, lambda *report: 1 // 0)
+    pool = ProcessPool(1, lambda report: 1 // 0)
     assert pool.submit(report, 5).result(30)
     pool.shutdown()
 
 
 def test_closing_waits_for_the_tasks_or_ends_them() -> None:
-    patient = ProcessPool(2, lambda *report: None)
+    patient = ProcessPool(2, lambda report: None)
     futures = [patient.submit(time.sleep, 0.2) for _ in range(6)]
     patient.shutdown()
     assert all(future.done() for future in futures)
@@ -110,7 +111,7 @@ def test_closing_waits_for_the_tasks_or_ends_them() -> None:
         patient.submit(square, 1)
 
     before = descendants(os.getpid())
-    hurried = ProcessPool(2, lambda *report: None)
+    hurried = ProcessPool(2, lambda report: None)
     futures = [hurried.submit(time.sleep, 600) for _ in range(6)]
     wait_until(lambda: sum(future.running() for future in futures) == 2)
     workers = descendants(os.getpid()) - before
@@ -133,14 +134,14 @@ def leave_a_thread() -> int:
 
 def test_a_thread_that_a_task_leaves_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_pool, "_FAREWELL", 0.5)
-    pool = ProcessPool(1, lambda *report: None)
+    pool = ProcessPool(1, lambda report: None)
     worker = pool.submit(leave_a_thread).result(30)
     pool.shutdown()
     assert not alive(worker)
 
 
 def test_a_worker_that_holds_the_interpreter_ends_with_the_pool() -> None:
-    pool = ProcessPool(1, lambda *report: None)
+    pool = ProcessPool(1, lambda report: None)
     worker = pool.submit(os.getpid).result(30)
     stuck = pool.submit(re.match, r"(a+)+$", "a" * 60 + "b")
     wait_until(stuck.running)
@@ -153,7 +154,7 @@ def test_a_machine_that_starts_no_process_is_an_error(monkeypatch: pytest.Monkey
         raise OSError("Resource temporarily unavailable")
 
     monkeypatch.setattr(ProcessPool, "_start", none_left)
-    pool = ProcessPool(1, lambda *report: None)
+    pool = ProcessPool(1, lambda report: None)
     with pytest.raises(MpobenchError, match="cannot be had: Resource temporarily unavailable"):
         pool.submit(square, 1).result(30)
     pool.shutdown(cancel_futures=True)
@@ -161,7 +162,7 @@ def test_a_machine_that_starts_no_process_is_an_error(monkeypatch: pytest.Monkey
 
 def test_workers_that_do_not_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_pool, "_serve", end_at_once)
-    pool = ProcessPool(2, lambda *report: None)
+    pool = ProcessPool(2, lambda report: None)
     with pytest.raises(MpobenchError, match="worker processes cannot be had: exit code 9"):
         pool.submit(square, 1).result(60)
     pool.shutdown(cancel_futures=True)

@@ -19,6 +19,7 @@ from mpobench.planning.plan import plan
 from mpobench.planning.suite import Suite
 from mpobench.results.policy_files import record_file
 from mpobench.running.runner import execute
+from mpobench.running.workplace import Workplace
 
 
 def test_a_run_learns_and_shares_what_trainings_have_in_common(lab: Lab) -> None:
@@ -109,6 +110,20 @@ def test_a_new_evaluator_never_retrains(lab: Lab) -> None:
     assert len(curves) == 2, "a policy's curves are those of its training, whoever scores it"
 
 
+def test_a_policy_that_cannot_be_loaded_is_trained_again_with_the_shared_files_that_it_needs(
+    lab: Lab,
+) -> None:
+    lab.run("dpo")
+    (result,) = lab.store.load_all()
+    (lab.store.policy_folder(result.training_key) / "theta.txt").write_text("half of")
+    for file in (lab.store.path(result.key), *lab.cache.glob("*.npy")):
+        file.unlink()
+    lab.work()
+    assert lab.run("dpo").ran == {"ok": 1}
+    assert lab.work() == {"pulls 0": 1, "sft 0": 1, "train dpo 0": 1}
+    assert lab.store.load_all()[0].metrics == result.metrics
+
+
 def test_policies_outlive_results_and_results_outlive_policies(lab: Lab) -> None:
     lab.run("sft")
     lab.work()
@@ -181,7 +196,7 @@ def test_a_plan_is_carried_whole(lab: Lab, tmp_path: Path) -> None:
     suite = Suite.of({"envs": "bandit", "scale": "smoke", "objectives": f"sft,{file}"})
     planned = plan(suite, lab.registry)
     file.unlink()
-    assert execute(planned, lab.store, Here(), 1, suite.rerun, lab.cache).ran == {"ok": 2}
+    assert execute(planned, lab.store, Workplace(Here(), lab.cache, workers=1)).ran == {"ok": 2}
     assert lab.status() == {"sft": "ok", "gone": "ok"}
 
 

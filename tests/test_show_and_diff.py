@@ -17,7 +17,7 @@ from lab import Lab
 
 from mpobench.display.quantities import read_size, size_text, sparkline
 from mpobench.errors import RequestError
-from mpobench.results.comparison import disagreements
+from mpobench.results.disagreements import disagreements
 from mpobench.results.store import ResultStore, read_results, write_jsonl
 
 

@@ -13,7 +13,7 @@ from mpobench.cli.reading import read
 
 if TYPE_CHECKING:
     from mpobench.results.cell_result import CellResult
-    from mpobench.results.comparison import Disagreements
+    from mpobench.results.disagreements import Disagreements
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -41,7 +41,7 @@ def diff(
 
     Exit code 0 if both agree, 1 if not, or if some of their results could not be read.
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
-    from mpobench.results.comparison import disagreements
+    from mpobench.results.disagreements import disagreements
 
     ours, theirs = read(first), read(second)
     found = disagreements(ours.results, theirs.results, tolerance)

@@ -13,6 +13,7 @@ import typer
 from mpobench.cli.reading import read
 from mpobench.errors import RequestError
 from mpobench.results.find import find_cell
+from mpobench.values import leaves
 
 if TYPE_CHECKING:
     from mpobench.results.cell_result import CellResult
@@ -120,7 +121,7 @@ def _show(cell: CellResult, results: Path) -> None:
             print_table(columns, [(name, f"{value:.4g}") for name, value in numbers.items()])
     if cell.config:
         _heading("Configuration")
-        print_table(("field", "value"), [(name, _text(value)) for name, value in _leaves(cell.config)])
+        print_table(("field", "value"), [(name, _text(value)) for name, value in leaves(cell.config)])
     for sample in cell.samples[:_SAMPLES]:
         _heading(f"An answer that earned {sample.score:.4g}")
         typer.echo(f"{sample.prompt}\n{sample.answer}")
@@ -150,14 +151,6 @@ def _curve(name: str, curve: list[Any]) -> tuple[str, str, str, str]:
         return name, str(curve[0]), str(curve[-1]), ""
     first, last = ("not finite" if value is None else f"{value:.5g}" for value in (curve[0], curve[-1]))
     return name, first, last, sparkline([math.nan if value is None else value for value in curve])
-
-
-def _leaves(value: dict[str, Any], parent: str = "") -> Iterable[tuple[str, Any]]:
-    for name, inner in value.items():
-        if isinstance(inner, dict) and inner:
-            yield from _leaves(inner, f"{parent}{name}.")
-        else:
-            yield f"{parent}{name}", inner
 
 
 def _commands(cell: CellResult, results: Path) -> list[str]:

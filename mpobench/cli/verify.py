@@ -14,8 +14,9 @@ from mpobench.results.store import read_results
 
 if TYPE_CHECKING:
     from mpobench.results.cell_result import CellResult
+    from mpobench.running.workplace import Workplace
     from mpobench.verification.tolerance import Deviation
-    from mpobench.verification.verify import Place, Verdict, Verification
+    from mpobench.verification.verify import Reproduction, Verification
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -86,22 +87,28 @@ def verify(
         return
     if not cell:
         say(f"making {len(chosen)} of them again; --seed {seed} chooses the same")
-    done = _verify(found, chosen, _place(launcher, workers, cell_timeout), objective_file or [], tolerance)
+    done = _verify(
+        found, chosen, _workplace(launcher, workers, cell_timeout), objective_file or [], tolerance
+    )
     _show(done, tolerance)
     raise typer.Exit(0 if done.passes else 1)
 
 
-def _place(launcher: str, workers: int | None, cell_timeout: float | None) -> Place:
+def _workplace(launcher: str, workers: int | None, cell_timeout: float | None) -> Workplace:
     from mpobench.files.cache import cache_folder
     from mpobench.registry.registry import get_registry
-    from mpobench.verification.verify import Place
+    from mpobench.running.workplace import Workplace
 
     built = get_registry().build("launcher", launcher).component
-    return Place(built, cache_folder(), workers, cell_timeout)
+    return Workplace(built, cache_folder(), workers, cell_timeout)
 
 
 def _verify(
-    found: list[CellResult], chosen: list[CellResult], place: Place, files: list[Path], tolerance: float
+    found: list[CellResult],
+    chosen: list[CellResult],
+    workplace: Workplace,
+    files: list[Path],
+    tolerance: float,
 ) -> Verification:
     from mpobench.registry.objective_files import read_objective_card
     from mpobench.registry.registry import get_registry
@@ -109,7 +116,7 @@ def _verify(
 
     by_name = {read_objective_card(path).name: path for path in files}
     try:
-        return carry_out(found, chosen, get_registry(), place, files=by_name, relative=tolerance)
+        return carry_out(found, chosen, get_registry(), workplace, files=by_name, relative=tolerance)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "finished cells are kept, verifying the same cells goes on from here"
@@ -120,11 +127,11 @@ def _show(done: Verification, tolerance: float) -> None:
     from mpobench.display.tables import print_table
     from mpobench.verification.tolerance import DEVIATIONS
 
-    rows = [row for verdict in done.verdicts for row in _rows(verdict)]
+    rows = [row for reproduction in done.reproductions for row in _rows(reproduction)]
     print_table(("cell", "of", "metric", "published", "here", "off by", "allowed", "verdict"), rows)
     for line in (*done.outcome.replaced, *done.outcome.ungrouped):
         warn(line)
-    count = f"{done.confirmed} of {len(done.verdicts)} cells are confirmed"
+    count = f"{done.confirmed} of {len(done.reproductions)} cells are confirmed"
     say(f"{count}; allowed are {100 * tolerance:g} % or {DEVIATIONS:g} standard deviations over seeds")
     if done.bias is not None:
         verdict = "" if abs(done.bias) <= done.most_bias else ": the published numbers differ as a whole"
@@ -134,16 +141,16 @@ def _show(done: Verification, tolerance: float) -> None:
         )
 
 
-def _rows(verdict: Verdict) -> list[tuple[str, ...]]:
+def _rows(made: Reproduction) -> list[tuple[str, ...]]:
     """The primary metric of a cell, and each other one that is not allowed."""
-    cell = verdict.published
+    cell = made.published
     place = f"{cell.objective} on {cell.env} {cell.corruption}, seed {cell.seed}"
-    if not verdict.deviations:
-        ended = verdict.problem or f"{cell.status}, as published"
-        return [(cell.key, place, "", "", "", "", "", f"differs: {ended}" if verdict.problem else ended)]
+    if not made.deviations:
+        ended = made.problem or f"{cell.status}, as published"
+        return [(cell.key, place, "", "", "", "", "", f"differs: {ended}" if made.problem else ended)]
     return [
         (cell.key, place, each.metric, *_numbers(each), _judgement(each))
-        for each in verdict.deviations
+        for each in made.deviations
         if each.metric == cell.primary or not each.passes
     ]
 

@@ -11,6 +11,7 @@ from mpobench.comparison.means import Means, own_means, published_means, rows_by
 from mpobench.comparison.reference import Reference
 from mpobench.comparison.verdicts import Verdict, decide
 from mpobench.errors import RequestError
+from mpobench.leaderboard.agents import agent_score
 from mpobench.leaderboard.standings import Row, Section, standings
 from mpobench.results.cell_result import CellResult
 
@@ -69,9 +70,10 @@ def _compared(section: Section, env: str, paper: Reference) -> Comparison | None
     rows, ambiguous = rows_by_paper(section, env, paper)
     ours = own_means(rows, section.columns, section.resamples)
     theirs = published_means(paper.tables[env], section.resamples)
-    columns = [c for c in section.columns if any(place in theirs for place in ours if place[1] == c)]
+    columns = [c for c in section.columns if any(position in theirs for position in ours if position[1] == c)]
     if not columns:
         return None
+    target = agent_score(section, "target")
     judged = claims.CLAIMS if env == claims.ENV else ()
     return Comparison(
         section=section,
@@ -79,20 +81,8 @@ def _compared(section: Section, env: str, paper: Reference) -> Comparison | None
         ours=ours,
         theirs=theirs,
         rows=rows,
-        target=_target(section),
+        target=target if target and target > 0 else None,
         agreements=tuple(agreement(column, ours, theirs) for column in columns),
         verdicts=tuple((decide(claim, theirs), decide(claim, ours)) for claim in judged),
         ambiguous=ambiguous,
     )
-
-
-def _target(section: Section) -> float | None:
-    """The target agent's return, which evaluators state in their configuration."""
-    found = {
-        result.config.get("evaluation", {}).get("target")
-        for row in section.rows
-        for entry in row.entries.values()
-        for result in entry.finished
-    }
-    target = found.pop() if len(found) == 1 else None
-    return float(target) if isinstance(target, int | float) and target > 0 else None

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from mpobench.comparison.agreement import FEWEST, Agreement
 from mpobench.comparison.claims import CLAIMS
 from mpobench.comparison.compare import Comparison
-from mpobench.comparison.means import Place
-from mpobench.comparison.protocols import protocols
-from mpobench.comparison.protocols_page import protocols_section
+from mpobench.comparison.evaluation_protocols import evaluation_protocols
+from mpobench.comparison.evaluation_protocols_page import evaluation_protocols_section
+from mpobench.comparison.means import Position
 from mpobench.comparison.reference import Published, Reference
 from mpobench.comparison.verdicts import PartVerdict, Verdict
 from mpobench.leaderboard.marks import Markdown
@@ -41,8 +41,8 @@ def comparison_page(comparisons: Sequence[Comparison], paper: Reference, title: 
     blocks = [f"# {title}", f"{paper.title}, Tables 1, 5 and 6, beside results of this benchmark."]
     for comparison in comparisons:
         blocks += _section(comparison, paper)
-    for both in protocols(comparisons, paper):
-        blocks += protocols_section(both, paper)
+    for both in evaluation_protocols(comparisons, paper):
+        blocks += evaluation_protocols_section(both, paper)
     blocks += ["---", _LEGEND]
     if any(comparison.verdicts for comparison in comparisons):
         listed = [
@@ -126,7 +126,7 @@ def _part(verdict: PartVerdict) -> str:
     return name + with_interval(verdict.quantity, 0, part.unit)
 
 
-def _missing(missing: Sequence[Place]) -> str:
+def _missing(missing: Sequence[Position]) -> str:
     """``slic, rrhf on base, mixed``: what is missing, objectives of the same columns together."""
     columns: defaultdict[str, list[str]] = defaultdict(list)
     for objective, corruption in missing:

@@ -11,7 +11,7 @@ from mpobench.comparison.reference import Published, Reference
 from mpobench.leaderboard.resampling import resampled_means
 from mpobench.leaderboard.standings import Row, Section
 
-Place: TypeAlias = tuple[str, str]
+Position: TypeAlias = tuple[str, str]
 """Objective, by its name in the paper, and corruption."""
 
 
@@ -33,10 +33,10 @@ class Drawn:
         return float(self.values[0])
 
 
-Means: TypeAlias = Mapping[Place, Drawn]
+Means: TypeAlias = Mapping[Position, Drawn]
 
 
-def published_means(table: Mapping[Place, Published], resamples: int) -> Means:
+def published_means(table: Mapping[Position, Published], resamples: int) -> Means:
     """The paper's means: each drawn from a normal distribution with its standard error, independently of the others."""
     import numpy as np
 

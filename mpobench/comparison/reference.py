@@ -36,7 +36,7 @@ class Reference:
         targets: Return of the target agent by environment.
         variants: By objective, its fields that make it another objective of the paper, with their defaults.
         discovered: Names of shipped discovered objectives, and the paper's names for what was discovered there.
-        protocols: Evaluators of the same policies: at the noise that they learned, and at the agents'.
+        evaluation_protocols: Evaluators of the same policies: at the noise that they learned, and at the agents'.
     """
 
     title: str
@@ -44,7 +44,7 @@ class Reference:
     targets: Mapping[str, float]
     variants: Mapping[str, Mapping[str, str]]
     discovered: Mapping[str, str]
-    protocols: tuple[str, str]
+    evaluation_protocols: tuple[str, str]
 
     def env_of(self, spec: str) -> str | None:
         """The paper's environment that a spec belongs to, by its name: ``tla:std=learned`` to ``tla``."""
@@ -94,5 +94,5 @@ def reference() -> Reference:
         targets=about["target"],
         variants=about["variants"],
         discovered=about["discovered"],
-        protocols=(about["protocols"]["own"], about["protocols"]["agents"]),
+        evaluation_protocols=(about["evaluation_protocols"]["own"], about["evaluation_protocols"]["agents"]),
     )

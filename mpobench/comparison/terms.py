@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from mpobench.comparison.means import Means, Place
+from mpobench.comparison.means import Means, Position
 
 Term: TypeAlias = "Mean | Formula"
 
@@ -69,13 +69,13 @@ def percent_above(pairs: Sequence[tuple[Term, Term]]) -> Formula:
     return Formula(share, tuple(term for pair in pairs for term in pair))
 
 
-def places(term: Term) -> Iterator[Place]:
+def positions(term: Term) -> Iterator[Position]:
     """The means that a term needs."""
     if isinstance(term, Mean):
         yield term.objective, term.corruption
         return
     for operand in term.operands:
-        yield from places(operand)
+        yield from positions(operand)
 
 
 def evaluate(term: Term, means: Means) -> Any:

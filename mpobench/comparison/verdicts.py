@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mpobench.comparison.claims import Claim, Part
-from mpobench.comparison.means import Means, Place
-from mpobench.comparison.terms import evaluate, places
+from mpobench.comparison.means import Means, Position
+from mpobench.comparison.terms import evaluate, positions
 from mpobench.leaderboard.resampling import interval
 from mpobench.leaderboard.statistics import Quantity
 
@@ -45,13 +45,13 @@ class Verdict:
     claim: Claim
     decision: Decision
     parts: tuple[PartVerdict, ...]
-    missing: tuple[Place, ...]
+    missing: tuple[Position, ...]
 
 
 def decide(claim: Claim, means: Means) -> Verdict:
     """Decides a claim."""
-    needed = dict.fromkeys(place for part in claim.parts for place in places(part.measured))
-    missing = tuple(place for place in needed if place not in means)
+    needed = dict.fromkeys(position for part in claim.parts for position in positions(part.measured))
+    missing = tuple(position for position in needed if position not in means)
     if missing:
         return Verdict(claim, "not run", (), missing)
     parts = tuple(_decide_part(part, means) for part in claim.parts)
@@ -64,7 +64,7 @@ def _decide_part(part: Part, means: Means) -> PartVerdict:
     values = evaluate(part.measured, means)
     if not math.isfinite(values[0]):
         return PartVerdict(part, "undecided", None)
-    seeds = [means[place].n for place in places(part.measured)]
+    seeds = [means[position].n for position in positions(part.measured)]
     counted = [n for n in seeds if n is not None]
     draws = values[1:]
     # A draw without a value could have been anything.

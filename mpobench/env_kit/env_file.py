@@ -8,10 +8,9 @@ from functools import cache
 from importlib import resources
 from typing import Any, Generic, TypeVar
 
-from pydantic import ValidationError
-
 from mpobench.errors import RequestError
 from mpobench.protocols.component import Strict
+from mpobench.registry.fields import validated
 
 
 class Settings(Strict):
@@ -114,15 +113,7 @@ def resolve(model: type[TrainingT], label: str, layers: Iterable[Mapping[str, An
         RequestError: For a value that is unknown or out of range.
     """
     values = {name: value for layer in layers for name, value in layer.items()}
-    try:
-        return model(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        culprit = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(model.model_fields)
-        raise RequestError(
-            f"{label}.{culprit} = {first['input']!r}: {first['msg'].lower()} (fields: {known})"
-        ) from error
+    return validated(model, values, label, RequestError)
 
 
 def load_env_file(model: type[FileT], package: str, name: str) -> FileT:

@@ -14,17 +14,28 @@ from mpobench.errors import DiskFullError, RequestError
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes a file so that no reader, and no crash, ever sees half of it.
-
-    Missing folders are made; a symbolic link is followed, not replaced.
+    """Writes a file so that no reader, and no crash, ever sees half of it; see :func:`file_atomically`.
 
     Args:
         path: Place of the file; an existing one is replaced.
         content: Content of the file; text is written as UTF-8 with the newlines that it has.
 
     Raises:
-        RequestError: If the file cannot be written (no permission, full disk, a folder in its place). Then
-            the old file, if any, is untouched.
+        RequestError: If the file cannot be written. Then the old file, if any, is untouched.
+    """
+    with file_atomically(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def file_atomically(path: Path) -> Iterator[Path]:
+    """A temporary path for whoever writes a file itself; the file becomes ``path`` at the end, once it is on disk.
+
+    Missing folders are made; a symbolic link is followed, not replaced. After an exception the old file, if any, is
+    untouched.
+
+    Raises:
+        RequestError: If the file cannot be written (no permission, full disk, a folder in its place).
     """
     target = path.resolve()
     temporary = target.parent / f".mpobench-{secrets.token_hex(6)}.tmp"
@@ -33,30 +44,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             raise RequestError(f"cannot write {path}: it is not a regular file; choose another name")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("xb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
+            yield temporary
+            with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(target)
-        finally:
-            _discard(temporary)
-
-
-@contextmanager
-def file_atomically(path: Path) -> Iterator[Path]:
-    """A temporary path for a library that writes files itself; the file is renamed to ``path`` at the end.
-
-    Missing folders are made. After an exception the old file, if any, is untouched.
-
-    Raises:
-        RequestError: If the file cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            temporary.replace(path)
         finally:
             _discard(temporary)
 

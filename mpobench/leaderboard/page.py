@@ -77,7 +77,7 @@ class Leaderboard:
     @property
     def tuned(self) -> bool:
         """Whether some cell was trained with given tuned values."""
-        return any(tuned_blocks(section, self.tunings, Markdown()) for section in self.sections)
+        return any(tuned_blocks(section, self.tunings, str) for section in self.sections)
 
     @cached_property
     def overall(self) -> tuple[tuple[Overall, ...], ...]:
@@ -131,7 +131,7 @@ class Leaderboard:
             heading, caption, table = page.section(section)
             captions = [
                 caption,
-                *tuned_blocks(section, self.tunings, Terminal()),
+                *tuned_blocks(section, self.tunings, str),
             ]  # plain: a paragraph is escaped
             blocks += [heading, *map(style.paragraph, captions), table]
         return "\n".join([*blocks, *page.footnotes(), style.paragraph(self.provenance)])
@@ -139,7 +139,7 @@ class Leaderboard:
     def _main(self, page: SectionPage, section: Section) -> list[str]:
         """Heading, caption, the line on tuned values if there are any, and the main table."""
         heading, caption, table = page.section(section)
-        return [heading, caption, *tuned_blocks(section, self.tunings, page.style), table]
+        return [heading, caption, *tuned_blocks(section, self.tunings, page.style.code), table]
 
 
 def _provenance(results: Collection[CellResult]) -> str:

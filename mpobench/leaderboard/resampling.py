@@ -22,8 +22,30 @@ from mpobench.leaderboard.statistics import Interval
 CONFIDENCE = 0.95
 """Probability mass of the intervals."""
 
+RESAMPLES = 5000
+"""Bootstrap samples of each interval."""
+
+MOST_RESAMPLED = 50_000_000
+"""Scores that the intervals of a table may draw in all; a table of over 10,000 cells takes fewer bootstrap samples."""
+
+MOST_WEIGHTS = 1 << 22
+"""Weights that the bootstrap of one set of seeds may hold in memory at once: it has a weight per seed and sample."""
+
+FEWEST_RESAMPLES = 500
+"""Bootstrap samples of a table of any size."""
+
 _MOST_AT_ONCE = 1 << 20
 """Numbers of one array, 8 MiB: more bootstrap samples are taken in parts."""
+
+
+def affordable_resamples(sizes: Sequence[int]) -> int:
+    """Bootstrap samples of each interval of a table: fewer for very large tables, and for very many seeds.
+
+    Args:
+        sizes: Number of scores in each cell of the table.
+    """
+    affordable = min(MOST_RESAMPLED // max(sum(sizes), 1), MOST_WEIGHTS // max(*sizes, 1))
+    return min(RESAMPLES, max(affordable, FEWEST_RESAMPLES))
 
 
 @lru_cache(16)

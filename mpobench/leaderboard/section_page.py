@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from mpobench.leaderboard.answers import answers
 from mpobench.leaderboard.best_sets import BestRule, best
 from mpobench.leaderboard.marks import Markdown
 from mpobench.leaderboard.numbers import decimals_for, on_one_line, ranges, with_error
@@ -72,29 +73,22 @@ class SectionPage:
 
     def samples(self, section: Section) -> list[str]:
         """Answers of the policies of the lowest seed, those of one prompt side by side."""
-        shown = [
-            (row, column, result)
-            for row in section.rows
-            for column in section.columns
-            if column in row.entries
-            for result in row.entries[column].finished
-            if result.samples
-        ]
-        if not shown:
+        shown = answers(section)
+        if shown is None:
             return []
-        seed = min(result.seed for _, _, result in shown)
-        by_prompt: dict[str, list[list[str]]] = {}
-        for row, column, result in shown:
-            for sample in result.samples if result.seed == seed else ():
-                answer = self.style.spec(on_one_line(sample.answer))
-                line = [self.style.objective(row.objective, row.variant), self.style.spec(column)]
-                by_prompt.setdefault(on_one_line(sample.prompt), []).append(
-                    [*line, f"{sample.score:z.3g}", answer]
-                )
-        blocks = [self.style.heading(3, "Samples"), f"What policies of seed {seed} did."]
-        for prompt, lines in by_prompt.items():
-            headers = ["objective", "corruption", section.metric, "answer"]
-            blocks += [self.style.code(prompt), self.style.table(headers, lines, "llrl")]
+        blocks = [self.style.heading(3, "Samples"), f"What policies of seed {shown.seed} did."]
+        headers = ["objective", "corruption", section.metric, "answer"]
+        for prompt, given in shown.by_prompt.items():
+            lines = [
+                [
+                    self.style.objective(section.rows[each.row].objective, section.rows[each.row].variant),
+                    self.style.spec(section.columns[each.column]),
+                    f"{each.sample.score:z.3g}",
+                    self.style.spec(on_one_line(each.sample.answer)),
+                ]
+                for each in given
+            ]
+            blocks += [self.style.code(on_one_line(prompt)), self.style.table(headers, lines, "llrl")]
         return blocks
 
     def _update_note(self, section: Section, row: Row) -> str:

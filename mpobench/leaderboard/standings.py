@@ -6,7 +6,6 @@ here depends on the order of the results.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,24 +15,14 @@ from itertools import groupby
 from typing import Any, get_args
 
 from mpobench.errors import RequestError
+from mpobench.leaderboard.resampling import affordable_resamples
 from mpobench.leaderboard.statistics import Estimate, mean_and_standard_error
-from mpobench.protocols import CLEAN, JsonObject, Origin
+from mpobench.leaderboard.variants import variants
+from mpobench.protocols import CLEAN, Origin
 from mpobench.results.cell_result import CellResult
 
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 """Groups of rows, in the order of the paper's Table 1."""
-
-RESAMPLES = 5000
-"""Bootstrap samples of each interval."""
-
-MOST_RESAMPLED = 50_000_000
-"""Scores that the intervals of a table may draw in all; a table of over 10,000 cells takes fewer bootstrap samples."""
-
-MOST_WEIGHTS = 1 << 22
-"""Weights that the bootstrap of one set of seeds may hold in memory at once: it has a weight per seed and sample."""
-
-FEWEST_RESAMPLES = 500
-"""Bootstrap samples of a table of any size."""
 
 SCALES = ("paper", "quick", "smoke")
 """Sections in order of how much their numbers weigh."""
@@ -120,9 +109,9 @@ class Section:
     @cached_property
     def resamples(self) -> int:
         """Bootstrap samples of an interval: fewer for very large tables, and for very many seeds."""
-        sizes = [len(entry.finished) for row in self.rows for entry in row.entries.values()]
-        affordable = min(MOST_RESAMPLED // max(sum(sizes), 1), MOST_WEIGHTS // max(*sizes, 1))
-        return min(RESAMPLES, max(affordable, FEWEST_RESAMPLES))
+        return affordable_resamples(
+            [len(entry.finished) for row in self.rows for entry in row.entries.values()]
+        )
 
     @cached_property
     def usual_update(self) -> int | None:
@@ -206,7 +195,7 @@ def _rows(results: list[CellResult], where: str) -> Iterator[Row]:
             refused.setdefault((result.corruption, result.seed), result)
         else:
             asked.append(result)
-    for variant, own in _variants(asked).items():
+    for variant, own in variants(asked).items():
         there = {(result.corruption, result.seed) for result in own}
         mine = [*own, *(result for place, result in refused.items() if place not in there)]
         by_corruption = defaultdict(list)
@@ -218,39 +207,6 @@ def _rows(results: list[CellResult], where: str) -> Iterator[Row]:
             origin=min((result.origin for result in mine), key=ORIGINS.index),
             entries={corruption: _entry(cell, where) for corruption, cell in by_corruption.items()},
         )
-
-
-def _variants(results: list[CellResult]) -> dict[str, list[CellResult]]:
-    """Results by what sets their configuration apart from others on the same corruption.
-
-    Configurations may well differ between corruptions, where each was tuned; within one, averaging over
-    them would mix two experiments.
-    """
-    firsts: dict[str, JsonObject] = {}
-    if all(firsts.setdefault(result.corruption, result.config) == result.config for result in results):
-        return {"": results}
-    flat = [(result, dict(_leaves(result.config))) for result in results]
-    paths = sorted({path for _, leaves in flat for path in leaves})
-    values = defaultdict(set)
-    for result, leaves in flat:
-        for path in paths:
-            values[result.corruption, path].add(leaves.get(path, "unset"))
-    varying = [path for path in paths if any(len(values[c, path]) > 1 for c in firsts)]
-    variants = defaultdict(list)
-    for result, leaves in flat:
-        variants[", ".join(f"{path}={leaves.get(path, 'unset')}" for path in varying)].append(result)
-    return variants
-
-
-def _leaves(config: JsonObject, parent: str = "") -> Iterator[tuple[str, str]]:
-    """The dotted paths of a configuration with their values as JSON; seeds, which always differ, left out."""
-    for name, value in config.items():
-        if "seed" in name:
-            continue
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{parent}{name}.")
-        else:
-            yield f"{parent}{name}", json.dumps(value)
 
 
 def _entry(cell: list[CellResult], where: str) -> Entry:

@@ -9,7 +9,8 @@ from mpobench.leaderboard.marks import Markdown
 from mpobench.leaderboard.numbers import decimals_for, with_interval
 from mpobench.leaderboard.overall import BASELINE, Overall
 from mpobench.leaderboard.paired import behind, kept, leader
-from mpobench.leaderboard.standings import RESAMPLES, Row, Section
+from mpobench.leaderboard.resampling import RESAMPLES
+from mpobench.leaderboard.standings import Row, Section
 from mpobench.leaderboard.statistics import Quantity
 from mpobench.protocols import CLEAN
 

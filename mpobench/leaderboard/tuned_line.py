@@ -6,10 +6,9 @@ that tuning left for its environment, corruption and objective.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from mpobench.leaderboard.marks import Markdown
 from mpobench.leaderboard.numbers import on_one_line
 from mpobench.leaderboard.standings import Section
 from mpobench.results.cell_result import CellResult
@@ -55,7 +54,7 @@ class Tuning(Protocol):
         """Tuned fields of the training configuration."""
 
 
-def tuned_blocks(section: Section, tunings: Iterable[Tuning], style: Markdown) -> list[str]:
+def tuned_blocks(section: Section, tunings: Iterable[Tuning], code: Callable[[str], str]) -> list[str]:
     """One line with the tuned values, how they were found, and how many cells have them; none if no cell has.
 
     As in a run, an entry for the very spec of a row counts before one for the objective's name.
@@ -63,7 +62,7 @@ def tuned_blocks(section: Section, tunings: Iterable[Tuning], style: Markdown) -
     Args:
         section: Table.
         tunings: Entries of tuned files.
-        style: Marks.
+        code: Function that marks a name.
     """
     entries = {(each.env, each.corruption, each.objective): each for each in tunings}
     used: dict[int, Tuning] = {}
@@ -88,7 +87,7 @@ def tuned_blocks(section: Section, tunings: Iterable[Tuning], style: Markdown) -
     count = f"{tuned} of {tuned + others + unknown} cells were trained with them"
     count += f", {others} with other values" if others else ""
     count += f"; for {unknown} nothing was tuned" if unknown else ""
-    return [f"Tuned for each objective and corruption: {_names(list(used.values()), style)}. {count}."]
+    return [f"Tuned for each objective and corruption: {_names(list(used.values()), code)}. {count}."]
 
 
 def _has(cell: CellResult, entry: Tuning) -> bool:
@@ -105,24 +104,24 @@ def _within(values: Mapping[str, Any], recorded: Any) -> bool:
     )
 
 
-def _names(used: Sequence[Tuning], style: Markdown) -> str:
+def _names(used: Sequence[Tuning], code: Callable[[str], str]) -> str:
     """Names of the tuned values, and the search that found them: each, if there were several."""
     by_search: dict[tuple[str, str, int, str], list[Tuning]] = {}
     for each in used:
         by_search.setdefault((each.scale, each.evaluator, each.trials, each.tuning_seeds), []).append(each)
     parts = []
     for (scale, evaluator, trials, seeds), found in sorted(by_search.items()):
-        of_objective = _codes({name for each in found for name in each.fields}, style)
-        of_training = _codes({name for each in found for name in each.training}, style)
+        of_objective = _codes({name for each in found for name in each.fields}, code)
+        of_training = _codes({name for each in found for name in each.training}, code)
         of_objective += f" of the {'objectives' if len(found) > 1 else 'objective'}" if of_objective else ""
         of_training += " of the training" if of_training else ""
         values = " and ".join(filter(None, (of_objective, of_training)))
         parts.append(
-            f"{values}, in {trials} trials at {scale} scale, scored by {style.code(evaluator)} on seeds "
+            f"{values}, in {trials} trials at {scale} scale, scored by {code(evaluator)} on seeds "
             f"{on_one_line(seeds)}"
         )
     return "; ".join(parts)
 
 
-def _codes(names: Iterable[str], style: Markdown) -> str:
-    return ", ".join(map(style.code, sorted(names)))
+def _codes(names: Iterable[str], code: Callable[[str], str]) -> str:
+    return ", ".join(map(code, sorted(names)))

@@ -7,6 +7,19 @@ from dataclasses import dataclass
 from mpobench.protocols import Env, Evaluator, JsonObject, Origin, Scale, TrainingRequest
 
 
+@dataclass(frozen=True)
+class ObjectiveSource:
+    """Origin of an objective.
+
+    Attributes:
+        origin: Designer of the objective, as its card says.
+        plugin: Distribution and version of its plugin: ``mpobench 0.1.0``.
+    """
+
+    origin: Origin
+    plugin: str
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One score: a policy trained by one objective on one dataset, scored by one evaluator.
@@ -21,6 +34,7 @@ class Cell:
         dataset_key: Content key, like the next two.
         training_key: Key of the policy.
         key: Key of the cell itself: its result's file name.
+        source: Origin of the objective.
         skip: The reason why it will not run, or None.
     """
 
@@ -33,6 +47,7 @@ class Cell:
     dataset_key: str
     training_key: str
     key: str
+    source: ObjectiveSource
     skip: str | None = None
 
     def __str__(self) -> str:
@@ -61,19 +76,6 @@ class PlannedEvaluator:
 
 
 @dataclass(frozen=True)
-class ObjectiveSource:
-    """Origin of an objective.
-
-    Attributes:
-        origin: Designer of the objective, as its card says.
-        plugin: Distribution and version of its plugin: ``mpobench 0.1.0``.
-    """
-
-    origin: Origin
-    plugin: str
-
-
-@dataclass(frozen=True)
 class Training:
     """One policy to train, and the cells that score it.
 
@@ -81,7 +83,6 @@ class Training:
         env: Configured environment.
         env_text: Its canonical spec.
         request: Argument of ``Env.train``; its key is the training's content key.
-        source: Origin of the objective.
         config: The configuration that the key is made of and that every result records: of environment, corruption,
             dataset, objective and training.
         cells: Cells to run; skipped ones are only in the plan.
@@ -91,7 +92,6 @@ class Training:
     env: Env
     env_text: str
     request: TrainingRequest
-    source: ObjectiveSource
     config: JsonObject
     cells: tuple[Cell, ...]
     evaluators: tuple[PlannedEvaluator, ...]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mpobench.errors import MpobenchError, PluginError, RequestError, one_line
@@ -70,7 +71,7 @@ class PlannedObjective:
         file = self.configured.file
         return self.configured.registered.card.name if file is None else file.card.name
 
-    @property
+    @cached_property
     def source(self) -> ObjectiveSource:
         """Origin of the objective."""
         return ObjectiveSource(self.configured.origin, self.configured.registered.source)
@@ -210,9 +211,7 @@ class EnvPlan:
         record = self._record(dataset, objective.configured, config or {})
         for seed in seeds:
             request = self.request(dataset, objective, seed, recipe)
-            cells = tuple(
-                self._cell(dataset, objective.text, evaluator, request) for evaluator in self.evaluators
-            )
+            cells = tuple(self._cell(dataset, objective, evaluator, request) for evaluator in self.evaluators)
             due = [
                 (cell, evaluator)
                 for cell, evaluator in zip(cells, self.evaluators, strict=True)
@@ -224,7 +223,6 @@ class EnvPlan:
                     self.env.component,
                     self.env.text,
                     request,
-                    objective.source,
                     record,
                     tuple(cell for cell, _ in due),
                     tuple(evaluator for _, evaluator in due),
@@ -236,20 +234,21 @@ class EnvPlan:
     def _cell(
         self,
         dataset: PlannedDataset,
-        objective: str,
+        objective: PlannedObjective,
         evaluator: PlannedEvaluator,
         request: TrainingRequest,
     ) -> Cell:
         return Cell(
             self.env.text,
             dataset.corruption.text,
-            objective,
+            objective.text,
             evaluator.text,
             request.seed,
             self.scale,
             request.dataset.key,
             request.key,
             cell_key(request.key, evaluator.key),
+            objective.source,
             dataset.skip or evaluator.skip,
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mpobench.errors import RequestError
-from mpobench.planning.cells import Cell, ObjectiveSource, Training
+from mpobench.planning.cells import Cell, Training
 from mpobench.planning.env_plan import EnvPlan
 from mpobench.planning.suite import Suite
 from mpobench.planning.tuned_table import TunedTable
@@ -30,13 +30,11 @@ class Plan:
         cells: Cells of the whole table, each once, skipped ones included, by environment, corruption, objective, seed
             and evaluator.
         trainings: Trainings that the cells need, but for the skipped ones.
-        sources: Origins of the objectives, by canonical specs of environment and objective.
         notes: Lines for the user, of rows that tuned values do not cover, and of losses that get too small a batch.
     """
 
     cells: tuple[Cell, ...]
     trainings: tuple[Training, ...]
-    sources: dict[tuple[str, str], ObjectiveSource]
     notes: tuple[str, ...] = ()
 
 
@@ -49,7 +47,6 @@ def plan(suite: Suite, registry: Registry) -> Plan:
     """
     cells: list[Cell] = []
     trainings: list[Training] = []
-    sources: dict[tuple[str, str], ObjectiveSource] = {}
     small: dict[str, None] = {}
     envs = suite.envs or (registry.default_env(),)
     plans = [EnvPlan(registry, env, suite.evaluators, suite.scale, suite.training) for env in envs]
@@ -68,7 +65,6 @@ def plan(suite: Suite, registry: Registry) -> Plan:
                 else [tuned.objective(env, dataset, text) for text in suite.objectives]
             )
             for objective in _unique(objectives, lambda objective: objective.text):
-                sources[env.env.text, objective.text] = objective.source
                 if clause := env.small_updates(dataset, objective):
                     small[clause] = None
                 for found, training in env.trainings(dataset, objective, range(suite.seed_count)):
@@ -78,7 +74,7 @@ def plan(suite: Suite, registry: Registry) -> Plan:
     notes = [] if tuned is None else tuned.notes()
     if small:
         notes.append(f"a loss that depends on its batch has few pairs in an update: {'; '.join(small)}")
-    return Plan(tuple(cells), tuple(trainings), sources, tuple(notes))
+    return Plan(tuple(cells), tuple(trainings), tuple(notes))
 
 
 def _unique(items: Iterable[_Item], key: Callable[[_Item], str]) -> list[_Item]:

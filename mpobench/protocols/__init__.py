@@ -5,9 +5,10 @@ from mpobench.protocols.corruption import CLEAN, ORIGINAL, TARGET, DatasetCorrup
 from mpobench.protocols.env import Env
 from mpobench.protocols.evaluator import NORMALISED_SCORE, Evaluator, Metric
 from mpobench.protocols.group_training import GroupTraining
-from mpobench.protocols.launcher import Launcher, Report, WorkerLostError, Workers
+from mpobench.protocols.launcher import Launcher, WorkerLostError, Workers
 from mpobench.protocols.objective import Objective, Origin
 from mpobench.protocols.preferences import Array, PreferenceBatch, SequenceLogps
+from mpobench.protocols.report import Begun, Listener, Note, Progress, Report
 from mpobench.protocols.requests import DatasetRequest, Trained, TrainingRequest
 from mpobench.protocols.search_range import SearchChoices, Searched, SearchRange, searched
 from mpobench.protocols.tensors import Tensors
@@ -20,6 +21,7 @@ __all__ = [
     "ORIGINAL",
     "TARGET",
     "Array",
+    "Begun",
     "Component",
     "DatasetCorruption",
     "DatasetRequest",
@@ -28,11 +30,14 @@ __all__ = [
     "GroupTraining",
     "JsonObject",
     "Launcher",
+    "Listener",
     "Metric",
+    "Note",
     "Objective",
     "Origin",
     "PreferenceBatch",
     "Prerequisite",
+    "Progress",
     "Report",
     "Sample",
     "Scale",

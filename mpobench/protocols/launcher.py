@@ -8,12 +8,9 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 from mpobench.protocols.component import Component
-
-Report: TypeAlias = Callable[[str, str, float], None]
-"""A function of (task key, phase, fraction in [0, 1])."""
+from mpobench.protocols.report import Listener
 
 
 class WorkerLostError(Exception):
@@ -46,7 +43,7 @@ class Launcher(Component, ABC):
     """A place where tasks run."""
 
     @abstractmethod
-    def open(self, workers: int | None, report: Report) -> AbstractContextManager[Workers]:
+    def open(self, workers: int | None, report: Listener) -> AbstractContextManager[Workers]:
         """Workers that are closed with the context. When it closes by an exception, running tasks are stopped.
 
         Args:

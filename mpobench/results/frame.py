@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,6 +12,7 @@ from mpobench.errors import RequestError
 from mpobench.files.atomic import file_atomically, write_atomically
 from mpobench.results.cell_result import CellResult
 from mpobench.results.differences import as_text
+from mpobench.values import leaves
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ def cell_rows(results: Iterable[CellResult]) -> list[Row]:
             ("metric", result.metrics),
             ("seconds", result.seconds),
             ("data", result.dataset),
-            ("config", dict(leaves(result.config))),
+            ("config", _configuration(result)),
             ("version", result.versions),
         ):
             row |= {f"{prefix}.{name}": value for name, value in values.items()}
@@ -77,14 +78,13 @@ def curve_rows(results: Iterable[CellResult]) -> list[Row]:
     return _aligned(rows, (*IDENTITY, "epoch"))
 
 
-def leaves(value: Mapping[str, Any], parent: str = "") -> Iterable[tuple[str, Any]]:
-    """The values of a nested configuration, by dotted name; lists are JSON text."""
-    for name, inner in value.items():
-        path = f"{parent}{name}"
-        if isinstance(inner, dict):
-            yield from leaves(inner, f"{path}.")
-        else:
-            yield path, as_text(inner) if isinstance(inner, list | tuple) else inner
+def _configuration(result: CellResult) -> Row:
+    """The configuration by dotted name; lists are JSON text."""
+    return {
+        name: as_text(value) if isinstance(value, list | tuple) else value
+        for name, value in leaves(result.config)
+        if value != {}
+    }
 
 
 def _aligned(rows: Sequence[Row], first: Sequence[str]) -> list[Row]:

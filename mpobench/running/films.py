@@ -15,7 +15,7 @@ from mpobench.files.atomic import write_atomically
 from mpobench.files.keys import content_key
 from mpobench.planning.cells import Training
 from mpobench.protocols import ORIGINAL, TARGET, Workspace
-from mpobench.running.prerequisites import missing_prerequisites
+from mpobench.running.preparation import prepare_and_train
 
 _FORMAT = 1
 _ACTORS = {"original agent": ORIGINAL, "target agent": TARGET}
@@ -45,7 +45,8 @@ def films(
         yield name, _kept(cache, [data, name, episode, seconds], shot)
 
     def trained() -> Film:
-        return env.film(trained_policy(training, workspace), episode, seconds, workspace)
+        policy = prepare_and_train(env, training.request, workspace).policy
+        return env.film(policy, episode, seconds, workspace)
 
     yield training.cells[0].objective, _kept(cache, [training.key, episode, seconds], trained)
 
@@ -63,14 +64,3 @@ def _kept(cache: Path, identity: list[Any], shoot: Callable[[], Film]) -> Film:
     except ValidationError:
         make()
         return Film.model_validate_json(file.read_bytes())
-
-
-def trained_policy(training: Training, workspace: Workspace) -> Any:
-    """The policy of a training, trained in this process; the shared files that it needs are made unless they are there.
-
-    Raises:
-        DivergedError: When the training leaves the finite numbers.
-    """
-    for needed in missing_prerequisites(training, workspace.cache):
-        training.env.prepare(needed.payload, workspace)
-    return training.env.train(training.request, workspace).policy

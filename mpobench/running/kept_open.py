@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from pydantic import PrivateAttr
 
-from mpobench.protocols import Launcher, Report, Workers
+from mpobench.protocols import Launcher, Listener, Report, Workers
 
 
 class _KeptOpen(Launcher):
@@ -16,19 +16,19 @@ class _KeptOpen(Launcher):
     _launcher: Launcher = PrivateAttr()
     _stack: ExitStack = PrivateAttr()
     _opened: Workers | None = PrivateAttr(None)
-    _report: Report | None = PrivateAttr(None)
+    _report: Listener | None = PrivateAttr(None)
 
     @contextmanager
-    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+    def open(self, workers: int | None, report: Listener) -> Iterator[Workers]:
         """The workers; see :meth:`mpobench.Launcher.open`. Reports of the run before are over."""
         self._report = report
         if self._opened is None:
             self._opened = self._stack.enter_context(self._launcher.open(workers, self._forward))
         yield self._opened
 
-    def _forward(self, task: str, phase: str, fraction: float) -> None:
+    def _forward(self, report: Report) -> None:
         if self._report is not None:
-            self._report(task, phase, fraction)
+            self._report(report)
 
 
 @contextmanager

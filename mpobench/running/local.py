@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mpobench.cores import available_cores
-from mpobench.protocols import Launcher, Report, Workers
+from mpobench.protocols import Launcher, Listener, Workers
 from mpobench.running.process_pool import ProcessPool
 
 
@@ -20,7 +20,7 @@ class Local(Launcher):
     """
 
     @contextmanager
-    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+    def open(self, workers: int | None, report: Listener) -> Iterator[Workers]:
         """A process pool; see :meth:`mpobench.Launcher.open`."""
         count = workers or available_cores()
         pool = ProcessPool(count, report)

@@ -14,7 +14,8 @@ from mpobench.planning.suite import Rerun
 from mpobench.protocols import Env, GroupTraining, Prerequisite
 from mpobench.results.store import ResultStore
 from mpobench.running import worker
-from mpobench.running.prerequisites import missing_prerequisites, prerequisite_task
+from mpobench.running.preparation import missing_prerequisites
+from mpobench.running.prerequisites import prerequisite_task
 from mpobench.running.scheduler import Call, Task
 from mpobench.running.worker import Failure
 
@@ -62,7 +63,7 @@ class PlanTasks:
         self.trainings[training.key] = training
         try:
             if self.rerun == "all" or not self.store.policy_folder(training.key).exists():
-                missing = missing_prerequisites(training, self.cache)
+                missing = missing_prerequisites(env, training.request, self.cache)
                 group_key = env.group_key(training.request) if isinstance(env, GroupTraining) else ""
         except Exception as error:  # noqa: BLE001  # a corruption may be asked here, and may be a stranger's
             self.unplanned[training.key] = Failure.of(error)

@@ -1,4 +1,4 @@
-"""Shared files that trainings wait for: which are missing, and how workers make them."""
+"""Shared files that trainings wait for, made by workers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ from mpobench.errors import MpobenchError
 from mpobench.planning.cells import Training
 from mpobench.protocols import Env, Prerequisite, Workers
 from mpobench.running import worker
+from mpobench.running.preparation import missing_prerequisites
 from mpobench.running.scheduler import Scheduler, Task
 from mpobench.running.worker import Failure
-
-
-def missing_prerequisites(training: Training, cache: Path) -> list[Prerequisite]:
-    """The prerequisites of a training whose files are not there."""
-    needed = training.env.prerequisites(training.request)
-    return [each for each in needed if not (cache / each.path).exists()]
 
 
 def prerequisite_task(
@@ -38,7 +33,7 @@ def make_prerequisites(trainings: Iterable[Training], workers: Workers, cache: P
     tasks: dict[str, Task] = {}
     phases: dict[str, dict[str, float]] = {}
     for training in trainings:
-        for each in missing_prerequisites(training, cache):
+        for each in missing_prerequisites(training.env, training.request, cache):
             tasks[each.key] = prerequisite_task(training.env, each, cache, training.request.dataset.key)
             phases.setdefault(each.phase, {})[each.key] = each.cost
     phase_of = {key: phase for phase, costs in phases.items() for key in costs}

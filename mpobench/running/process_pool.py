@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from mpobench.errors import MpobenchError, one_line
-from mpobench.protocols import Report, WorkerLostError
+from mpobench.protocols import Listener, WorkerLostError
 from mpobench.running import reports
 
 _FAREWELL = 5.0
@@ -50,7 +50,7 @@ def _serve(pipe: Connection, lifeline: Connection) -> None:
             os._exit(1)
 
     threading.Thread(target=leave_with_parent, daemon=True).start()
-    reports.connect(lambda *report: answer("report", *report))
+    reports.connect(lambda report: answer("report", report))
     with contextlib.suppress(EOFError, OSError):  # the parent has gone
         answer("ready")
         while (message := pipe.recv_bytes()) != b"":
@@ -94,7 +94,7 @@ class ProcessPool(Executor):
         report: Function that is called with each report of a worker, in a thread of this process.
     """
 
-    def __init__(self, count: int, report: Report) -> None:
+    def __init__(self, count: int, report: Listener) -> None:
         self._count, self._report = count, report
         self._context = multiprocessing.get_context("spawn")
         self._lifeline, self._held = self._context.Pipe(duplex=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mpobench.env_kit.versions import library_versions
-from mpobench.planning.cells import Cell, ObjectiveSource, PlannedEvaluator, Training
+from mpobench.planning.cells import Cell, PlannedEvaluator, Training
 from mpobench.protocols import Sample, Trained
 from mpobench.results.cell_result import CellResult, Status
 
@@ -22,7 +22,7 @@ def measured(
     """The record of a cell that has its score."""
     primary = planned.evaluator.metrics[0]
     return CellResult(
-        **_identity(cell, training.source),
+        **_identity(cell),
         **_circumstances(training, planned),
         status="ok",
         metrics=metrics,
@@ -46,7 +46,7 @@ def unfinished(
 ) -> CellResult:
     """The record of a cell that failed or diverged."""
     return CellResult(
-        **_identity(cell, training.source),
+        **_identity(cell),
         **_circumstances(training, planned),
         status=status,
         reason=reason,
@@ -62,12 +62,12 @@ def _short(curves: dict[str, list[Any]]) -> dict[str, list[Any]]:
     }
 
 
-def skipped(cell: Cell, source: ObjectiveSource) -> CellResult:
+def skipped(cell: Cell) -> CellResult:
     """The record of a cell that its environment or evaluator skips."""
-    return CellResult(**_identity(cell, source), status="skipped", reason=cell.skip or "")
+    return CellResult(**_identity(cell), status="skipped", reason=cell.skip or "")
 
 
-def _identity(cell: Cell, source: ObjectiveSource) -> dict[str, Any]:
+def _identity(cell: Cell) -> dict[str, Any]:
     return {
         "key": cell.key,
         "training_key": cell.training_key,
@@ -78,8 +78,8 @@ def _identity(cell: Cell, source: ObjectiveSource) -> dict[str, Any]:
         "evaluator": cell.evaluator,
         "seed": cell.seed,
         "scale": cell.scale,
-        "origin": source.origin,
-        "plugin": source.plugin,
+        "origin": cell.source.origin,
+        "plugin": cell.source.plugin,
     }
 
 

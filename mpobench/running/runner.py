@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mpobench.display.progress import Display
@@ -15,7 +14,7 @@ from mpobench.files.cache import in_use
 from mpobench.planning.cells import Cell, Training
 from mpobench.planning.plan import Plan
 from mpobench.planning.suite import Rerun
-from mpobench.protocols import Env, GroupTraining, Launcher, Tracker, Workers
+from mpobench.protocols import Begun, Env, GroupTraining, Note, Progress, Report, Tracker, Workers
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running import worker
@@ -24,19 +23,16 @@ from mpobench.running.log import Log, open_log
 from mpobench.running.outcome import Outcome
 from mpobench.running.plan_tasks import PlanTasks
 from mpobench.running.records import skipped, unfinished
-from mpobench.running.reports import BEGUN, NOTE
 from mpobench.running.scheduler import Scheduler
 from mpobench.running.worker import Failure, GroupOutcome
+from mpobench.running.workplace import Workplace
 
 
 def execute(
     plan: Plan,
     store: ResultStore,
-    launcher: Launcher,
-    workers: int | None,
-    rerun: Rerun,
-    cache: Path,
-    cell_timeout: float | None = None,
+    workplace: Workplace,
+    rerun: Rerun = "missing",
     trackers: Mapping[str, Tracker] | None = None,
 ) -> Outcome:
     """Runs every cell of a plan whose result is missing.
@@ -44,11 +40,8 @@ def execute(
     Args:
         plan: Cells and trainings.
         store: Folder of the results.
-        launcher: Place of the workers.
-        workers: Number of tasks at once; None for all that the launcher offers.
+        workplace: Where and how trainings run.
         rerun: Cells to run although they have a result: none, those that failed or diverged, or all.
-        cache: Folder of shared files.
-        cell_timeout: Seconds that a task may take.
         trackers: Trackers that show the cells, by spec. No result depends on them.
 
     Raises:
@@ -62,12 +55,12 @@ def execute(
     with open_log(trackers or {}, store) as log:
         pending = _pending(plan, store, rerun, outcome, log)
         if pending:
-            with in_use(cache):  # from here on nobody removes what is there and therefore not made
-                tasks = _due_tasks(plan, pending, PlanTasks(store, cache, rerun))
+            with in_use(workplace.cache):  # from here on nobody removes what is there and therefore not made
+                tasks = _due_tasks(plan, pending, PlanTasks(store, workplace.cache, rerun))
                 for training in tasks.trainings.values():
                     if refused := refusal(training):
                         raise refused
-                _Run(tasks, outcome, log).run(launcher, workers, cell_timeout)
+                _Run(tasks, outcome, log).run(workplace)
     return outcome
 
 
@@ -107,7 +100,7 @@ def _pending(plan: Plan, store: ResultStore, rerun: Rerun, outcome: Outcome, log
             if result is not None and result.status in ("diverged", "error"):
                 outcome.failures.append(f"{cell}: {result.status} earlier: {result.reason}")
         elif cell.skip is not None:
-            store.save(skipped(cell, plan.sources[cell.env, cell.objective]))
+            store.save(skipped(cell))
             outcome.ran["skipped"] += 1
         else:
             pending.add(cell.key)
@@ -132,7 +125,7 @@ class _Run:
         self._tasks, self._outcome, self._log, self._began = tasks, outcome, log, time.time()
         self._shown: set[str] = set()
 
-    def run(self, launcher: Launcher, workers: int | None, cell_timeout: float | None) -> None:
+    def run(self, workplace: Workplace) -> None:
         """Runs all tasks; returns when the last one is over."""
         with (
             Display(self._tasks.phases()) as display,
@@ -143,35 +136,35 @@ class _Run:
                 display.finish(key, self._tasks.phases_of(key))
             scheduler: Scheduler | None = None
 
-            def report(task: str, phase: str, fraction: float) -> None:
-                if phase.startswith(NOTE):
-                    self._show(phase.removeprefix(NOTE), display)
-                    return
-                if not phase.startswith(BEGUN):
-                    display.update(task, phase, fraction)
-                    # A member runs in its group, or alone after that failed.
-                    for running in (task, self._tasks.group_of(task)):
-                        if running is not None:
-                            note.progress(running, phase, fraction)
-                    return
-                note.begun(task, self._tasks.words(task), phase.removeprefix(BEGUN))
-                if scheduler is not None:
-                    scheduler.begun(task)
-                for member in self._tasks.members(task):
-                    for first in self._tasks.phases_of(member)[:1]:
-                        display.update(member, first, 0.0)
+            def listen(report: Report) -> None:
+                match report:
+                    case Note(line):
+                        self._show(line, display)
+                    case Progress(task, phase, fraction):
+                        display.update(task, phase, fraction)
+                        # A member runs in its group, or alone after that failed.
+                        for running in (task, self._tasks.group_of(task)):
+                            if running is not None:
+                                note.progress(running, phase, fraction)
+                    case Begun(task, host, process):
+                        note.begun(task, self._tasks.words(task), f"{host}:{process}")
+                        if scheduler is not None:
+                            scheduler.begun(task)
+                        for member in self._tasks.members(task):
+                            for first in self._tasks.phases_of(member)[:1]:
+                                display.update(member, first, 0.0)
 
             def finished(task: str, result: Any) -> None:
                 self._finished(task, result)
                 display.finish(task, self._tasks.phases_of(task))
                 note.over(task)
 
-            with launcher.open(workers, report) as opened:
+            with workplace.launcher.open(workplace.workers, listen) as opened:
                 opened.check_folders((self._tasks.store.folder, self._tasks.cache))
                 self._tasks.forget_policies()
                 note.workers = opened.count
                 self._tasks.form_groups(lambda env: ask_group_size(opened, env))
-                scheduler = Scheduler(opened, finished, display.note, cell_timeout)
+                scheduler = Scheduler(opened, finished, display.note, workplace.cell_timeout)
                 scheduler.run(self._tasks.tasks())
 
     def _show(self, line: str, display: Display) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from mpobench.protocols import TrackedCell
 from mpobench.results.cell_result import CellResult
 from mpobench.results.differences import as_text
-from mpobench.results.frame import IDENTITY, leaves
+from mpobench.results.frame import IDENTITY
+from mpobench.values import leaves
 
 
 def tracked_cell(result: CellResult, results: Path) -> TrackedCell:
@@ -39,7 +40,7 @@ def tracked_cell(result: CellResult, results: Path) -> TrackedCell:
                 **named,
                 **{f"config.{name}": value for name, value in leaves(config)},
             }.items()
-            if value is not None
+            if value not in (None, {})
         },
         text=_text(result, results),
     )

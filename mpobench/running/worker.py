@@ -27,6 +27,7 @@ from mpobench.results.cell_result import CellResult, Status
 from mpobench.results.policy_files import record_file
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running import reports
+from mpobench.running.preparation import prepare_and_train
 from mpobench.running.records import measured, unfinished
 
 
@@ -60,12 +61,10 @@ class CellOutcome:
     """The end of one cell, whose result is on disk.
 
     Attributes:
-        status: Status of the result.
-        failure: Cause, unless the status is ``ok``.
+        failure: Cause, unless its status is ``ok``.
         reused: Whether another run made the result in the meantime.
     """
 
-    status: Status
     failure: Failure | None = None
     reused: bool = False
 
@@ -156,15 +155,14 @@ def make_prerequisite(env: Env, prerequisite: Prerequisite, cache: Path) -> None
     """Makes a shared file, unless it is there."""
     if not (cache / prerequisite.path).exists():
         with _one_process():
-            report, note = reports.reporter([prerequisite.key]), reports.noter(prerequisite.key)
-            workspace = Workspace(cache, report, note=note)
+            workspace = Workspace(cache, reports.reporter([prerequisite.key]), note=reports.note)
             env.prepare(prerequisite.payload, workspace)
 
 
 def make_group(env: GroupTraining, prerequisites: Sequence[Prerequisite], cache: Path) -> GroupOutcome:
     """Makes shared files in one program."""
     report = reports.reporter(each.key for each in prerequisites)
-    workspace = Workspace(cache, report, note=reports.noter(prerequisites[0].key))
+    workspace = Workspace(cache, report, note=reports.note)
     return _grouped(
         len(prerequisites), lambda: env.prepare_group([each.payload for each in prerequisites], workspace)
     )
@@ -178,7 +176,7 @@ def train_group(
 
     def train() -> None:
         report = reports.reporter(each.key for each in trainings)
-        workspace = Workspace(cache, report, note=reports.noter(trainings[0].key))
+        workspace = Workspace(cache, report, note=reports.note)
         left = [each for each in trainings if not record_file(store.policy_folder(each.key)).exists()]
         policies = env.train_group([each.request for each in left], workspace) if left else ()
         for training, trained in zip(left, policies, strict=True):
@@ -242,12 +240,12 @@ def _made_meanwhile(store: ResultStore, cell: Cell, rerun: Rerun) -> CellOutcome
     if result is None or wanted(result, rerun):
         return None
     failure = None if result.status == "ok" else Failure(result.status, result.reason)
-    return CellOutcome(result.status, failure, reused=True)
+    return CellOutcome(failure, reused=True)
 
 
 def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Path) -> list[CellOutcome]:
     planned = {cell.key: each for cell, each in zip(training.cells, training.evaluators, strict=True)}
-    workspace = Workspace(cache, reports.reporter([training.key]), note=reports.noter(training.key))
+    workspace = Workspace(cache, reports.reporter([training.key]), note=reports.note)
     try:
         trained = _trained(training, store, workspace) if due else None
     except DiskFullError:
@@ -256,7 +254,7 @@ def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Pat
         failure = Failure.of(error)
         for cell in due:
             store.save(unfinished(training, cell, planned[cell.key], failure.status, failure.reason))
-        return [CellOutcome(failure.status, failure)] * len(due)
+        return [CellOutcome(failure)] * len(due)
     workspace.report("training", 1.0)
     if trained is None:
         return []
@@ -267,11 +265,11 @@ def _run(training: Training, due: Sequence[Cell], store: ResultStore, cache: Pat
 def _trained(training: Training, store: ResultStore, workspace: Workspace) -> Trained:
     env, folder = training.env, store.policy_folder(training.key)
     if record := _read_record(record_file(folder)):
-        # A policy of which a kill or a power failure has left a part is trained again.
+        # A policy of which a kill or a power failure has left a part is trained again, its shared files first.
         with contextlib.suppress(Exception):
             return Trained(env.load_policy(folder), **record)
     with _one_process():
-        trained = env.train(training.request, workspace)
+        trained = prepare_and_train(env, training.request, workspace)
     _keep(training, trained, store)
     return trained
 
@@ -317,12 +315,12 @@ def _evaluate(
             raise DivergedError(f"the policy's {wild[0]} is not finite")
         seconds = trained.seconds | {"evaluate": time.perf_counter() - began}
         result = measured(training, cell, planned, metrics, replace(trained, seconds=seconds), samples)
-        outcome = CellOutcome("ok")
+        outcome = CellOutcome()
     except DiskFullError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001  # as above
         failure = Failure.of(error)
         result = unfinished(training, cell, planned, failure.status, failure.reason, trained.curves)
-        outcome = CellOutcome(failure.status, failure)
+        outcome = CellOutcome(failure)
     store.save(result)
     return outcome

@@ -9,12 +9,12 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from typing import Any
 
-from mpobench.protocols import Launcher, WorkerLostError, Workers
+from mpobench.protocols import Begun, Launcher, Progress, Report, WorkerLostError, Workers
 from mpobench.registry.registry import Registry
 from mpobench.testing import worker_tasks
 from mpobench.testing.expect import expect, no_exception
 from mpobench.testing.subjects import check_value, subject
-from mpobench.testing.worker_tasks import Place
+from mpobench.testing.worker_tasks import WorkerProcess
 
 WORKERS = 2
 TASKS = 6
@@ -53,13 +53,13 @@ def check_launcher(
     """
     checked = subject("launcher", launcher, registry)
     check_value(checked)
-    places: set[Place] = set()
+    processes: set[WorkerProcess] = set()
     with no_exception(f"{checked.label}", "let open() yield Workers, and close without an exception"):
         check = _Check(checked.label, checked.component, seconds)
-        places = check.tasks()
-        if Place.here() not in places:
+        processes = check.tasks()
+        if WorkerProcess.here() not in processes:
             if starts_workers:
-                check.gone(places, "when its context closes")
+                check.gone(processes, "when its context closes")
             check.stop(starts_workers)
 
 
@@ -68,34 +68,32 @@ class _Check:
 
     def __init__(self, label: str, launcher: Launcher, seconds: float) -> None:
         self._label, self._launcher, self._seconds = label, launcher, seconds
-        self._reports: list[tuple[str, str, float]] = []
-
-    def _report(self, task: str, phase: str, fraction: float) -> None:
-        self._reports.append((task, phase, fraction))
+        self._reports: list[Report] = []
 
     def _open(self) -> Any:
-        return self._launcher.open(WORKERS, self._report)
+        return self._launcher.open(WORKERS, self._reports.append)
 
-    def tasks(self) -> set[Place]:
-        """Results, exceptions, reports and losses; returns the places of the workers."""
+    def tasks(self) -> set[WorkerProcess]:
+        """Results, exceptions, reports and losses; returns the processes of the workers."""
         with self._open() as workers:
             yielded = type(workers).__name__
             expect(isinstance(workers, Workers), f"{self._label} opens a {yielded}: yield mpobench.Workers")
-            places = {self._result(workers, worker_tasks.place, 0.1) for _ in range(TASKS)}
+            processes = {self._result(workers, worker_tasks.worker_process, 0.1) for _ in range(TASKS)}
             count = workers.count()
             sound = isinstance(count, int) and count >= 1
             expect(
                 sound, f"{self._label}: count() is {count!r}: return how many tasks run at once, at least 1"
             )
             self._exceptions(workers)
-            self._result(workers, worker_tasks.report, "task", "phase", 0.25)
+            sent = Progress("task", "phase", 0.25)
+            self._result(workers, worker_tasks.report, sent)
             self._wait(
-                lambda: ("task", "phase", 0.25) in self._reports,
+                lambda: sent in self._reports,
                 f"{self._label} does not pass on reports: call mpobench.running.reports.connect in its workers",
             )
-            if Place.here() not in places:
-                places |= self._losses(workers)
-        return places
+            if WorkerProcess.here() not in processes:
+                processes |= self._losses(workers)
+        return processes
 
     def _result(self, workers: Workers, function: Callable[..., Any], *args: Any) -> Any:
         future = workers.executor.submit(function, *args)
@@ -113,7 +111,7 @@ class _Check:
         label = f"{self._label}: the ValueError('told to') of a task came back as {came}"
         expect(came == "told to", f"{label}: set it as the exception of the task's future")
 
-    def _losses(self, workers: Workers) -> set[Place]:
+    def _losses(self, workers: Workers) -> set[WorkerProcess]:
         """The loss of a worker touches no other task."""
         submit = workers.executor.submit
         before = [submit(worker_tasks.square, number, 0.3) for number in range(TASKS)]
@@ -135,7 +133,7 @@ class _Check:
                     future.result(self._seconds) == number * number,
                     f"{self._label} mixes up the results of tasks when a worker is lost: give each future its own",
                 )
-        return {self._result(workers, worker_tasks.place) for _ in range(WORKERS)}
+        return {self._result(workers, worker_tasks.worker_process) for _ in range(WORKERS)}
 
     def stop(self, starts_workers: bool) -> None:
         """A run that ends by an exception does not wait for its tasks."""
@@ -156,14 +154,16 @@ class _Check:
         if starts_workers:
             self.gone(self._long_work(), "when its context closes by an exception")
 
-    def _long_work(self) -> set[Place]:
-        phases = [phase for task, phase, _ in list(self._reports) if task.startswith("long ")]
-        split = (phase.partition("@") for phase in phases)
-        return {Place(host, int(process)) for process, _, host in split}
+    def _long_work(self) -> set[WorkerProcess]:
+        return {
+            WorkerProcess(each.host, each.process)
+            for each in list(self._reports)
+            if isinstance(each, Begun) and each.task.startswith("long ")
+        }
 
-    def gone(self, places: Iterable[Place], when: str) -> None:
+    def gone(self, processes: Iterable[WorkerProcess], when: str) -> None:
         """No worker on this machine is left."""
-        here = [place.process for place in places if place.host == Place.here().host]
+        here = [each.id for each in processes if each.host == WorkerProcess.here().host]
         self._wait(
             lambda: not any(map(_is_alive, here)),
             f"{self._label} leaves worker processes ({', '.join(map(str, here))}) {when}: end them",

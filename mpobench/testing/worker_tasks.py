@@ -7,31 +7,32 @@ import socket
 import time
 from dataclasses import dataclass
 
+from mpobench.protocols import Report
 from mpobench.running import reports
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerProcess:
     """A process that carries out tasks.
 
     Attributes:
         host: Name of its machine.
-        process: Process id there.
+        id: Process id there.
     """
 
     host: str
-    process: int
+    id: int
 
     @classmethod
-    def here(cls) -> Place:
+    def here(cls) -> WorkerProcess:
         """This process."""
         return cls(socket.gethostname(), os.getpid())
 
 
-def place(seconds: float = 0.0) -> Place:
-    """The place of a worker, after some seconds of work."""
+def worker_process(seconds: float = 0.0) -> WorkerProcess:
+    """The process of a worker, after some seconds of work."""
     time.sleep(seconds)
-    return Place.here()
+    return WorkerProcess.here()
 
 
 def square(number: int, seconds: float = 0.0) -> int:
@@ -45,9 +46,9 @@ def fail(message: str) -> None:
     raise ValueError(message)
 
 
-def report(task: str, phase: str, fraction: float) -> None:
-    """A progress report."""
-    reports.send(task, phase, fraction)
+def report(sent: Report) -> None:
+    """A report."""
+    reports.send(sent)
 
 
 def end_process() -> None:
@@ -56,7 +57,6 @@ def end_process() -> None:
 
 
 def long_work(task: str, seconds: float) -> None:
-    """Reports the worker's place as a phase, then works for long."""
-    here = Place.here()
-    reports.send(task, f"{here.process}@{here.host}", 0.5)
+    """Reports that the worker begins a task, then works for long."""
+    reports.begun(task)
     time.sleep(seconds)

@@ -8,16 +8,15 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mpobench.display.progress import duration
 from mpobench.errors import MpobenchError
 from mpobench.planning.cells import Cell, Training
 from mpobench.planning.plan import Plan
-from mpobench.protocols import Launcher
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultFileError, ResultStore
 from mpobench.running.runner import execute
+from mpobench.running.workplace import Workplace
 from mpobench.tuning.space import Point
 from mpobench.tuning.study import Study
 
@@ -36,10 +35,7 @@ class Scores:
 
     Args:
         store: Folder of the results.
-        launcher: Place of the workers.
-        workers: Number of tasks at once; None for all that the launcher offers.
-        cache: Folder that runs share.
-        cell_timeout: Seconds that a task may take.
+        workplace: Where and how trainings run.
         total: Number of trainings that are expected, for the ETA.
         note: Function of a line for the user.
     """
@@ -47,15 +43,11 @@ class Scores:
     def __init__(
         self,
         store: ResultStore,
-        launcher: Launcher,
-        workers: int | None,
-        cache: Path,
-        cell_timeout: float | None,
+        workplace: Workplace,
         total: int,
         note: Callable[[str], None],
     ) -> None:
-        self._store, self._launcher, self._workers, self._cache = store, launcher, workers, cache
-        self._cell_timeout, self._total, self._note = cell_timeout, total, note
+        self._store, self._workplace, self._note = store, workplace, note
         self._seconds, self._trained, self._left = 0.0, 0, total
 
     def measure(self, jobs: Sequence[Job], title: str) -> list[float]:
@@ -78,11 +70,8 @@ class Scores:
 
     def _train(self, due: list[tuple[Cell, Training]]) -> None:
         began = time.monotonic()
-        sources = {(cell.env, cell.objective): training.source for cell, training in due}
-        plan = Plan(tuple(cell for cell, _ in due), tuple(training for _, training in due), sources)
-        outcome = execute(
-            plan, self._store, self._launcher, self._workers, "missing", self._cache, self._cell_timeout
-        )
+        plan = Plan(tuple(cell for cell, _ in due), tuple(training for _, training in due))
+        outcome = execute(plan, self._store, self._workplace)
         for line in (*outcome.replaced, *outcome.ungrouped):
             self._note(f"warning: {line}")
         for _, training in due:  # a trial's policy has served its purpose

@@ -12,6 +12,7 @@ from mpobench.planning.tuned_file import TunedEntry, TunedFile
 from mpobench.registry.registry import Registry
 from mpobench.results.store import ResultStore
 from mpobench.running.kept_open import kept_open
+from mpobench.running.workplace import Workplace
 from mpobench.tuning.budget import measure_budgets
 from mpobench.tuning.budget_file import BudgetCurve, BudgetFile
 from mpobench.tuning.journal import Journal, held
@@ -68,16 +69,10 @@ def tune(
         earlier = TunedFile.read(file) if file.exists() else TunedFile()
         earlier_curves = BudgetFile.read(budget) if budget.exists() else BudgetFile()
         journal = Journal(folder)
-        with kept_open(launcher) as place:
-            scores = Scores(
-                ResultStore(folder / "results"),
-                place,
-                suite.workers,
-                cache_folder(),
-                suite.cell_timeout,
-                expected_trainings(len(planned.studies), tuning),
-                note,
-            )
+        with kept_open(launcher) as kept:
+            workplace = Workplace(kept, cache_folder(), suite.workers, suite.cell_timeout)
+            total = expected_trainings(len(planned.studies), tuning)
+            scores = Scores(ResultStore(folder / "results"), workplace, total, note)
             trials = search(planned.studies, tuning, journal, scores)
             curves = measure_budgets(planned.studies, trials, tuning, scores)
         entries, warnings = [], []

@@ -14,34 +14,17 @@ from mpobench.files.keys import content_key
 from mpobench.planning.cells import Training
 from mpobench.planning.plan import Plan
 from mpobench.planning.recorded import Recorded
-from mpobench.protocols import Launcher
 from mpobench.registry.registry import Registry
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultStore
 from mpobench.running.outcome import Outcome
 from mpobench.running.runner import execute
+from mpobench.running.workplace import Workplace
 from mpobench.verification.tolerance import RELATIVE, Deviation, Spreads
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where cells are made again.
-
-    Attributes:
-        launcher: Place of the workers.
-        cache: Folder of shared files; an interrupted verification is kept in it, too.
-        workers: Number of tasks at once; None for all that the launcher offers.
-        cell_timeout: Seconds that a task may take; None means no limit.
-    """
-
-    launcher: Launcher
-    cache: Path
-    workers: int | None = None
-    cell_timeout: float | None = None
-
-
-@dataclass(frozen=True)
-class Verdict:
+class Reproduction:
     """One cell, published and made again.
 
     Attributes:
@@ -67,45 +50,45 @@ class Verification:
     """The outcome of a verification.
 
     Attributes:
-        verdicts: One for each cell.
+        reproductions: One for each cell.
         outcome: Outcome of the run that made them again, for its warnings.
     """
 
-    verdicts: tuple[Verdict, ...]
+    reproductions: tuple[Reproduction, ...]
     outcome: Outcome = field(default_factory=lambda: Outcome(0))
 
     @property
     def confirmed(self) -> int:
         """Number of cells that were confirmed."""
-        return sum(verdict.passes for verdict in self.verdicts)
+        return sum(each.passes for each in self.reproductions)
 
     @property
     def bias(self) -> float | None:
         """Mean deviation of the primary metrics, as a share of what is allowed for one; None without any."""
         shares = [
-            each.share
-            for verdict in self.verdicts
-            for each in verdict.deviations
-            if each.metric == verdict.published.primary
+            deviation.share
+            for each in self.reproductions
+            for deviation in each.deviations
+            if deviation.metric == each.published.primary
         ]
         return sum(shares) / len(shares) if shares else None
 
     @property
     def most_bias(self) -> float:
         """Largest mean deviation that passes."""
-        return 1 / math.sqrt(max(sum(bool(verdict.deviations) for verdict in self.verdicts), 1))
+        return 1 / math.sqrt(max(sum(bool(each.deviations) for each in self.reproductions), 1))
 
     @property
     def passes(self) -> bool:
         """Whether every cell was confirmed, and the numbers are not too high or too low on average."""
-        return self.confirmed == len(self.verdicts) and abs(self.bias or 0.0) <= self.most_bias
+        return self.confirmed == len(self.reproductions) and abs(self.bias or 0.0) <= self.most_bias
 
 
 def verify(
     results: Sequence[CellResult],
     sample: Sequence[CellResult],
     registry: Registry,
-    place: Place,
+    workplace: Workplace,
     *,
     files: Mapping[str, Path] | None = None,
     relative: float = RELATIVE,
@@ -120,7 +103,7 @@ def verify(
         results: All results of the file, for the spread over seeds.
         sample: Cells to make again.
         registry: Installed components.
-        place: Where to compute.
+        workplace: Where and how to compute; an interrupted verification is kept in its cache.
         files: Objective files, by the name in the file.
         relative: Share of a published number that it may be off.
 
@@ -131,16 +114,14 @@ def verify(
     recorded = Recorded(registry, files or {})
     trainings = _merged(recorded.training(result) for result in sample)
     identity = [sorted(each.key for each in sample), [library_versions(each.env) for each in trainings]]
-    store = ResultStore(place.cache / "verifications" / content_key(identity))
-    plan = Plan(tuple(cell for training in trainings for cell in training.cells), tuple(trainings), {})
+    store = ResultStore(workplace.cache / "verifications" / content_key(identity))
+    plan = Plan(tuple(cell for training in trainings for cell in training.cells), tuple(trainings))
     with locks.lock(store.folder):  # another verification of these cells removes the folder at its end
-        outcome = execute(
-            plan, store, place.launcher, place.workers, "missing", place.cache, place.cell_timeout
-        )
+        outcome = execute(plan, store, workplace)
         spreads = Spreads(results)
-        verdicts = tuple(_verdict(each, store.load(each.key), spreads, relative) for each in sample)
+        reproductions = tuple(_compared(each, store.load(each.key), spreads, relative) for each in sample)
         shutil.rmtree(store.folder)
-    return Verification(verdicts, outcome)
+    return Verification(reproductions, outcome)
 
 
 def _merged(trainings: Iterable[Training]) -> list[Training]:
@@ -160,14 +141,16 @@ def _merged(trainings: Iterable[Training]) -> list[Training]:
     return list(merged.values())
 
 
-def _verdict(published: CellResult, here: CellResult | None, spreads: Spreads, relative: float) -> Verdict:
+def _compared(
+    published: CellResult, here: CellResult | None, spreads: Spreads, relative: float
+) -> Reproduction:
     if here is None:
-        return Verdict(published, None, problem="it could not be made again")
+        return Reproduction(published, None, problem="it could not be made again")
     if here.status != published.status:
         reason = f": {here.reason}" if here.reason else ""
-        return Verdict(
+        return Reproduction(
             published, here, problem=f"published {published.status!r}, here {here.status!r}{reason}"
         )
     if published.status != "ok":
-        return Verdict(published, here)
-    return Verdict(published, here, tuple(spreads.deviations(published, here, relative)))
+        return Reproduction(published, here)
+    return Reproduction(published, here, tuple(spreads.deviations(published, here, relative)))

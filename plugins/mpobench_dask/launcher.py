@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from mpobench import Launcher, Workers
 from mpobench.errors import needed
-from mpobench.protocols import Report
+from mpobench.protocols import Listener
 from mpobench_dask.options import DaskOptions
 
 
@@ -19,7 +19,7 @@ class Dask(DaskOptions, Launcher):
     """
 
     @contextmanager
-    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+    def open(self, workers: int | None, report: Listener) -> Iterator[Workers]:
         """Workers of dask; see :meth:`mpobench.Launcher.open`."""
         with needed("the launcher 'dask'", "'mpobench[cluster]'"):
             from mpobench_dask import quiet  # first of all: dask reads what it logs when it is imported

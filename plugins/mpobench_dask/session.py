@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ import mpobench
 from mpobench import RequestError, Workers
 from mpobench.errors import MpobenchError, one_line
 from mpobench.files import shared_folder
-from mpobench.protocols import Report
+from mpobench.protocols import Listener
 from mpobench_dask.executor import DaskExecutor
 from mpobench_dask.losses import TellLosses
 from mpobench_dask.places import Place
@@ -26,7 +27,7 @@ _VERSION = "__import__('mpobench').__version__"
 
 
 @contextmanager
-def session(place: Place, report: Report) -> Iterator[Workers]:
+def session(place: Place, report: Listener) -> Iterator[Workers]:
     """Workers of a place, ready for tasks.
 
     Raises:
@@ -39,7 +40,7 @@ def session(place: Place, report: Report) -> Iterator[Workers]:
         _wait_for_a_worker(client, place)
         _check_versions(client, place)
         client.register_plugin(TellLosses(client.id))
-        client.subscribe_topic(topic, lambda event: report(*event[1]))
+        client.subscribe_topic(topic, lambda event: report(pickle.loads(event[1])))
         executor = DaskExecutor(client, place, RunTicket(topic, mpobench.__version__))
 
         def check_folders(folders: Sequence[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,5 +54,5 @@ def carry_out(ticket: RunTicket, function: Callable[..., Any], args: Sequence[An
         for probe in ticket.probes:
             shared_folder.answer(probe)
         _joined.add(ticket.topic)
-    reports.connect(lambda *report: worker.log_event(ticket.topic, list(report)))
+    reports.connect(lambda report: worker.log_event(ticket.topic, pickle.dumps(report)))
     return function(*args)

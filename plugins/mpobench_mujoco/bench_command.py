@@ -10,6 +10,7 @@ from mpobench.cores import available_cores
 from mpobench.display.progress import Display
 from mpobench.display.tables import print_table
 from mpobench.files.cache import cache_folder
+from mpobench.protocols import Progress, Report
 from mpobench.running.local import Local
 from mpobench_mujoco.commands import mujoco_env
 from mpobench_mujoco.env import MujocoEnv
@@ -52,7 +53,12 @@ def bench(
 
 def _measure(envs: list[MujocoEnv], batch: int, processes: int, display: Display) -> list[Row]:
     cache = cache_folder()
-    with Local().open(1, display.update) as opened:
+
+    def listen(report: Report) -> None:
+        if isinstance(report, Progress):
+            display.update(report.task, report.phase, report.fraction)
+
+    with Local().open(1, listen) as opened:
 
         def in_a_worker(function: str, *arguments: Any) -> Any:
             return opened.executor.submit(_call, function, *arguments).result()

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpobench import RequestError
+from mpobench.leaderboard.learning_curves import mean_curve, quantities
 from mpobench.leaderboard.standings import Entry, Section, standings
 from mpobench.leaderboard.statistics import Estimate
 from mpobench.registry.suggestions import suggest
-from mpobench.results.cell_result import CellResult
 from mpobench.results.store import read_results
 
 KL = "kl"
@@ -95,21 +95,13 @@ def _check(kind: str, asked: Iterable[str], there: Iterable[str], results: Path)
 
 
 def _curves(name: str, entry: Entry) -> TrainingCurves:
-    quantities = {quantity for result in entry.finished for quantity in result.curves if quantity != "stage"}
-    means = {quantity: _means(entry.finished, quantity) for quantity in sorted(quantities)}
+    means = {
+        quantity: [each.mean if each else math.nan for each in mean_curve(entry.finished, quantity)]
+        for quantity in sorted(quantities(entry.finished))
+    }
     at_end = [value for value in means.get(KL, ())[-1:] if math.isfinite(value)]
     measured = at_end or [result.metrics[KL] for result in entry.finished if KL in result.metrics]
     assert entry.estimate is not None  # some seed has finished
     return TrainingCurves(
         name, means, entry.estimate, sum(measured) / len(measured) if measured else math.nan
     )
-
-
-def _means(results: Sequence[CellResult], quantity: str) -> list[float]:
-    curves = [result.curves.get(quantity, []) for result in results]
-    means = []
-    for epoch in range(max(map(len, curves))):
-        values = [curve[epoch] for curve in curves if epoch < len(curve)]
-        finite = [float(v) for v in values if isinstance(v, int | float) and math.isfinite(v)]
-        means.append(sum(finite) / len(finite) if finite else math.nan)
-    return means

@@ -22,6 +22,8 @@ LINE = 0.085
 def scores_figure(sections: Sequence[Section]) -> Figure:
     """One panel per table: a line per objective, best mean at the top, a mean with its 95 % interval per corruption.
 
+    A dagger marks a mean over the seeds that finished, where others did not.
+
     Args:
         sections: Tables, at least one, each with a finished cell.
     """
@@ -51,6 +53,8 @@ def _draw(axes: Axes, section: Section) -> None:
             y = line + step * (place + 1)
             if quantity.interval:
                 axes.plot([quantity.interval.low, quantity.interval.high], [y, y], color=color)
+            if section.rows[order[line]].entries[column].unfinished:
+                axes.annotate("†", (quantity.value, y), (3, 1), textcoords="offset points", fontsize=6)
             named = column if line == next(at for at, one in drawn if one) else "_"
             axes.plot([quantity.value], [y], marker, color=color, markersize=4, label=named)
     for line in range(1, len(order)):
@@ -62,7 +66,11 @@ def _draw(axes: Axes, section: Section) -> None:
         parse_math=False,
     )
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"{section.metric}: mean and 95 % interval", parse_math=False)
+    survivors = any(
+        entry.unfinished for row in section.rows for entry in row.entries.values() if entry.finished
+    )
+    note = "; † some seeds did not finish, and are not in it" if survivors else ""
+    axes.set_xlabel(f"{section.metric}: mean and 95 % interval{note}", parse_math=False)
     axes.set_title(f"{section.env}, {section.evaluator}, {section.scale} scale", parse_math=False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpobench import RequestError
+from mpobench.planning.tuned_file import TunedEntry, TunedFile
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultFileError, read_results
 from mpobench.tuning.budget_file import BudgetCurve, BudgetFile
@@ -25,6 +26,7 @@ class Board:
         source: File or folder of the results.
         results: Results.
         suite: Suite that made them; None if there is none beside them.
+        tunings: Entries of the tuned file beside them.
         budgets: Curves of score against budget of its environments.
         damaged: Lines about files that are no results.
     """
@@ -33,6 +35,7 @@ class Board:
     source: Path
     results: list[CellResult]
     suite: Path | None
+    tunings: tuple[TunedEntry, ...]
     budgets: list[BudgetCurve]
     damaged: list[str]
 
@@ -71,7 +74,7 @@ def _board(source: Path) -> Board:
     results = read_results(source, damaged.append)
     if not results:
         raise RequestError(f"no results in {source}: make some with `mpobench run`")
-    suite = source.with_suffix(".toml")
+    suite, tuned = source.with_suffix(".toml"), source.with_suffix(".tuned.toml")
     folder = source if source.is_dir() else source.parent
     envs = {result.env for result in results}
     curves = [
@@ -88,6 +91,7 @@ def _board(source: Path) -> Board:
         source,
         results,
         suite if suite.is_file() else None,
+        TunedFile.read(tuned).tuned if tuned.is_file() else (),
         curves,
         [str(error) for error in damaged],
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mpobench.files.atomic import write_atomically
 from mpobench.leaderboard.numbers import by_version, ranges
 from mpobench.leaderboard.standings import Section, standings
+from mpobench.leaderboard.tuned_line import tuned_blocks
 from mpobench.registry.registry import Registry, get_registry
 from mpobench_site import vendored
 from mpobench_site.again import Commands
@@ -101,6 +102,7 @@ def _data(board: Board, sections: Sequence[Section], registry: Registry) -> dict
                 "fields": field_data(section, registry),
                 "samples": sample_data(section),
                 "budget": budget_data(section, board.budgets),
+                "tuned": tuned_blocks(section, board.tunings, str),
             }
             for section in sections
         ],

@@ -23,7 +23,7 @@ def site(
     leaderboards: Annotated[
         list[Path],
         typer.Argument(
-            help="Folder of published .jsonl files, with their suites and budget.json files beside them; a "
+            help="Folder of published .jsonl files, with their suites, tuned.toml and budget.json files beside them; a "
             "results folder; or single .jsonl files."
         ),
     ],

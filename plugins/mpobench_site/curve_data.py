@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any
 
+from mpobench.leaderboard.learning_curves import STAGE, mean_curve, quantities
 from mpobench.leaderboard.standings import Section
-from mpobench.leaderboard.statistics import mean_and_standard_error
 from mpobench.results.cell_result import CellResult
 from mpobench_site.digits import short
-
-STAGE = "stage"
-"""The curve that names the stage of each epoch."""
 
 
 def curve_data(section: Section) -> dict[str, Any]:
     """The quantities, and for each row and column one list of means and one of errors a quantity."""
-    quantities = {
-        name: None
-        for row in section.rows
-        for entry in row.entries.values()
-        for result in entry.finished
-        for name, values in result.curves.items()
-        if name != STAGE and not any(isinstance(value, str) for value in values)
-    }
+    names = quantities(
+        result for row in section.rows for entry in row.entries.values() for result in entry.finished
+    )
     return {
-        "quantities": list(quantities),
+        "quantities": names,
         "series": [
             {
                 "row": at,
                 "column": place,
                 "stages": entry.finished[0].curves.get(STAGE, []),
-                "values": [_mean_curve(entry.finished, name) for name in quantities],
+                "values": [_mean_curve(entry.finished, name) for name in names],
             }
             for at, row in enumerate(section.rows)
             for place, column in enumerate(section.columns)
@@ -43,15 +33,10 @@ def curve_data(section: Section) -> dict[str, Any]:
 
 
 def _mean_curve(results: Sequence[CellResult], name: str) -> list[list[Any]]:
-    """Mean and standard error of each epoch, over the seeds that have a finite number there."""
-    curves = [result.curves.get(name, []) for result in results]
-    means, errors = [], []
-    for epoch in zip_longest(*curves):
-        values = [float(value) for value in epoch if isinstance(value, int | float) and math.isfinite(value)]
-        estimate = mean_and_standard_error(values) if values else None
-        means.append(short(estimate.mean, 4) if estimate else None)
-        errors.append(short(estimate.standard_error, 3) if estimate else None)
-    return [means, errors]
+    """Mean and standard error of each epoch."""
+    curve = mean_curve(results, name)
+    means = [short(estimate.mean, 4) if estimate else None for estimate in curve]
+    return [means, [short(estimate.standard_error, 3) if estimate else None for estimate in curve]]
 
 
 def logp_path(section: Section, row: int) -> list[tuple[float, float]]:

@@ -21,7 +21,7 @@ from mpobench.planning.recorded import stated_fields
 from mpobench.protocols import Objective, Tensors
 from mpobench.registry.build import Configured
 from mpobench.registry.fields import validated
-from mpobench.registry.pair_plane import Circumstances, depends_on_progress, gradients
+from mpobench.registry.pair_plane import PAPER_SPAN, Circumstances, depends_on_progress, gradients
 from mpobench.registry.registry import Registry
 from mpobench_site.curve_data import logp_path
 from mpobench_site.digits import short
@@ -31,9 +31,6 @@ CELLS = 64
 
 ARROWS = 11
 """Arrows along each axis."""
-
-PAPER_SPAN = (-14.0, -8.0)
-"""Range of both axes where no curve says where policies are: that of the paper's Figure 6, in nats per step."""
 
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]+\.)?(\w+)`")
 
@@ -57,7 +54,10 @@ def field_data(section: Section, registry: Registry) -> dict[str, Any]:
 
 
 def _span(values: list[float]) -> tuple[float, float]:
-    """A range of both axes around most of the paths: where a policy begins or escapes to would hide where it learns."""
+    """A range of both axes around most of the paths: where a policy begins or escapes to would hide where it learns.
+
+    Where no curve says where policies are, it is the paper's.
+    """
     if not values:
         return PAPER_SPAN
     low, high = np.quantile(values, [0.1, 0.9])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpobench.errors import SpecError
+from mpobench.leaderboard.agents import agent_score
 from mpobench.leaderboard.best_sets import best
 from mpobench.leaderboard.numbers import decimals_for, on_one_line, with_error
 from mpobench.leaderboard.overall import overall
@@ -84,19 +85,10 @@ def _column(corruption: str) -> dict[str, Any]:
 
 def _levels(section: Section) -> dict[str, Any]:
     """Scores of the two agents, where all records state the same."""
-    found = {
-        (evaluation.get("original"), evaluation.get("target"))
-        for row in section.rows
-        for entry in row.entries.values()
-        for result in entry.finished
-        if isinstance(evaluation := result.config.get("evaluation"), dict)
-    }
-    if len(found) != 1:
-        return {}
-    original, target = found.pop()
-    if not all(isinstance(level, int | float) for level in (original, target)):
-        return {}
-    return {"original": short(original), "target": short(target)}
+    original, target = agent_score(section, "original"), agent_score(section, "target")
+    return (
+        {} if original is None or target is None else {"original": short(original), "target": short(target)}
+    )
 
 
 def _metric_names(section: Section) -> list[str]:

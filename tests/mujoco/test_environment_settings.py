@@ -21,11 +21,11 @@ OBJECTIVES = [registered.card.name for registered in get_registry().cards("objec
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ({"epoch": 3}, r"training\.epoch = 3: .*fields: start, epochs"),
-        ({"epochs": 0}, r"training\.epochs = 0: .*greater than or equal to 1"),
-        ({"learning_rate": -1.0}, r"training\.learning_rate = -1\.0: .*greater than 0"),
-        ({"learning_rate": float("nan")}, r"training\.learning_rate = nan"),
-        ({"keep_optimizer_state": "perhaps"}, r"training\.keep_optimizer_state = 'perhaps'"),
+        ({"epoch": 3}, r"training: no field 'epoch': did you mean 'epochs'.*fields: start, epochs"),
+        ({"epochs": 0}, r"training: epochs=0: .*greater than or equal to 1"),
+        ({"learning_rate": -1.0}, r"training: learning_rate=-1\.0: .*greater than 0"),
+        ({"learning_rate": float("nan")}, r"training: learning_rate=nan"),
+        ({"keep_optimizer_state": "perhaps"}, r"training: keep_optimizer_state='perhaps'"),
         ({"pairs_per_update": 9}, r"pairs_per_update = 9 is more than the dataset's 8 pairs"),
         ({"po_pairs_per_update": 9}, r"po_pairs_per_update = 9 is more than the dataset's 8 pairs"),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpobench import ORIGINAL, TARGET, Workspace
+from mpobench import ORIGINAL, TARGET, Trained, Workspace
 from mpobench.env_kit.films import Film, HasFilms
 from mpobench.planning.env_plan import plan_training
 from mpobench.registry.registry import Registry
@@ -60,7 +60,7 @@ def test_films_are_made_once_and_again_if_they_are_damaged(
         return FILM
 
     monkeypatch.setattr(MujocoEnv, "film", film)
-    monkeypatch.setattr("mpobench.running.films.trained_policy", lambda *_: "policy")
+    monkeypatch.setattr("mpobench.running.films.prepare_and_train", lambda *_: Trained("policy", {}))
     training = plan_training(registry, "tla", "base", "sft", 0, "smoke")
     assert [name for name, _ in films(training, tmp_path)] == ["original agent", "target agent", "sft"]
     assert made == [ORIGINAL, TARGET, "policy"]

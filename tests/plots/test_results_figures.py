@@ -42,6 +42,21 @@ def test_scores_are_means_with_their_intervals_best_first() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["base", "mixed"]
 
 
+def test_means_of_survivors_have_a_dagger() -> None:
+    lost = {"status": "diverged", "reason": "it fell"}
+    cells = [
+        cell(name, "base", seed, value=value, **(lost if (name, seed) == ("dpo", 1) else {}))
+        for name, value in (("dpo", 1000.0), ("sft", 2000.0))
+        for seed in range(3)
+    ]
+    (axes,) = scores_figure(standings(cells)).axes
+    assert [(text.get_text(), text.xy[0]) for text in axes.texts] == [("†", 1000.0)]
+    assert "† some seeds did not finish" in axes.get_xlabel()
+    (axes,) = scores_figure(standings([each for each in cells if each.status == "ok"])).axes
+    assert not axes.texts
+    assert "†" not in axes.get_xlabel()
+
+
 def test_scores_of_what_did_not_finish_are_left_out(tmp_path: Path) -> None:
     cells = [cell("dpo"), cell("sft", status="error", reason="it fell")]
     assert rendered(scores_figure(standings(cells)), ".svg")
@@ -92,7 +107,11 @@ def test_a_strip_has_a_row_for_each_film_and_the_return_above_each_frame() -> No
 def test_rollouts_of_what_cannot_be_looked_at_are_refused() -> None:
     for args, words in (
         (["rollout", "smollm-style"], "smollm-style has nothing to look at: try tla"),
-        (["rollout", "tla", "--results", "leaderboards/hopper.jsonl"], "no cell of sft on tla base, seed 0"),
+        (["rollout", "tla", "--results", "leaderboards/hopper.jsonl"], "no cell of sft on tla base, seed 0$"),
+        (
+            ["rollout", "tla", "--results", "leaderboards/tla.jsonl", "--scale", "smoke"],
+            "tla.jsonl has no cell of sft on tla base, seed 0, at smoke scale",
+        ),
     ):
         with pytest.raises(RequestError, match=words):
             CliRunner().invoke(app, args, catch_exceptions=False)

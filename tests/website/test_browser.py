@@ -128,6 +128,21 @@ def test_numbers_of_a_plot_can_be_read(site: Path, watched: Watch) -> None:
     assert not seen.wrong
 
 
+def test_means_of_survivors_have_a_dagger_in_the_plots(site: Path, watched: Watch) -> None:
+    seen = watched()
+    page = seen.open(site / "good.html")
+    seen.scroll_through()
+    for kind, count in (("scores", 4), ("noise", 3)):
+        figure = f"#table-1 figure[data-chart={kind}]"
+        until(
+            page,
+            f"[...document.querySelectorAll('{figure} text')].filter(t => t.textContent === '†').length === {count}",
+        )
+        page.locator(f"{figure} summary").click()
+        page.wait_for_selector(f"{figure} .numbers >> text=2 of 3 seeds finished")
+    assert not seen.wrong
+
+
 def test_a_number_leads_to_its_cells_and_back(site: Path, watched: Watch) -> None:
     seen = watched()
     page = seen.open(site / "good.html")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import itertools
 import json
 import math
@@ -20,7 +21,9 @@ from test_leaderboard import cell
 from website_samples import PUBLISHED, board_folder, make_site, results, rolling_ball
 
 from mpobench.errors import RequestError
+from mpobench.leaderboard.page import Leaderboard
 from mpobench.leaderboard.standings import standings
+from mpobench.planning.tuned_file import TunedFile
 from mpobench.registry.registry import Registry
 from mpobench.results.store import read_results, write_jsonl
 from mpobench_site import vendored
@@ -110,7 +113,7 @@ def test_survivors_do_not_compete_in_the_picture_of_a_leaderboard() -> None:
     whole = [cell("dpo", seed=seed, value=1500.0 + seed) for seed in (0, 1)]
     lost = [cell("ipo", seed=0, value=9000.0), cell("ipo", seed=1, status="error", reason="no memory")]
     records = [*whole, *lost]
-    board = Board("mine", Path("mine.jsonl"), records, None, [], [])
+    board = Board("mine", Path("mine.jsonl"), records, None, (), [], [])
     picture = card_of(board, standings(records))["picture"]
     assert [bar["label"] for bar in picture["bars"]] == ["dpo"]
     assert card_of(board, standings(lost))["picture"] is None
@@ -201,6 +204,30 @@ def test_tunings_beside_a_leaderboard_are_its_budgets(tmp_path: Path) -> None:
         [8, 300, 280, None],
     ]
     assert by_env["hopper"] == []
+
+
+def test_tuned_values_beside_a_leaderboard_are_told_as_on_its_page(published: Path, tmp_path: Path) -> None:
+    records, tunings = (
+        read_results(PUBLISHED / "tla.jsonl"),
+        TunedFile.read(PUBLISHED / "tla.tuned.toml").tuned,
+    )
+    blocks = Leaderboard.of(records, tunings).terminal().split("\n\n")
+    (section,) = data_of(published / "data" / "tla.js")["sections"]
+    assert section["tuned"] == [line for line in blocks if line.startswith("Tuned for")] != []
+    assert section["tuned"][0] in html.unescape((published / "tla.html").read_text())
+    make_site([board_folder(tmp_path / "boards")], tmp_path / "site")
+    assert all(not s["tuned"] for s in data_of(tmp_path / "site" / "data" / "good.js")["sections"])
+
+
+def test_means_of_survivors_are_marked_in_words(tmp_path: Path) -> None:
+    make_site([board_folder(tmp_path / "boards")], tmp_path / "site")
+    for section in data_of(tmp_path / "site" / "data" / "good.js")["sections"]:
+        notes = {section["rows"][e["row"]]["label"]: e["note"] for e in section["entries"]}
+        assert notes == {"dpo": "", "sft": "", "tampo": "2 of 3 seeds finished (diverged)"}
+    assert "† are means over the seeds that finished" in (tmp_path / "site" / "good.html").read_text()
+    write_jsonl([each for each in results() if each.status == "ok"], tmp_path / "whole.jsonl")
+    make_site([tmp_path / "whole.jsonl"], tmp_path / "site")
+    assert "†" not in (tmp_path / "site" / "whole.html").read_text()
 
 
 def test_fields_are_those_of_the_losses(registry: Registry) -> None:

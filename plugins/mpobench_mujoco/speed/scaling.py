@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpobench.protocols import Report
 from mpobench.running.local import Local
 from mpobench_mujoco import xla
 
@@ -58,7 +59,7 @@ class _Turn:
     share: float
 
 
-def _ignore(task: str, phase: str, fraction: float) -> None:
+def _ignore(report: Report) -> None:
     """No progress display: turns are short."""
 
 

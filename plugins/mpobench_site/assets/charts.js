@@ -20,6 +20,14 @@
   const MOST_BANDS = 6; // objectives up to which intervals are drawn: those of more would hide each other
   const base = (values, height) => ({ $schema: undefined, data: { values }, width: "container", height, autosize: { type: "fit", contains: "padding", resize: true } });
 
+  /** A dagger beside the means of seeds that finished, where others did not. */
+  const daggers = (values, x, rest) => ({
+    data: { values: values.filter((value) => value.note) },
+    mark: { type: "text", text: "†", dx: 8, dy: -4, fontSize: 11 },
+    encoding: { x, ...rest, tooltip: tooltip(["objective"], ["note", "seeds"]) },
+  });
+  const note = (entry) => (entry.note ? { note: entry.note } : {});
+
   const few = (shown) => shown.rows.size <= MOST_BANDS;
   const rules = (shown, encoding) => (few(shown) ? [{ mark: { type: "rule", opacity: 0.6 }, encoding }] : []);
   const bands = (shown, encoding) => (few(shown) ? [{ mark: { type: "area", opacity: 0.14 }, encoding }] : []);
@@ -31,7 +39,7 @@
         if (!shown.rows.has(entry.row) || !shown.columns.has(entry.column) || entry.mean === null) continue;
         const objective = section.rows[entry.row].label, corruption = section.columns[entry.column].name;
         const [low, high] = entry.interval || [];
-        values.push({ objective, corruption, mean: entry.mean, low: known(low) ? low : entry.mean, high: known(high) ? high : entry.mean, text: entry.text });
+        values.push({ objective, corruption, mean: entry.mean, low: known(low) ? low : entry.mean, high: known(high) ? high : entry.mean, text: entry.text, ...note(entry) });
         for (const cell of entry.cells) if (cell[1] === "ok" && known(cell[2][0])) seeds.push({ objective, corruption, value: cell[2][0], seed: cell[0] });
       }
       if (!values.length) return null;
@@ -56,6 +64,7 @@
           { data: { values: seeds }, mark: { type: "tick", thickness: 1, size: 6, opacity: 0.45 }, encoding: { x: { ...x, field: "value" }, y, yOffset, color, tooltip: tooltip(["objective"], ["corruption"], ["seed"], ["value", section.metric, ".5~g"]) } },
           { mark: { type: "rule", strokeWidth: 2 }, encoding: { x: { ...x, field: "low" }, x2: { field: "high" }, y, yOffset, color } },
           { mark: { type: "point", filled: true, size: 46, opacity: 1 }, encoding: { x: { ...x, field: "mean" }, y, yOffset, color, tooltip: tooltip(["objective"], ["corruption"], ["text", section.metric], ["low", "from", ".5~g"], ["high", "to", ".5~g"]) } },
+          daggers(values, { ...x, field: "mean" }, { y, yOffset, color }),
         ],
       };
     },
@@ -69,7 +78,7 @@
         if (groups.get(column.besides) < 2 || !shown.rows.has(entry.row) || entry.mean === null) continue;
         const [low, high] = entry.interval || [];
         const share = 100 * column.noise;
-        values.push({ objective: section.rows[entry.row].label, data: column.besides, share, mean: entry.mean, low: known(low) ? low : entry.mean, high: known(high) ? high : entry.mean });
+        values.push({ objective: section.rows[entry.row].label, data: column.besides, share, mean: entry.mean, low: known(low) ? low : entry.mean, high: known(high) ? high : entry.mean, ...note(entry) });
       }
       if (!values.length) return null;
       const several = new Set(values.map((value) => value.data)).size > 1;
@@ -82,6 +91,7 @@
         layer: [
           ...rules(shown, { x, y: y("low"), y2: { field: "high" }, color: look.color }),
           { mark: { ...line, point: { size: 40 } }, encoding: { x, y: y("mean"), ...look, detail: group, tooltip: tooltip(["objective"], ["data", "besides"], ["share", "labels flipped, %", ".3~g"], ["mean", section.metric, ".5~g"]) } },
+          daggers(values, x, { y: y("mean"), color: look.color }),
         ],
       };
     },
@@ -178,7 +188,7 @@
   /** The numbers of a plot as a table, for those who cannot see it. */
   function numbers(spec) {
     const values = spec ? spec.data.values : [];
-    const names = values.length ? Object.keys(values[0]).filter((name) => name !== "text") : [];
+    const names = [...new Set(values.flatMap(Object.keys))].filter((name) => name !== "text");
     const cell = (value) => el("td", {}, value === null || value === undefined ? "–" : typeof value === "number" ? String(Number(value.toPrecision(5))) : String(value));
     return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Numbers of the plot" },
       el("table", {},

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mpobench import Launcher, Workers
-from mpobench.protocols import Report
+from mpobench.protocols import Listener
 from mpobench.running import reports
 
 
@@ -27,7 +27,7 @@ class Here(Launcher):
     """One task after the other in this process, where a debugger can stop it."""
 
     @contextmanager
-    def open(self, workers: int | None, report: Report) -> Iterator[Workers]:
+    def open(self, workers: int | None, report: Listener) -> Iterator[Workers]:
         """One worker, however many are asked for."""
         reports.connect(report)
         yield Workers(InThisProcess(), lambda: 1)

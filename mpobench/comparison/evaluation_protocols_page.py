@@ -1,8 +1,8 @@
-"""The two protocols side by side, as blocks of a page."""
+"""The two evaluation protocols side by side, as blocks of a page."""
 
 from __future__ import annotations
 
-from mpobench.comparison.protocols import BASELINE, KINDS, Difference, Protocols
+from mpobench.comparison.evaluation_protocols import BASELINE, KINDS, Difference, EvaluationProtocols
 from mpobench.comparison.reference import Reference
 from mpobench.leaderboard.marks import Markdown
 from mpobench.leaderboard.numbers import with_interval
@@ -10,10 +10,10 @@ from mpobench.leaderboard.numbers import with_interval
 _STYLE = Markdown()
 
 
-def protocols_section(protocols: Protocols, paper: Reference) -> list[str]:
+def evaluation_protocols_section(protocols: EvaluationProtocols, paper: Reference) -> list[str]:
     """The blocks: how many of the paper's differences are of each kind, and those from cloning one by one."""
     section = protocols.own.section
-    own, agents = map(_STYLE.code, paper.protocols)
+    own, agents = map(_STYLE.code, paper.evaluation_protocols)
     blocks = [
         _STYLE.heading(
             2, f"{_STYLE.code(section.env)}, {section.scale} scale: acting better, or less noisily"
@@ -38,7 +38,7 @@ def protocols_section(protocols: Protocols, paper: Reference) -> list[str]:
 _HEADERS = ["column", "better in the paper", "worse", "paper", "own noise", "agents' noise", "std", "here"]
 
 
-def _counts(protocols: Protocols) -> str:
+def _counts(protocols: EvaluationProtocols) -> str:
     columns = dict.fromkeys(each.corruption for each in protocols.differences)
     lines = []
     for column in columns:
@@ -47,7 +47,7 @@ def _counts(protocols: Protocols) -> str:
     return _STYLE.table(["column", "told apart in the paper", *KINDS], lines, "l" + "r" * (1 + len(KINDS)))
 
 
-def _line(each: Difference, protocols: Protocols) -> list[str]:
+def _line(each: Difference, protocols: EvaluationProtocols) -> list[str]:
     stds = [protocols.std(name, each.corruption) for name in (each.better, each.worse)]
     names = [_STYLE.spec(protocols.own.rows[name].objective) for name in (each.better, each.worse)]
     differences = [with_interval(quantity, 0) for quantity in (each.paper, each.own, each.agents)]

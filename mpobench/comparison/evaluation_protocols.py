@@ -1,4 +1,4 @@
-"""The paper's differences under two protocols: policies at the noise that they learned, and at the agents'.
+"""The paper's differences under two evaluation protocols: policies at the noise that they learned, and at the agents'.
 
 Where the standard deviation is learned, a loss may be ahead because its policy acts better, or because it acts with
 less noise. At the agents' noise only the first is left.
@@ -52,7 +52,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Protocols:
+class EvaluationProtocols:
     """Two comparisons of the same policies.
 
     Attributes:
@@ -77,12 +77,14 @@ class Protocols:
         return sum(found) / len(found) if found else None
 
 
-def protocols(comparisons: Iterable[Comparison], paper: Reference) -> tuple[Protocols, ...]:
+def evaluation_protocols(
+    comparisons: Iterable[Comparison], paper: Reference
+) -> tuple[EvaluationProtocols, ...]:
     """The tables that both evaluators have, side by side."""
-    own_name, agents_name = paper.protocols
+    own_name, agents_name = paper.evaluation_protocols
     tables = {(each.section.env, each.section.scale, each.section.evaluator): each for each in comparisons}
     return tuple(
-        Protocols(own, agents, tuple(_differences(own, agents)))
+        EvaluationProtocols(own, agents, tuple(_differences(own, agents)))
         for (env, scale, evaluator), own in tables.items()
         if evaluator == own_name and (agents := tables.get((env, scale, agents_name)))
     )

@@ -9,12 +9,12 @@ from scipy import stats
 
 from mpobench.comparison.compare import compare
 from mpobench.comparison.comparison_page import comparison_page
-from mpobench.comparison.protocols import KINDS, Protocols, protocols
+from mpobench.comparison.evaluation_protocols import KINDS, EvaluationProtocols, evaluation_protocols
 from mpobench.comparison.reference import reference
 from mpobench.results.cell_result import CellResult
 
 PAPER = reference()
-OWN, AGENTS = PAPER.protocols
+OWN, AGENTS = PAPER.evaluation_protocols
 BASE = {  # by the paper: simpo 3683, cpo 3450, sft 3287, orpo 3087, rdpo 2606, kto 1534
     name: {OWN: own, AGENTS: agents}
     for name, own, agents in [
@@ -36,8 +36,8 @@ def results(spread: float = 30.0, seeds: int = 10) -> list[CellResult]:
     return found
 
 
-def side_by_side(found: list[CellResult]) -> Protocols:
-    (both,) = protocols(compare(found, PAPER), PAPER)
+def side_by_side(found: list[CellResult]) -> EvaluationProtocols:
+    (both,) = evaluation_protocols(compare(found, PAPER), PAPER)
     return both
 
 
@@ -86,7 +86,7 @@ def test_a_lead_that_the_agents_noise_leaves_unclear_is_undecided() -> None:
 def test_one_protocol_alone_has_no_block() -> None:
     alone = list(runs(published(), env="tla"))
     comparisons = compare(alone, PAPER)
-    assert protocols(comparisons, PAPER) == ()
+    assert evaluation_protocols(comparisons, PAPER) == ()
     assert "less noisily" not in comparison_page(comparisons, PAPER)
 
 
