@@ -134,9 +134,9 @@ def _env_defaults(env: str, scale: Scale) -> JsonObject:
 
 
 def _run(search: Search, genome: Genome, output: Path, launcher: str, workers: int | None) -> None:
-    from mpobench_discovery.comparison import compare
     from mpobench_discovery.cost import Cost
     from mpobench_discovery.folder import Folder
+    from mpobench_discovery.held_out import compare
     from mpobench_discovery.result import averaged, publish
     from mpobench_discovery.search import evolve
     from mpobench_discovery.search_plan import plan_search
@@ -150,14 +150,14 @@ def _run(search: Search, genome: Genome, output: Path, launcher: str, workers: i
                 opened.check_folders((output, cache))
                 generations = evolve(plan, folder, opened, cache)
                 numbers = averaged(generations, search.average)
-                comparison = compare(plan, numbers, folder, opened, cache)
+                held_out = compare(plan, numbers, folder, opened, cache)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"{folder.generations()} of {search.generations} generations are kept in {output}, and the scores "
                 "of the next one: the same command goes on from here"
             ) from None
         cost = Cost.of(generations)
-        publish(plan, numbers, folder, comparison, cost)
-    typer.echo(comparison)
+        publish(plan, numbers, folder, held_out, cost)
+    typer.echo(held_out)
     typer.echo(cost)
     typer.echo(folder.result)

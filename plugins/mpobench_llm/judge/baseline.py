@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from mpobench import RequestError, Workspace
 from mpobench.files.text import expanded
 from mpobench.results.policy_files import record_file
+from mpobench_llm.generation.alpaca_eval import KIND, read_outputs
+from mpobench_llm.generation.input_files import read_text
 from mpobench_llm.judge.digests import POLICY_FOLDER, policy_digest, text_digest
 from mpobench_llm.judge.settings import ORIGINAL
-from mpobench_llm.speaking.alpaca_eval import KIND, read_outputs
-from mpobench_llm.speaking.input_files import read_text
 
 if TYPE_CHECKING:
     from mpobench.protocols import Scale
     from mpobench_llm.envs.language_env import LanguageEnv
-    from mpobench_llm.speaking.answer import Answer
+    from mpobench_llm.generation.answer import Answer
 
 
 def baseline_digest(baseline: str, instructions: Sequence[str] | None) -> str:

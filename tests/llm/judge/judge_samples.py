@@ -8,9 +8,9 @@ from pathlib import Path
 from mpobench import Trained
 from mpobench.env_kit.env_file import ScaleSettings
 from mpobench_llm.envs.language_env import LanguageEnv
+from mpobench_llm.generation.answer import Answer
 from mpobench_llm.judge.evaluator import Judge
 from mpobench_llm.settings import DatasetSettings, EnvSettings, EvaluationSettings, SamplingSettings
-from mpobench_llm.speaking.answer import Answer
 
 QUESTIONS = [f"What is {n} plus {n}?" for n in range(1, 7)]
 

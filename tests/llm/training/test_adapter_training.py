@@ -27,6 +27,7 @@ from mpobench import (
     TrainingRequest,
     Workspace,
 )
+from mpobench_llm.generation.answering import end_tokens
 from mpobench_llm.models import base_model
 from mpobench_llm.models.adapters import acting, adapted, merged
 from mpobench_llm.models.base_model import load_base
@@ -34,7 +35,6 @@ from mpobench_llm.models.exactness import in_single_precision
 from mpobench_llm.models.head import headless
 from mpobench_llm.models.logps import all_logps
 from mpobench_llm.models.policy import Policy
-from mpobench_llm.speaking.answering import end_tokens
 from mpobench_llm.training import resumable
 from mpobench_llm.training.curves import KL, QUANTITIES, RATIOS
 from mpobench_llm.training.sft_stage import (
@@ -235,16 +235,16 @@ def test_a_policy_is_what_peft_loads(env, tiny, workspace, tmp_path, trained):
     assert same(loaded, trained.policy)
     model, _ = load_base(env.source(workspace, "float32"))
     for policy in (trained.policy, loaded):
-        with torch.no_grad(), acting(model, policy) as speaker:
-            torch.testing.assert_close(speaker(ids).logits, by_peft, rtol=1e-4, atol=1e-5)
+        with torch.no_grad(), acting(model, policy) as actor:
+            torch.testing.assert_close(actor(ids).logits, by_peft, rtol=1e-4, atol=1e-5)
     assert (by_peft - untrained).abs().max() > 1e-3
 
 
 @contextmanager
 def exactly(model: Any, policy: Policy) -> Iterator[Any]:
     """A policy with its adapter apart, and products in single precision."""
-    with acting(model, policy) as speaker, in_single_precision(speaker):
-        yield speaker
+    with acting(model, policy) as actor, in_single_precision(actor):
+        yield actor
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -255,11 +255,11 @@ def test_to_sample_an_adapter_may_be_added_to_the_weights_for_a_while(env, works
     ids = torch.tensor([[0, 20, 30, 40, 50]])
     with torch.no_grad():
         untrained = model(ids).logits
-        with exactly(model, policy) as speaker:
-            expected = speaker(ids).logits
+        with exactly(model, policy) as actor:
+            expected = actor(ids).logits
         for stopped in (False, True):
-            with suppress(StopError), merged(model, policy) as speaker:
-                found = speaker(ids).logits
+            with suppress(StopError), merged(model, policy) as actor:
+                found = actor(ids).logits
                 if stopped:
                     raise StopError
             assert torch.equal(model(ids).logits, untrained), stopped
@@ -279,8 +279,8 @@ def test_a_small_change_of_the_weights_reaches_the_answers(env, workspace, preci
     ids = torch.tensor([[0, 20, 30, 40, 50]])
 
     def hidden(way: Any, whose: Policy) -> torch.Tensor:
-        with torch.no_grad(), way(model, whose) as speaker:
-            return speaker(ids, output_hidden_states=True).hidden_states[-1].float()
+        with torch.no_grad(), way(model, whose) as actor:
+            return actor(ids, output_hidden_states=True).hidden_states[-1].float()
 
     change = hidden(exactly, policy) - hidden(exactly, Policy())
     found = hidden(merged, policy) - hidden(exactly, Policy())
@@ -312,8 +312,8 @@ def test_adapters_are_trained_in_single_precision_on_a_model_in_half(env, worksp
         assert (value != value.bfloat16().float()).any(), f"{name} was rounded"
     with adapted(model, trained.policy.lora, weights) as wrapped:
         assert {each.dtype for each in wrapped.parameters() if each.requires_grad} == {torch.float32}
-    with acting(model, trained.policy) as speaker:
-        assert {each.dtype for each in speaker.parameters()} == {torch.bfloat16}
+    with acting(model, trained.policy) as actor:
+        assert {each.dtype for each in actor.parameters()} == {torch.bfloat16}
 
 
 class Broken(Objective):

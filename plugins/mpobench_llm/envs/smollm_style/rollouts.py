@@ -13,6 +13,7 @@ from mpobench.files import locks
 from mpobench.files.atomic import write_atomically
 from mpobench_llm.envs.smollm_style import rules
 from mpobench_llm.envs.smollm_style.configuration import ROLES, Block, StyleConfiguration
+from mpobench_llm.generation.answering import DATA, EVALUATION, sample_answers, text_of
 from mpobench_llm.models.base_model import ModelSource, load_base, load_tokenizer
 from mpobench_llm.models.head import headless
 from mpobench_llm.models.lengths import Bound, Fitted, fit
@@ -20,7 +21,6 @@ from mpobench_llm.models.logps import all_logps
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.models.tokens import Row, prompt_ids
 from mpobench_llm.row_counts import Reason
-from mpobench_llm.speaking.answering import DATA, EVALUATION, sample_answers, text_of
 
 if TYPE_CHECKING:
     from mpobench.protocols import Scale

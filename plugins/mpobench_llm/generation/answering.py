@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mpobench import RequestError
+from mpobench_llm.generation.answer import Answer
+from mpobench_llm.generation.sampling import sample
 from mpobench_llm.models.adapters import merged
 from mpobench_llm.models.base_model import ModelSource, load_base, load_tokenizer
 from mpobench_llm.models.end_of_turn import end_of_turn
@@ -13,8 +15,6 @@ from mpobench_llm.models.policy import Policy
 from mpobench_llm.models.preference_pair import Message
 from mpobench_llm.models.tokens import prompt_ids
 from mpobench_llm.settings import SamplingSettings
-from mpobench_llm.speaking.answer import Answer
-from mpobench_llm.speaking.sampling import sample
 
 DATA, EVALUATION, TRAINING = 0, 1, 2
 """Purposes of random streams: the first number of each stream's seed."""
