@@ -158,7 +158,7 @@ def test_answers_end_with_the_positions(short, mixed, workspace):
     made = answering.sample_answers(
         source, env.original(), asked, streams, sampling, 8, lambda fraction: None
     )
-    totals = [length + len(answer) for length, answer in zip(lengths, made, strict=True)]
+    totals = [length + len(answer.tokens) for length, answer in zip(lengths, made, strict=True)]
     assert max(totals) == POSITIONS
     with pytest.raises(
         RequestError, match=rf"has {POSITIONS} positions, and a prompt has \d+ tokens: shorten it"
