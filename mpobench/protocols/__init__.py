@@ -10,6 +10,7 @@ from mpobench.protocols.objective import Objective, Origin
 from mpobench.protocols.preferences import Array, PreferenceBatch, SequenceLogps
 from mpobench.protocols.requests import DatasetRequest, Trained, TrainingRequest
 from mpobench.protocols.search_range import SearchChoices, Searched, SearchRange, searched
+from mpobench.protocols.searchable import HasNetworks, LearnableFunction, Searchable
 from mpobench.protocols.tensors import Tensors
 from mpobench.protocols.tracker import Track, TrackedCell, Tracker
 from mpobench.protocols.workspace import Prerequisite, Sample, Workspace
@@ -26,8 +27,10 @@ __all__ = [
     "Env",
     "Evaluator",
     "GroupTraining",
+    "HasNetworks",
     "JsonObject",
     "Launcher",
+    "LearnableFunction",
     "Metric",
     "Objective",
     "Origin",
@@ -38,6 +41,7 @@ __all__ = [
     "Scale",
     "SearchChoices",
     "SearchRange",
+    "Searchable",
     "Searched",
     "SequenceLogps",
     "Tensors",
