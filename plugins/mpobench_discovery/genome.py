@@ -13,6 +13,7 @@ from mpobench.errors import one_line
 from mpobench.protocols import HasNetworks, LearnableFunction, Searchable
 from mpobench.registry.build import Defaults
 from mpobench.registry.registry import get_registry
+from mpobench_discovery.settings import FAMILY
 
 Numbers: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Arrays by field and part of the objective, ``{"g_network": {"bias": (9, 14), ...}, ...}``; a pytree."""
@@ -136,7 +137,7 @@ def find_genome(
 
 
 def _family_start(family: str | None) -> tuple[str, Objective]:
-    registry, family = get_registry(), family or "1s-mpo"
+    registry, family = get_registry(), family or FAMILY
     model = registry.resolve("objective", family)
     file = registry.file(registry.find("objective", family))
     if file is not None:
