@@ -15,6 +15,7 @@ from .protocols import Env as Env
 from .protocols import Evaluator as Evaluator
 from .protocols import GroupTraining as GroupTraining
 from .protocols import Launcher as Launcher
+from .protocols import LearnableFunction as LearnableFunction
 from .protocols import Metric as Metric
 from .protocols import Objective as Objective
 from .protocols import PreferenceBatch as PreferenceBatch

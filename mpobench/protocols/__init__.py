@@ -11,6 +11,7 @@ from mpobench.protocols.preferences import Array, PreferenceBatch, SequenceLogps
 from mpobench.protocols.report import Begun, Listener, Note, Progress, Report
 from mpobench.protocols.requests import DatasetRequest, Trained, TrainingRequest
 from mpobench.protocols.search_range import SearchChoices, Searched, SearchRange, searched
+from mpobench.protocols.searchable import HasNetworks, LearnableFunction, Searchable
 from mpobench.protocols.tensors import Tensors
 from mpobench.protocols.tracker import Track, TrackedCell, Tracker
 from mpobench.protocols.workspace import Prerequisite, Sample, Workspace
@@ -28,8 +29,10 @@ __all__ = [
     "Env",
     "Evaluator",
     "GroupTraining",
+    "HasNetworks",
     "JsonObject",
     "Launcher",
+    "LearnableFunction",
     "Listener",
     "Metric",
     "Note",
@@ -43,6 +46,7 @@ __all__ = [
     "Scale",
     "SearchChoices",
     "SearchRange",
+    "Searchable",
     "Searched",
     "SequenceLogps",
     "Tensors",

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mpobench.errors import PluginError, one_line
-from mpobench.protocols import Objective, PreferenceBatch, SequenceLogps
+from mpobench.protocols import Objective
+from mpobench.protocols.pair_loss import pair_losses
 from mpobench.registry.build import Configured
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -43,8 +44,6 @@ def losses(
     objective: Configured[Objective], chosen: ArrayLike, rejected: ArrayLike, given: Circumstances
 ) -> Floats:
     """The loss of pairs, each in a batch of its own.
-
-    A side is one step long: the picture is the same under either ``reduction``, since it is of a quantity per step.
 
     Args:
         objective: Objective.
@@ -106,13 +105,8 @@ def _alone(objective: Objective, given: Circumstances) -> Callable[[Floats, Floa
     """The loss of pairs that do not see each other: all at once where that makes no difference."""
 
     def together(chosen: Floats, rejected: Floats) -> Floats:
-        reference = (np.full_like(chosen, logp) for logp in given.reference)
-        first, second, *others = (
-            SequenceLogps(side, np.ones_like(side)) for side in (chosen, rejected, *reference)
-        )
-        batch = PreferenceBatch(first, second, others[0], others[1], given.progress)
-        values: Floats = np.asarray(objective.loss(batch), np.float64)
-        return values
+        values = pair_losses(objective, chosen, rejected, given.reference, given.progress)
+        return np.asarray(values, np.float64)
 
     def in_turn(chosen: Floats, rejected: Floats) -> Floats:
         pairs = zip(chosen[:, None], rejected[:, None], strict=True)

@@ -15,7 +15,7 @@ from distributed import Client, KilledWorker
 
 from mpobench import LauncherLostError, MpobenchError, WorkerLostError
 from mpobench.errors import one_line
-from mpobench_dask.places import Place
+from mpobench_dask.deployment import Deployment
 from mpobench_dask.task import RunTicket, carry_out
 
 _WATCH = 1.0
@@ -29,12 +29,12 @@ class DaskExecutor(Executor):
 
     Args:
         client: Client of dask.
-        place: Place of its workers.
+        deployment: Where its workers are.
         ticket: Run to which the tasks belong.
     """
 
-    def __init__(self, client: Client, place: Place, ticket: RunTicket) -> None:
-        self._client, self._place, self.ticket = client, place, ticket
+    def __init__(self, client: Client, deployment: Deployment, ticket: RunTicket) -> None:
+        self._client, self._deployment, self.ticket = client, deployment, ticket
         self._lock = threading.RLock()
         self._queue: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
         self._running: dict[str, tuple[Future[Any], Any]] = {}
@@ -46,7 +46,7 @@ class DaskExecutor(Executor):
 
     def count(self) -> int:
         """Number of tasks that run at the same time, now."""
-        return self._alive if self._place.limit is None else min(self._alive, self._place.limit)
+        return self._alive if self._deployment.limit is None else min(self._alive, self._deployment.limit)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Queues a task.
@@ -76,7 +76,7 @@ class DaskExecutor(Executor):
         with contextlib.suppress(Exception):
             busy = [address for address, keys in self._client.processing().items() if self._ours(keys)]
             self._client.cancel(theirs, force=True)
-            if busy and not self._place.ours:
+            if busy and not self._deployment.ours:
                 self._client.restart_workers(busy, timeout=10, raise_for_error=False)
 
     def _ours(self, keys: Any) -> bool:
@@ -115,7 +115,7 @@ class DaskExecutor(Executor):
             problem = self._translated(error)
         with self._lock:
             mine, _ = self._running.pop(theirs.key, (None, None))
-            if mine is None:  # given up with its place
+            if mine is None:  # given up with its workers
                 return
             if isinstance(problem, WorkerLostError):
                 self._alive = max(0, self._alive - 1)
@@ -132,7 +132,7 @@ class DaskExecutor(Executor):
         if isinstance(error, OSError) and self._connected(_WATCH):
             return WorkerLostError(f"its result did not arrive: {one_line(error)}")
         if self._client.status != "running":
-            return self._lose(f"{self._place.name} does not answer any more")
+            return self._lose(f"{self._deployment.name} does not answer any more")
         if isinstance(error, CancelledError):
             return WorkerLostError("dask cancelled it")
         return error
@@ -161,12 +161,16 @@ class DaskExecutor(Executor):
                 alive = len(self._client.nthreads())
             except Exception:  # noqa: BLE001  # whatever it is: is there a connection?
                 if self._client.status != "running" and not self._closed.is_set():
-                    self._lose(f"{self._place.name} does not answer any more")
+                    self._lose(f"{self._deployment.name} does not answer any more")
                     self._pump()
                 continue
             self._alive = alive
             if alive:
                 seen = time.monotonic()
-            elif self._place.patience is not None and time.monotonic() - seen > self._place.patience:
-                self._lose(f"{self._place.name} has had no worker for {self._place.patience:g} seconds")
+            elif (
+                self._deployment.patience is not None and time.monotonic() - seen > self._deployment.patience
+            ):
+                self._lose(
+                    f"{self._deployment.name} has had no worker for {self._deployment.patience:g} seconds"
+                )
             self._pump()

@@ -25,7 +25,7 @@ class Dask(DaskOptions, Launcher):
             from mpobench_dask import quiet  # first of all: dask reads what it logs when it is imported
 
             quiet.configure()
-            from mpobench_dask import places
+            from mpobench_dask.deployment import deployed
             from mpobench_dask.session import session
-        with places.of(self, workers) as place, session(place, report) as opened:
+        with deployed(self, workers) as deployment, session(deployment, report) as opened:
             yield opened

@@ -18,33 +18,33 @@ from mpobench import RequestError, Workers
 from mpobench.errors import MpobenchError, one_line
 from mpobench.files import shared_folder
 from mpobench.protocols import Listener
+from mpobench_dask.deployment import Deployment
 from mpobench_dask.executor import DaskExecutor
 from mpobench_dask.losses import TellLosses
-from mpobench_dask.places import Place
 from mpobench_dask.task import RunTicket
 
 _VERSION = "__import__('mpobench').__version__"
 
 
 @contextmanager
-def session(place: Place, report: Listener) -> Iterator[Workers]:
-    """Workers of a place, ready for tasks.
+def session(deployment: Deployment, report: Listener) -> Iterator[Workers]:
+    """Workers of a deployment, ready for tasks.
 
     Raises:
         RequestError: If the scheduler does not answer, has no workers, or one of them has another mpobench.
     """
     topic = f"mpobench-{secrets.token_hex(8)}"
-    client = _connect(place)
+    client = _connect(deployment)
     with ExitStack() as stack:
         stack.callback(_close, client)
-        _wait_for_a_worker(client, place)
-        _check_versions(client, place)
+        _wait_for_a_worker(client, deployment)
+        _check_versions(client, deployment)
         client.register_plugin(TellLosses(client.id))
         client.subscribe_topic(topic, lambda event: report(pickle.loads(event[1])))
-        executor = DaskExecutor(client, place, RunTicket(topic, mpobench.__version__))
+        executor = DaskExecutor(client, deployment, RunTicket(topic, mpobench.__version__))
 
         def check_folders(folders: Sequence[Path]) -> None:
-            if place.shared:
+            if deployment.shared:
                 probes = [stack.enter_context(shared_folder.probe(folder)) for folder in folders]
                 for probe in probes:
                     for name in _on_all(client, shared_folder.answer, probe).values():
@@ -60,11 +60,11 @@ def session(place: Place, report: Listener) -> Iterator[Workers]:
             executor.shutdown()
 
 
-def _connect(place: Place) -> Client:
+def _connect(deployment: Deployment) -> Client:
     try:
-        return Client(place.target, timeout=place.timeout, set_as_default=False)
+        return Client(deployment.target, timeout=deployment.timeout, set_as_default=False)
     except Exception as error:  # an address that is none, another service, a certificate
-        raise RequestError(f"{place.name} does not answer: {one_line(error)}") from error
+        raise RequestError(f"{deployment.name} does not answer: {one_line(error)}") from error
 
 
 def _close(client: Client) -> None:
@@ -72,21 +72,21 @@ def _close(client: Client) -> None:
         client.close(timeout=5)
 
 
-def _wait_for_a_worker(client: Client, place: Place) -> None:
+def _wait_for_a_worker(client: Client, deployment: Deployment) -> None:
     if client.nthreads():
         return
     try:
-        client.wait_for_workers(1, timeout=place.patience)
+        client.wait_for_workers(1, timeout=deployment.patience)
     except TimeoutError:
-        raise RequestError(f"{place.name} has no workers: start some with 'dask worker'") from None
+        raise RequestError(f"{deployment.name} has no workers: start some with 'dask worker'") from None
 
 
-def _check_versions(client: Client, place: Place) -> None:
+def _check_versions(client: Client, deployment: Deployment) -> None:
     """Compares mpobench where tasks and their scheduler run with this process's."""
     try:
-        versions = {place.name: client.run_on_scheduler(eval, _VERSION)}
+        versions = {deployment.name: client.run_on_scheduler(eval, _VERSION)}
     except Exception as error:  # noqa: BLE001  # whatever keeps it from being imported
-        versions = {place.name: error}
+        versions = {deployment.name: error}
     told = client.run(eval, _VERSION, on_error="return")
     versions |= {f"dask's worker {address}": version for address, version in told.items()}
     for who, version in versions.items():

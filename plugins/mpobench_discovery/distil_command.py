@@ -5,32 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from mpobench import Objective, ObjectiveCard, RequestError, Workspace, __version__, save_objective
+from mpobench import Objective, RequestError, Workspace
 from mpobench.display.tables import print_table
 from mpobench.env_kit.pair_logps import HasPairLogps
 from mpobench.errors import PluginError, one_line
 from mpobench.files.cache import cache_folder, in_use
-from mpobench.files.keys import content_key
 from mpobench.planning.cells import Training
 from mpobench.planning.env_plan import plan_training
-from mpobench.protocols import JsonObject, Scale
+from mpobench.protocols import Scale
 from mpobench.registry.build import Configured
 from mpobench.registry.fields import validated
 from mpobench.registry.objective_files import ObjectiveFileCard
 from mpobench.registry.registry import get_registry
 from mpobench_discovery import PAPER_SPAN
+from mpobench_discovery.distilled_file import POLYNOMIAL, reduction_of, rows, save
+from mpobench_discovery.settings import CORRUPTION, ENV, SCALE
 
 if TYPE_CHECKING:
-    from mpobench_discovery.distil import Distilled, Points
-
-POLYNOMIAL = "mpo-polynomial"
-"""The registered objective whose numbers are fitted."""
+    from mpobench_discovery.distil import Distilled
+    from mpobench_discovery.slopes import Points
 
 
 def distil(
@@ -50,15 +48,16 @@ def distil(
     ] = None,
     env: Annotated[
         str | None,
-        typer.Option(help="Environment of the pairs. Default: that of the file's provenance, or tla."),
+        typer.Option(help=f"Environment of the pairs. Default: that of the file's provenance, or {ENV}."),
     ] = None,
     corruption: Annotated[
         str | None,
-        typer.Option(help="Corruption of their dataset. Default: that of the provenance, or base."),
+        typer.Option(help=f"Corruption of their dataset. Default: that of the provenance, or {CORRUPTION}."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of their dataset.")] = 0,
     scale: Annotated[
-        Scale | None, typer.Option(help="Scale of their dataset. Default: that of the provenance, or quick.")
+        Scale | None,
+        typer.Option(help=f"Scale of their dataset. Default: that of the provenance, or {SCALE}."),
     ] = None,
     progress: Annotated[
         float | None,
@@ -94,8 +93,8 @@ def distil(
     points, where = _points(training, source)
     with _blamed(source):
         fit = _distilled(source, points, degree, progress)
-    _save(output, name, training, source, fit, {"points": where, "progress": progress})
-    print_table((source.text, "distilled"), _rows(fit, where))
+    save(output, name, training, source, fit, {"points": where, "progress": progress})
+    print_table((source.text, "distilled"), rows(fit, where))
     typer.echo(f"\n{fit.polynomial.formula}\n{output}")
 
 
@@ -111,7 +110,7 @@ def _training(
     built = registry.build("objective", objective)
     file = built.file or registry.file(built.registered)
     known = {} if file is None else file.card.provenance
-    usual = {"env": "tla", "corruption": "base", "scale": "quick"}
+    usual = {"env": ENV, "corruption": CORRUPTION, "scale": SCALE}
     data = {key: stated[key] or str(known.get(key, default)) for key, default in usual.items()}
     scales = {scale: scale for scale in get_args(Scale)}
     if data["scale"] not in scales:
@@ -168,7 +167,7 @@ def _check_moment(source: Configured[Objective], progress: float | None) -> None
     Raises:
         RequestError: Saying how to state it.
     """
-    from mpobench_discovery.distil import changes, grid
+    from mpobench_discovery.slopes import changes, grid
 
     if progress is None and changes(source.component, grid(*PAPER_SPAN, points=5)):
         raise RequestError("it changes in the course of training: choose a moment, with --progress 0.5, say")
@@ -186,11 +185,6 @@ def _blamed(source: Configured[Objective]) -> Iterator[None]:
         raise PluginError(line + one_line(error)) from error
 
 
-def _reduction(objective: Objective) -> str:
-    """Whether log π(τ) is a sum or a mean: the objective's choice, and the mean where it has none."""
-    return getattr(objective, "reduction", "mean")
-
-
 def _points(training: Training, source: Configured[Objective]) -> tuple[Points, str]:
     """The points at which the objective is fitted, and a description of them.
 
@@ -199,12 +193,12 @@ def _points(training: Training, source: Configured[Objective]) -> tuple[Points, 
     """
     import numpy as np
 
-    from mpobench_discovery.distil import Points, grid
+    from mpobench_discovery.slopes import Points, grid
 
     cell = training.cells[0]
     words = f"{cell.env}, {cell.corruption}, seed {cell.seed}, {cell.scale}"
     typer.echo(f"pairs of {words}: found in {cache_folder()}, or made", err=True)
-    sums = _reduction(source.component) == "sum"
+    sums = reduction_of(source.component) == "sum"
     if not isinstance(training.env, HasPairLogps):
         if sums:
             raise RequestError(f"{cell.env} cannot tell log-probabilities of its pairs: state reduction=mean")
@@ -218,63 +212,7 @@ def _points(training: Training, source: Configured[Objective]) -> tuple[Points, 
 def _distilled(
     source: Configured[Objective], points: Points, degree: int | None, progress: float | None
 ) -> Distilled:
-    from mpobench_discovery.distil import DEGREES, distilled
+    from mpobench_discovery.distil import distilled
+    from mpobench_discovery.polynomial import DEGREES
 
     return distilled(source.component, points, (degree,) if degree else DEGREES, progress or 0.0)
-
-
-def _save(
-    file: Path,
-    name: str,
-    training: Training,
-    source: Configured[Objective],
-    fit: Distilled,
-    circumstances: dict[str, str | float | None],
-) -> None:
-    """Writes the polynomial, and how it was made."""
-    cell = training.cells[0]
-    model = get_registry().resolve("objective", POLYNOMIAL)
-    fields = {**fit.polynomial.fields, "reduction": _reduction(source.component)}
-    polynomial = validated(model, fields, f"{source.text}, distilled", RequestError)
-    assert isinstance(polynomial, Objective)
-    card = source.registered.card if source.file is None else source.file.card
-    provenance: JsonObject = {
-        "distilled_from": source.text,
-        "digest": content_key(source.identity),
-        "env": cell.env,
-        "corruption": cell.corruption,
-        "seed": cell.seed,
-        "scale": cell.scale,
-        **{key: value for key, value in circumstances.items() if value is not None},
-        "degree": fit.degree,
-        **{key: float(f"{value:.4g}") for key, value in asdict(fit.accuracy).items()},
-        "increasing": fit.polynomial.increasing,
-        "versions": {"mpobench": __version__},
-    }
-    save_objective(
-        file,
-        polynomial,
-        POLYNOMIAL,
-        name=name,
-        summary=f"{source.text:.60}, distilled: degree {fit.degree}, gradient error {fit.accuracy.error:.1%}",
-        citation=card.citation,
-        origin=card.origin if isinstance(card, ObjectiveCard | ObjectiveFileCard) else "discovered",
-        provenance=provenance,
-    )
-
-
-def _rows(fit: Distilled, where: str) -> list[tuple[str, str]]:
-    from mpobench_discovery.distil import stated
-
-    accuracy, polynomial = fit.accuracy, fit.polynomial
-    return [
-        ("fitted to", where),
-        ("margins d", f"{stated(polynomial.low)} to {stated(polynomial.high)} ({fit.points} points)"),
-        ("degree", str(fit.degree)),
-        ("error of gradients", f"{accuracy.error:.2%} (root mean square)"),
-        ("  by degree", ", ".join(f"{degree}: {error:.2%}" for degree, error in fit.errors.items())),
-        ("explained (R²)", f"{accuracy.explained:.2%}"),
-        ("cosine of directions", f"{accuracy.cosine:.4f}"),
-        ("largest error", f"{accuracy.largest:.3g} (median gradient: {accuracy.median:.3g})"),
-        ("P increases", "yes" if polynomial.increasing else "not everywhere"),
-    ]

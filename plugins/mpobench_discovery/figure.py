@@ -36,7 +36,7 @@ def history_figure(history: History, span: tuple[float, float]) -> Figure:
     Raises:
         PluginError: If numpy cannot evaluate the objective.
     """
-    functions = learned_functions(history.learned, span)
+    functions = learned_functions(history.start, history.learned, span)
     columns = 2 if len(functions) in (2, 4) else max(len(functions), 1)
     rows = math.ceil(len(functions) / columns)
     heights = [2.3, 2.1 * rows] if rows else [2.3]

@@ -10,15 +10,13 @@ from typing import Any, TypeAlias
 
 from mpobench import Objective, RequestError, Tensors
 from mpobench.errors import one_line
+from mpobench.protocols import HasNetworks, LearnableFunction, Searchable
 from mpobench.registry.build import Defaults
 from mpobench.registry.registry import get_registry
+from mpobench_discovery.settings import FAMILY
 
 Numbers: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Arrays by field and part of the objective, ``{"g_network": {"bias": (9, 14), ...}, ...}``; a pytree."""
-
-NETWORK = "_network"
-"""Suffix of the fields of learnable functions, after the name of the function."""
-
 
 LARGEST = 80.0
 """Largest logarithm of a coefficient: e⁸⁰ is finite in single precision."""
@@ -29,7 +27,7 @@ class Genome:
     """An objective some of whose networks are searched.
 
     The numbers that a search draws and moves are unconstrained; :meth:`decoded` gives the objective's. Arrays that make
-    a function increasing (parts in the class's ``non_negative``) enter as max(0, ·), so that a useless unit can be left
+    a function increasing (``non_negative`` ones) enter as max(0, ·), so that a useless unit can be left
     so far below 0 that no member activates it. Of their single coefficients, those that are not 0 at the start are
     searched as logarithms: the size of a term counts in factors, and a term that is gone for good would take all others
     of its function with it.
@@ -55,7 +53,7 @@ class Genome:
         def free(field: str, part: str, array: Any) -> Any:
             if self._is_factor(field, part):
                 return np.log(array)
-            held = part in self._held
+            held = self._is_held(field, part)
             return np.where(array == 0, np.float32(-sigma), array) if held else array
 
         return _mapped(free, {field: getattr(self.start, field) for field in self.fields})
@@ -67,7 +65,7 @@ class Genome:
         def meant(field: str, part: str, array: Any) -> Any:
             if self._is_factor(field, part):
                 return np.exp(np.minimum(array, np.float32(LARGEST)))
-            return np.maximum(array, np.float32(0)) if part in self._held else array
+            return np.maximum(array, np.float32(0)) if self._is_held(field, part) else array
 
         return _mapped(meant, numbers)
 
@@ -75,18 +73,23 @@ class Genome:
         """The start with other numbers in its learned fields."""
         return with_numbers(self.start, decoded)
 
-    @property
-    def _held(self) -> tuple[str, ...]:
-        return getattr(self.start, "non_negative", ())
+    def _is_held(self, field: str, part: str) -> bool:
+        return part in functions_of(self.start)[field].non_negative
 
     def _is_factor(self, field: str, part: str) -> bool:
         first = getattr(self.start, field)[part]
-        return part in self._held and first.ndim == 0 and bool(first > 0)
+        return self._is_held(field, part) and first.ndim == 0 and bool(first > 0)
 
 
 def with_numbers(objective: Objective, decoded: Numbers) -> Objective:
     """An objective with other numbers in some of its fields."""
     return objective.model_copy(update={field: Tensors(parts) for field, parts in decoded.items()})
+
+
+def functions_of(objective: Objective) -> dict[str, LearnableFunction]:
+    """The functions that an objective declares to be learnable, by the fields of their weights."""
+    functions = objective.learnable_functions() if isinstance(objective, Searchable) else ()
+    return {function.field: function for function in functions}
 
 
 def _mapped(change: Callable[[str, str, Any], Any], numbers: Numbers) -> Numbers:
@@ -102,10 +105,10 @@ def find_genome(
     """The genome that a command line asks for.
 
     Args:
-        family: Name of a registered objective with a ``start()``; None for the family of ``start``.
+        family: Name of a registered :class:`~mpobench.protocols.Searchable`; None for the family of ``start``.
         learn: Functions to learn, ``phi`` for the field ``phi_network``; none means all networks of the start.
-        start: Objective file, or spec of an objective with ``as_networks()``; without one, the family's own start,
-            with closed forms of functions that are not learned.
+        start: Objective file, or spec of a :class:`~mpobench.protocols.HasNetworks`; without one, the family's own
+            start, with closed forms of functions that are not learned.
         defaults: Defaults of fields that the start leaves out, an environment's or tuned ones.
 
     Raises:
@@ -113,7 +116,12 @@ def find_genome(
             no objective of the family.
     """
     family, objective = _family_start(family) if start is None else _stated_start(family, start, defaults)
-    networks = {name.removesuffix(NETWORK): name for name, value in objective if isinstance(value, Tensors)}
+    functions = functions_of(objective)
+    networks = {
+        functions[name].name: name
+        for name, value in objective
+        if name in functions and isinstance(value, Tensors)
+    }
     if not networks:
         raise RequestError(f"{start} has no networks, and so nothing to learn: leave --start out")
     for function in learn:
@@ -129,15 +137,15 @@ def find_genome(
 
 
 def _family_start(family: str | None) -> tuple[str, Objective]:
-    registry, family = get_registry(), family or "1s-mpo"
+    registry, family = get_registry(), family or FAMILY
     model = registry.resolve("objective", family)
     file = registry.file(registry.find("objective", family))
     if file is not None:
         raise RequestError(f"objective {family!r} is an objective file: begin with it, --start {file.path}")
-    begin = getattr(model, "start", None)
-    if begin is None:
-        raise RequestError(f"objective {family!r} has no functions to learn: choose one of {_families()}")
-    return family, begin()
+    if not issubclass(model, Searchable):
+        able = [name for name, other in _models().items() if issubclass(other, Searchable)]
+        raise RequestError(f"objective {family!r} has no functions to learn: choose one of {', '.join(able)}")
+    return family, model.start()
 
 
 def _stated_start(family: str | None, start: str, defaults: Defaults | None) -> tuple[str, Objective]:
@@ -154,27 +162,20 @@ def _stated_start(family: str | None, start: str, defaults: Defaults | None) -> 
 
 def _as_networks(start: str, objective: Objective) -> Objective:
     """An objective that was written by hand, as networks."""
-    convert = getattr(objective, "as_networks", None)
-    if convert is None:
-        able = [name for name, model in _models().items() if hasattr(model, "as_networks")]
+    if not isinstance(objective, HasNetworks):
+        able = [name for name, model in _models().items() if issubclass(model, HasNetworks)]
         raise RequestError(
             f"--start {start}: it cannot be written as networks; begin with an objective file (.json), or with one of "
             f"{', '.join(able)}"
         )
     try:
-        networks: Objective = convert()
+        return objective.as_networks()
     except ValueError as error:
         raise RequestError(f"--start {start} has no form as networks: {one_line(error)}") from error
-    return networks
 
 
 def _name_of(objective: Objective) -> str:
     return next(name for name, model in _models().items() if model is type(objective))
-
-
-def _families() -> str:
-    """Names of registered classes that have a start."""
-    return ", ".join(name for name, model in _models().items() if hasattr(model, "start"))
 
 
 def _models() -> dict[str, type[Objective]]:

@@ -1,10 +1,10 @@
-"""The functions that an objective can learn, as curves of a picture."""
+"""The functions that a search learns, as curves of a picture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import array_api_compat
 import numpy as np
@@ -13,37 +13,44 @@ from numpy.typing import NDArray
 from mpobench import Objective
 from mpobench.display.pictures import number
 from mpobench.errors import PluginError, one_line
+from mpobench.protocols import LearnableFunction
+from mpobench_discovery.genome import functions_of
 
 Floats: TypeAlias = NDArray[np.float64]
 
 MARGINS = (-3.0, 3.0)
-"""Range of the margin over which g is drawn, in nats per step."""
+"""Range over which functions of a margin are drawn, in nats per step."""
+
+ARGUMENTS = {
+    "logp": r"$\log\,\pi(\tau)$ (nats per step)",
+    "margin": r"margin $x$",
+    "progress": r"share of training done, $t$",
+}
+"""Labels of the axes of arguments."""
 
 
 @dataclass(frozen=True)
 class LearnedFunction:
-    """A function that an objective can learn.
+    """A function that a search learns, over a range of its argument.
 
     Attributes:
-        field: Field of the objective with its network.
-        symbol: Name on its axis.
-        argument: Name of its argument on the other axis.
+        function: Function, as its objective declares it.
         span: Range of its argument.
-        shifted: Whether it is drawn relative to its value in the middle, because a constant does not change its effect.
-        at: Function of (objective, array namespace, arguments ``(points,)``) that returns its values.
     """
 
-    field: str
-    symbol: str
-    argument: str
+    function: LearnableFunction
     span: tuple[float, float]
-    shifted: bool
-    at: Callable[[Any, Any, Floats], Floats]
+
+    @property
+    def argument(self) -> str:
+        """Label of the axis of its argument."""
+        return ARGUMENTS[self.function.argument]
 
     @property
     def label(self) -> str:
-        """Label of its axis."""
-        return f"{self.symbol}, shifted to 0 at {number(sum(self.span) / 2)}" if self.shifted else self.symbol
+        """Label of the axis of its values."""
+        symbol = self.function.symbol
+        return f"{symbol}, shifted to 0 at {number(sum(self.span) / 2)}" if self.function.shifted else symbol
 
     def values(self, objective: Objective, arguments: Floats) -> Floats:
         """The curve over an odd number of arguments, the middle one of which lies in the middle of the range.
@@ -54,53 +61,28 @@ class LearnedFunction:
         try:
             with np.errstate(all="ignore"):  # points that are not finite are left out of the picture
                 xp = array_api_compat.array_namespace(arguments)
-                values = np.asarray(self.at(objective, xp, arguments))
-                return values - values[len(values) // 2] if self.shifted else values
+                values = np.asarray(self.function.values(objective, xp, arguments))
+                return values - values[len(values) // 2] if self.function.shifted else values
         except Exception as error:
             name = type(objective).__name__
-            raise PluginError(f"{self.field} of {name} cannot be drawn: {one_line(error)}") from error
+            raise PluginError(
+                f"{self.function.field} of {name} cannot be drawn: {one_line(error)}"
+            ) from error
 
 
-def learned_functions(learned: Container[str], span: tuple[float, float]) -> list[LearnedFunction]:
-    """Those of the four functions that a search learns.
+def learned_functions(
+    objective: Objective, learned: Container[str], span: tuple[float, float]
+) -> list[LearnedFunction]:
+    """Those of an objective's functions that a search learns, in the order in which it declares them.
 
     Args:
-        learned: Fields of their networks.
+        objective: Objective.
+        learned: Fields of their weights.
         span: Range of log π(τ), in nats per step.
     """
-    logp = r"$\log\,\pi(\tau)$ (nats per step)"
-    functions = [
-        LearnedFunction(
-            "phi_network",
-            r"$\phi^{-1}(\pi(\tau))$",
-            logp,
-            span,
-            shifted=True,
-            at=lambda objective, xp, logp: objective.inverse_potentials(xp, logp)[0],
-        ),
-        LearnedFunction(
-            "psi_network",
-            r"$\psi(\pi(\tau))$",
-            logp,
-            span,
-            shifted=True,
-            at=lambda objective, xp, logp: objective.cloning(xp, logp),
-        ),
-        LearnedFunction(
-            "g_network",
-            r"$g(x)$",
-            r"margin $x$",
-            MARGINS,
-            shifted=True,
-            at=lambda objective, xp, margin: objective.score(xp, margin),
-        ),
-        LearnedFunction(
-            "schedule_network",
-            r"$\alpha(t)$",
-            r"share of training done, $t$",
-            (0.0, 1.0),
-            shifted=False,
-            at=lambda objective, xp, t: objective.preference_weight(xp, t),
-        ),
+    spans = {"logp": span, "margin": MARGINS, "progress": (0.0, 1.0)}
+    return [
+        LearnedFunction(function, spans[function.argument])
+        for field, function in functions_of(objective).items()
+        if field in learned
     ]
-    return [function for function in functions if function.field in learned]

@@ -14,10 +14,10 @@ from mpobench.protocols import JsonObject
 from mpobench.registry.objective_files import ObjectiveFileError, read_objective_file
 from mpobench.registry.registry import get_registry
 from mpobench_discovery import METHOD
-from mpobench_discovery.comparison import Comparison
 from mpobench_discovery.cost import Cost
 from mpobench_discovery.folder import Folder, Generation
 from mpobench_discovery.genome import Numbers
+from mpobench_discovery.held_out import HeldOutFitness
 from mpobench_discovery.search_plan import SearchPlan
 
 
@@ -37,14 +37,14 @@ def averaged(generations: Sequence[Generation], share: float) -> Numbers:
     return {field: {part: average(field, part) for part in parts} for field, parts in last[0].mean.items()}
 
 
-def publish(plan: SearchPlan, numbers: Numbers, folder: Folder, comparison: Comparison, cost: Cost) -> None:
+def publish(plan: SearchPlan, numbers: Numbers, folder: Folder, held_out: HeldOutFitness, cost: Cost) -> None:
     """Writes the result as an objective file, unless it is there.
 
     Args:
         plan: Plan of the search.
         numbers: Arrays of the result.
         folder: Folder of the search.
-        comparison: Comparison with the start.
+        held_out: Fitness of start and result on held-out seeds.
         cost: Cost of the search.
     """
     search, result = plan.search, plan.genome.objective(numbers)
@@ -55,7 +55,7 @@ def publish(plan: SearchPlan, numbers: Numbers, folder: Folder, comparison: Comp
         **search.model_dump(mode="json", exclude={"start"}),
         "learn": [field.removesuffix("_network") for field in plan.genome.fields],
         "start": Path(search.start).name if search.start else f"{plan.genome.family}'s own",
-        **comparison.provenance(),
+        **held_out.provenance(),
         "agents": cost.agents,
         "environment_steps": cost.steps,
         "core_hours": round(cost.core_hours, 3),

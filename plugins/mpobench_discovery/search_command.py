@@ -16,16 +16,24 @@ from mpobench.planning.tuned_table import TunedTable
 from mpobench.protocols import JsonObject, Scale
 from mpobench.registry.registry import get_registry
 from mpobench_discovery.genome import Genome, find_genome
-from mpobench_discovery.settings import HasSearchDefaults, Search, checked_scale
+from mpobench_discovery.settings import (
+    CORRUPTION,
+    ENV,
+    FAMILY,
+    SCALE,
+    HasSearchDefaults,
+    Search,
+    checked_scale,
+)
 
 
 def discover(
     context: typer.Context,
-    env: Annotated[str | None, typer.Option(help="Environment. Default: tla.")] = None,
-    corruption: Annotated[str | None, typer.Option(help="Dataset corruption. Default: base.")] = None,
+    env: Annotated[str, typer.Option(help="Environment.")] = ENV,
+    corruption: Annotated[str, typer.Option(help="Dataset corruption.")] = CORRUPTION,
     family: Annotated[
         str | None,
-        typer.Option(help="1s-mpo, 2s-mpo or tampo. Default: that of --start, or 1s-mpo."),
+        typer.Option(help=f"1s-mpo, 2s-mpo or tampo. Default: that of --start, or {FAMILY}."),
     ] = None,
     learn: Annotated[
         str | None,
@@ -47,9 +55,7 @@ def discover(
             help="File of tuned values, made by mpobench tune: fields of --start, and the training of the members."
         ),
     ] = None,
-    scale: Annotated[
-        str | None, typer.Option(help="smoke, quick or paper (Table 8). Default: quick.")
-    ] = None,
+    scale: Annotated[str, typer.Option(help="smoke, quick or paper (Table 8).")] = SCALE,
     seed: Annotated[int | None, typer.Option(help="Seed of the search. Default: 0.")] = None,
     population: Annotated[int | None, typer.Option(help="Members of a generation, an even number.")] = None,
     generations: Annotated[
@@ -102,10 +108,10 @@ def discover(
         "learning_rate": learning_rate,
         "evaluator": evaluator,
     }
-    values = _tuned_start(env or "tla", corruption or "base", start, scale or "quick", tuned)
+    values = _tuned_start(env, corruption, start, scale, tuned)
     options["training"] = {**values.training, **(overrides(training) or {})}
     names = tuple(name.strip() for name in (learn or "").split(",") if name.strip())
-    defaults = get_registry().build("env", env or "tla").component.objective_defaults
+    defaults = get_registry().build("env", env).component.objective_defaults
     genome = find_genome(
         family, names, start, lambda name, fields: {**defaults(name, fields), **values.fields}
     )
@@ -134,9 +140,9 @@ def _env_defaults(env: str, scale: Scale) -> JsonObject:
 
 
 def _run(search: Search, genome: Genome, output: Path, launcher: str, workers: int | None) -> None:
-    from mpobench_discovery.comparison import compare
     from mpobench_discovery.cost import Cost
     from mpobench_discovery.folder import Folder
+    from mpobench_discovery.held_out import compare
     from mpobench_discovery.result import averaged, publish
     from mpobench_discovery.search import evolve
     from mpobench_discovery.search_plan import plan_search
@@ -150,14 +156,14 @@ def _run(search: Search, genome: Genome, output: Path, launcher: str, workers: i
                 opened.check_folders((output, cache))
                 generations = evolve(plan, folder, opened, cache)
                 numbers = averaged(generations, search.average)
-                comparison = compare(plan, numbers, folder, opened, cache)
+                held_out = compare(plan, numbers, folder, opened, cache)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"{folder.generations()} of {search.generations} generations are kept in {output}, and the scores "
                 "of the next one: the same command goes on from here"
             ) from None
         cost = Cost.of(generations)
-        publish(plan, numbers, folder, comparison, cost)
-    typer.echo(comparison)
+        publish(plan, numbers, folder, held_out, cost)
+    typer.echo(held_out)
     typer.echo(cost)
     typer.echo(folder.result)

@@ -16,6 +16,10 @@ from mpobench.env_kit.env_file import Settings
 from mpobench.protocols import JsonObject, Scale
 from mpobench.registry.fields import validated
 
+ENV, CORRUPTION, FAMILY = "tla", "base", "1s-mpo"
+SCALE: Scale = "quick"
+"""Where a search takes place that says nothing else."""
+
 SCALES: dict[Scale, JsonObject] = {
     "smoke": {"population": 4, "generations": 2, "learning_rate": 0.03, "reach": 5.0, "datasets": 1},
     "quick": {"population": 32, "generations": 16, "learning_rate": 0.03, "reach": 5.0, "datasets": 8},
@@ -62,14 +66,14 @@ class Search(Settings):
         evaluator: Evaluator whose first metric is the fitness; empty for the environment's own.
     """
 
-    env: str = Field("tla", description="environment")
-    corruption: str = Field("base", description="dataset corruption")
-    family: str = Field("1s-mpo", description="objective whose functions are learned")
+    env: str = Field(ENV, description="environment")
+    corruption: str = Field(CORRUPTION, description="dataset corruption")
+    family: str = Field(FAMILY, description="objective whose functions are learned")
     learn: tuple[str, ...] = Field((), description="functions to learn; none means all that the start has")
     start: str | None = Field(
         None, description="objective file or spec to begin with; none means the family's own start"
     )
-    scale: Scale = Field("quick", description="amount of work")
+    scale: Scale = Field(SCALE, description="amount of work")
     seed: int = Field(0, ge=0, le=400, description="seed of the search")
     population: int = Field(ge=2, le=100_000, description="members of a generation")
     generations: int = Field(ge=1, le=1_000_000, description="number of generations")
@@ -108,8 +112,8 @@ class Search(Settings):
             RequestError: One line that names the field and what is allowed.
         """
         given = {key: value for key, value in values.items() if value is not None}
-        scale = checked_scale(given.get("scale", "quick"))
-        below = {**SCALES[scale], **defaults(given.get("env", "tla"), scale)}
+        scale = checked_scale(given.get("scale", SCALE))
+        below = {**SCALES[scale], **defaults(given.get("env", ENV), scale)}
         training = {**below.get("training", {}), **given.get("training", {})}
         return validated(cls, {**below, **given, "training": training}, "discover", RequestError)
 

@@ -48,8 +48,8 @@ def answers(
     Its adapter is in peft's format already, in the folder that the command names.
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
     from mpobench_llm.envs.language_env import LanguageEnv
-    from mpobench_llm.speaking.alpaca_eval import write_outputs
-    from mpobench_llm.speaking.instructions import read_instructions
+    from mpobench_llm.generation.alpaca_eval import write_outputs
+    from mpobench_llm.generation.instructions import read_instructions
 
     wanted = {"env": env, "objective": objective, "corruption": corruption, "seed": seed, "scale": scale}
     cell = _one(results, {name: value for name, value in wanted.items() if value is not None})

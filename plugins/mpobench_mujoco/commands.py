@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +12,7 @@ from mpobench.files.cache import cache_folder, in_use
 from mpobench.registry.registry import get_registry
 from mpobench_mujoco import agents
 from mpobench_mujoco.env import MujocoEnv
+from mpobench_mujoco.quiet import quiet_imports
 
 app = typer.Typer(
     help="Show the agents that generate the data, or train them again.",
@@ -87,7 +86,7 @@ def measure(
 
     task = mujoco_env(env)
     xla.configure(cache_folder())
-    with contextlib.redirect_stdout(io.StringIO()):  # as in physics
+    with quiet_imports():
         from mpobench_mujoco import agent_measuring
 
     with in_use(cache_folder()) as cache:
@@ -122,7 +121,7 @@ def train(
 
     task = mujoco_env(env)
     xla.configure(cache_folder())
-    with contextlib.redirect_stdout(io.StringIO()):  # as in physics
+    with quiet_imports():
         from mpobench_mujoco import agent_training
 
     folder = output or agents.trained(task.agents_name)

@@ -85,6 +85,11 @@ class Cloning(Objective):
         return loss
 
 
+def clipped_adam(max_grad_norm: float) -> optax.GradientTransformation:
+    """Adam behind a global-norm clip; the learning rate is applied by the program."""
+    return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.scale_by_adam())
+
+
 @dataclass(frozen=True)
 class Program:
     """The constants of a compiled program: an objective's static part, and the shape of an update.
@@ -101,8 +106,8 @@ class Program:
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
-        """Adam behind a global-norm clip; the learning rate is applied by the program."""
-        return optax.chain(optax.clip_by_global_norm(self.max_grad_norm), optax.scale_by_adam())
+        """The optimizer of the policy's weights."""
+        return clipped_adam(self.max_grad_norm)
 
     def descend(
         self, weights: Weights, optimizer_state: Any, gradient: Weights, learning_rate: jax.Array

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -15,7 +14,9 @@ import jax
 import jax.numpy as jnp
 import mujoco
 
-with contextlib.redirect_stdout(io.StringIO()):  # mujoco-mjx prints that optional engines are missing
+from mpobench_mujoco.quiet import quiet_imports
+
+with quiet_imports():
     from brax.envs import get_environment
     from brax.envs.ant import Ant
     from brax.envs.base import PipelineEnv, State

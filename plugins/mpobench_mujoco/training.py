@@ -233,8 +233,7 @@ def _part(tensors: dict[str, np.ndarray], prefix: str) -> policy.Weights:
 
 
 def _adam_state(tensors: dict[str, np.ndarray], weights: policy.Weights, training: TrainingSettings) -> Any:
-    program = learner.Program(learner.Cloning(), 1.0, training.max_grad_norm)
-    clip, adam = program.optimizer.init(weights)
+    clip, adam = learner.clipped_adam(training.max_grad_norm).init(weights)
     kept = adam._replace(
         count=jnp.asarray(tensors["count"]), mu=_part(tensors, "mu"), nu=_part(tensors, "nu")
     )

@@ -6,15 +6,24 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from mpobench.protocols import Array, PreferenceBatch, Tensors
+from mpobench.protocols import Array, LearnableFunction, PreferenceBatch, Tensors
 
 from .base import MarginScale, TargetMargin
 from .mirror import network
 from .mirror.base import CloningMirrorObjective
-from .mirror.weights import LOG, SQUARE, TANH, added_term, one_unit, ready_units
+from .mirror.weights import LOG, NON_NEGATIVE, SQUARE, TANH, added_term, one_unit, ready_units
 from .numerics import as_array_like
 
 Schedule: TypeAlias = Literal["linear", "quadratic", "sigmoid"]
+
+ALPHA = LearnableFunction(
+    "schedule_network",
+    r"$\alpha(t)$",
+    "progress",
+    lambda objective, xp, t: objective.preference_weight(xp, t),
+    shifted=False,
+    non_negative=NON_NEGATIVE,
+)
 
 
 class TAMPO(CloningMirrorObjective):
@@ -51,6 +60,11 @@ class TAMPO(CloningMirrorObjective):
             g_network=ready_units(),
             schedule_network=one_unit(SQUARE),
         )
+
+    @classmethod
+    def learnable_functions(cls) -> tuple[LearnableFunction, ...]:
+        """Those of φ⁻¹, ψ, g and α."""
+        return (*super().learnable_functions(), ALPHA)
 
     def as_networks(self) -> TAMPO:
         """The same loss on means, for log π above −62, as four networks: a place for a search to begin.

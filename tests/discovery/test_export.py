@@ -29,7 +29,9 @@ from mpobench.registry.registry import Registry
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultStore
 from mpobench_discovery.commands import app
-from mpobench_discovery.export import SPAN, cell, export, plain
+from mpobench_discovery.export import export
+from mpobench_discovery.package import SPAN
+from mpobench_discovery.package_words import cell, plain
 
 PROVENANCE = {
     "env": "tla",

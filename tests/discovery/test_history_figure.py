@@ -1,105 +1,27 @@
-"""``mpobench discover plot``: the picture shows what the folder holds, and damage is one line that names it."""
+"""The picture of a search shows what its folder holds."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
-from search_samples import a_search
-from typer.testing import CliRunner
+from history_samples import FITNESS, generation_file, networks, write_generation, write_search
+from safetensors.numpy import load_file
 
 import mpobench
-from mpobench import RequestError, Tensors, save_objective
-from mpobench_discovery.commands import app
 from mpobench_discovery.figure import CURVES, history_figure
-from mpobench_discovery.folder import Folder, Generation
-from mpobench_discovery.genome import Numbers, find_genome
 from mpobench_discovery.history import History, read_history
 
 SPAN = (-14.0, -8.0)
 LOGP = np.linspace(*SPAN, 401)
-KEY = "0" * 24
-FITNESS = [
-    [3.0, 1.0, 2.0, np.nan],
-    [2.0, 6.0, 4.0, 4.0],
-    [np.nan, np.nan, np.nan, np.nan],
-    [5.0, 7.0, np.nan, 9.0],
-]
-"""Of four generations."""
-
-
-def generation_file(folder: Path, number: int) -> Path:
-    return folder / "generations" / f"{number:04d}.safetensors"
-
-
-def write_generation(folder: Path, number: int, mean: Numbers, fitness: list[float]) -> None:
-    members = len(fitness)
-    state = {"state.mean": np.ones((4, 7), np.float32), "state.key": np.arange(2, dtype=np.uint32)}
-    generation = Generation(
-        number=number,
-        mean=mean,
-        state=state,
-        fitness=np.asarray(fitness, np.float64),
-        seeds=np.arange(members),
-        evaluation_seeds=np.arange(members),
-        seconds=1.0,
-        busy=1.0,
-        steps=0,
-        workers=2,
-    )
-    Folder(folder).save(generation, KEY)
-
-
-def networks(objective: Any) -> dict[str, dict[str, Any]]:
-    return {field: dict(value) for field, value in objective if isinstance(value, Tensors)}
-
-
-def write_search(
-    folder: Path,
-    registered: str = "1s-mpo",
-    fitness: list[list[float]] = FITNESS,
-    learn: tuple[str, ...] = (),
-) -> Path:
-    """A search whose mean takes a random step in every generation."""
-    asked = a_search(family=registered, learn=learn, generations=len(fitness), population=len(fitness[0]))
-    folder.mkdir(exist_ok=True)
-    Folder(folder).claim(asked, KEY, "start")
-    start = type(mpobench.objective(registered)).start()  # type: ignore[attr-defined]
-    save_objective(folder / "start.json", start, registered, name="start", summary="Where the search began")
-    fields = find_genome(registered, learn, str(folder / "start.json")).fields
-    mean = {field: parts for field, parts in networks(start).items() if field in fields}
-    random = np.random.default_rng(0)
-    for number, members in enumerate(fitness, 1):
-        mean = {
-            field: {part: stepped(part, value, random) for part, value in parts.items()}
-            for field, parts in mean.items()
-        }
-        write_generation(folder, number, mean, members)
-    return folder
-
-
-def stepped(part: str, value: Any, random: np.random.Generator) -> Any:
-    moved = np.asarray(value + 0.02 * random.normal(size=value.shape), np.float32)
-    return moved if part == "bias" else np.maximum(moved, np.float32(0))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_search(tmp_path_factory.mktemp("searches") / "tla-noisy-0.3-1s-mpo")
-
-
-@pytest.fixture
-def copy(folder: Path, tmp_path: Path) -> Path:
-    """To be damaged."""
-    return Path(shutil.copytree(folder, tmp_path / "copy"))
 
 
 @pytest.fixture(scope="module")
@@ -309,125 +231,3 @@ def test_a_function_that_cannot_be_evaluated_is_named(search: History) -> None:
         mpobench.MpobenchError, match=r"^psi_network of Shy cannot be drawn: .*: only in jax$"
     ):
         history_figure(shy, SPAN)
-
-
-def plot(*args: str) -> str:
-    """What the command prints on stdout."""
-    return CliRunner().invoke(app, args, catch_exceptions=False).stdout
-
-
-def test_the_file_is_named_after_the_folder(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert plot("plot", str(folder)) == "discovery-tla-noisy-0.3-1s-mpo.png\n"
-    with Image.open("discovery-tla-noisy-0.3-1s-mpo.png") as image:
-        image.verify()
-        assert image.format == "PNG"
-    shutil.copytree(folder, "a:b=c,d e")
-    assert plot("plot", "a:b=c,d e/") == "discovery-a:b=c,d e.png\n"
-    monkeypatch.chdir("a:b=c,d e")
-    assert plot("plot", ".") == "discovery-a:b=c,d e.png\n"
-
-
-def test_the_same_search_is_the_same_file(folder: Path, tmp_path: Path) -> None:
-    for name in ("deep/a.svg", "b.SVG"):
-        assert plot("plot", str(folder), "--output", str(tmp_path / name)) == f"{tmp_path / name}\n"
-    first, second = (tmp_path / "deep" / "a.svg").read_bytes(), (tmp_path / "b.SVG").read_bytes()
-    assert first == second
-    assert b"<svg" in first
-
-
-def test_the_help_shows_how_it_is_called() -> None:
-    assert "mpobench discover plot discoveries/tla-noisy-0.3-1s-mpo" in plot("plot", "--help")
-
-
-def rewritten(
-    number: int, change: Callable[[dict[str, Any]], object], **metadata: str
-) -> Callable[[Path], None]:
-    """Damage to the tensors or the metadata of one generation."""
-
-    def damage(folder: Path) -> None:
-        file = generation_file(folder, number)
-        with safe_open(file, framework="numpy") as opened:
-            before = opened.metadata()
-        tensors = load_file(file)
-        change(tensors)
-        save_file(tensors, file, metadata={**before, **metadata})
-
-    return damage
-
-
-def cut_short(folder: Path) -> None:
-    file = generation_file(folder, 2)
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-def without_metadata(folder: Path) -> None:
-    save_file(load_file(generation_file(folder, 2)), generation_file(folder, 2))
-
-
-SECOND = "{}/generations/0002.safetensors is damaged: delete it and those after it"
-
-
-@pytest.mark.parametrize(
-    ("damage", "line"),
-    [
-        (shutil.rmtree, "there is no folder {}: name the one of a search"),
-        (
-            lambda folder: (folder / "search.json").unlink(),
-            "{} is not the folder of a search: it has no search.json",
-        ),
-        (lambda folder: (folder / "search.json").write_text("{"), "{}/search.json is damaged"),
-        (
-            lambda folder: (folder / "search.json").write_text('{"key": "", "start": "", "search": {}}'),
-            "{}/search.json is damaged",
-        ),
-        (lambda folder: (folder / "start.json").unlink(), "{}/start.json is missing"),
-        (lambda folder: (folder / "start.json").write_text("{"), "{}/start.json is not JSON"),
-        (
-            lambda folder: (folder / "start.safetensors").unlink(),
-            "cannot read the tensors of objective file {}",
-        ),
-        (lambda folder: shutil.rmtree(folder / "generations"), "{}: no generation is finished yet"),
-        (cut_short, SECOND),
-        (lambda folder: generation_file(folder, 2).write_bytes(b""), SECOND),
-        (without_metadata, SECOND),
-        (rewritten(2, dict, generation="7"), "{}/generations/0002.safetensors is of another search"),
-        (rewritten(2, lambda tensors: tensors.pop("fitness")), SECOND),
-        (rewritten(2, lambda tensors: tensors.update(fitness=np.ones((2, 2)))), SECOND),
-        (
-            rewritten(
-                2, lambda tensors: tensors.update({"mean.g_network.coefficient": np.ones(1, np.float32)})
-            ),
-            SECOND,
-        ),
-        (rewritten(2, lambda tensors: tensors["mean.g_network.bias"].fill(np.nan)), SECOND),
-        (rewritten(2, lambda tensors: tensors.pop("mean.psi_network.bias")), SECOND),
-    ],
-)
-def test_bad_folders_are_one_line(
-    damage: Callable[[Path], Any], line: str, copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    damage(copy)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(RequestError) as refusal:
-        plot("plot", str(copy))
-    assert line.format(copy) in str(refusal.value)
-    assert "\n" not in str(refusal.value)
-    assert not list(tmp_path.glob("*.png"))
-
-
-def test_other_pictures_are_refused(folder: Path) -> None:
-    with pytest.raises(RequestError, match=r"^--output a\.pdf: pictures are \.png or \.svg"):
-        plot("plot", str(folder), "--output", "a.pdf")
-
-
-def test_without_matplotlib_the_command_says_how_to_get_it(
-    mpobench_cli: Any, folder: Path, tmp_path: Path
-) -> None:
-    blocker = "import sys\nsys.modules['matplotlib'] = None  # as if it were not installed\n"
-    (tmp_path / "sitecustomize.py").write_text(blocker)
-    done = mpobench_cli("discover", "plot", str(folder), path=(tmp_path,))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == 'mpobench: error: pictures need matplotlib: pip install "mpobench[plots]"\n'

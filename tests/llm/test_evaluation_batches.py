@@ -15,6 +15,7 @@ from mpobench_llm.envs.smollm_style import rollouts
 from mpobench_llm.envs.smollm_style.env import SmolLMStyle
 from mpobench_llm.evaluators.preference_accuracy import PreferenceAccuracy
 from mpobench_llm.evaluators.style_reward import StyleReward
+from mpobench_llm.generation.answering import Sampled
 from mpobench_llm.models import logps
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.settings import EvaluationSettings
@@ -47,24 +48,16 @@ def test_of_held_out_pairs(tiny: Path, tmp_path: Path, monkeypatch: pytest.Monke
 def test_of_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env, seen = SmolLMStyle(), []
 
-    class Tokenizer:
-        def decode(self, tokens: Any, skip_special_tokens: bool) -> str:
-            return "it is."
-
-    def sample_answers(*args: Any) -> list[list[int]]:
+    def sample_answers(*args: Any) -> list[Sampled]:
         seen.append(("sampled", args[5]))
-        return [[1, 2]] * len(args[2])
+        return [Sampled((1, 2), "it is.")] * len(args[2])
 
     def mean_logps(source: Any, conversations: Any, sampled: Any, batch: int) -> list[float]:
         seen.append(("scored", batch))
         return [-1.0] * len(sampled)
 
-    for name, value in (
-        ("sample_answers", sample_answers),
-        ("_mean_logps", mean_logps),
-        ("load_tokenizer", lambda *place: Tokenizer()),
-    ):
-        monkeypatch.setattr(rollouts, name, value)
+    monkeypatch.setattr(rollouts, "sample_answers", sample_answers)
+    monkeypatch.setattr(rollouts, "_mean_logps", mean_logps)
     monkeypatch.setattr(SmolLMStyle, "source", lambda self, workspace: rollouts.ModelSource("a", "b"))
     set_batches(monkeypatch, env, 3)
     assert len(rollouts.evaluation_rollouts(env, Policy(), 0, "smoke", Workspace(tmp_path))) == 5

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from llm_samples import tiny_base
+from transformers import AutoModelForCausalLM
 
 import mpobench
 from mpobench import DatasetRequest, Objective, TrainingRequest
@@ -36,7 +37,15 @@ SETTINGS = TrainingSettings(
 UPDATE = 4
 """Pairs in one."""
 
+PAIRS = 8
+"""Of the smallest scale."""
+
 Weights = dict[str, torch.Tensor]
+
+
+def plain(tiny: Path) -> Any:
+    """The model as transformers alone loads it."""
+    return AutoModelForCausalLM.from_pretrained(tiny).eval()
 
 
 @contextmanager

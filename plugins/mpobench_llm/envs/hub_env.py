@@ -16,7 +16,7 @@ from mpobench.files.atomic import write_atomically
 from mpobench.files.keys import content_key
 from mpobench.registry.corruption_sum import decisions
 from mpobench_llm.configuration import OVERLONG_ADVICE
-from mpobench_llm.envs.hub_names import Place, cached_file, find, remember
+from mpobench_llm.envs.hub_names import Origin, cached_file, find, remember
 from mpobench_llm.envs.hub_rows import HubRows
 from mpobench_llm.envs.language_env import LanguageEnv
 from mpobench_llm.models.lengths import Bound, KeptRows
@@ -71,22 +71,22 @@ class HubEnv(LanguageEnv):
         return self.dataset_name
 
     @cached_property
-    def model_place(self) -> Place:
+    def model_origin(self) -> Origin:
         """Where the model is. Planning finds it, and the answer travels with this object to the workers."""
         return find(self.model_name, "model")
 
     @cached_property
-    def dataset_place(self) -> Place:
+    def dataset_origin(self) -> Origin:
         """Where the dataset is; likewise."""
         return find(self.dataset_name, "dataset")
 
     def as_recorded(self, dataset_config: JsonObject) -> HubEnv:
         """This environment at the commits that a result was computed with."""
         pinned = self.model_copy()
-        for part, place in (("model", self.model_place), ("dataset", self.dataset_place)):
+        for part, origin in (("model", self.model_origin), ("dataset", self.dataset_origin)):
             revision = dataset_config.get(part, {}).get("revision")
-            if place.local is None and isinstance(revision, str):
-                pinned.__dict__[f"{part}_place"] = replace(place, revision=revision, problem="")
+            if origin.local is None and isinstance(revision, str):
+                pinned.__dict__[f"{part}_origin"] = replace(origin, revision=revision, problem="")
         return pinned
 
     @property
@@ -102,7 +102,7 @@ class HubEnv(LanguageEnv):
         return f"{self.dataset_name} comes with its pairs and their labels: only flips (noisy) make sense"
 
     def _identities(self) -> JsonObject:
-        return {"model": self.model_place.identity, "dataset": self.dataset_place.identity}
+        return {"model": self.model_origin.identity, "dataset": self.dataset_origin.identity}
 
     def dataset_config(self, scale: Scale) -> JsonObject:
         """The model and the dataset, with their commits on the hub, and the number of pairs."""
@@ -115,7 +115,7 @@ class HubEnv(LanguageEnv):
             RequestError: As its base; or if the model is at hand, and has fewer positions than ``max_length``.
         """
         config = super().training_config(request)
-        if file := cached_file(self.model_place, "model", "config.json"):
+        if file := cached_file(self.model_origin, "model", "config.json"):
             check_positions(self.model_name, positions_of_file(file), config["max_length"])
         return config
 
@@ -125,22 +125,22 @@ class HubEnv(LanguageEnv):
         Raises:
             RequestError: In these cases.
         """
-        for place in (self.model_place, self.dataset_place):
-            _ = place.location  # raises
-        if self.model_place.local is not None and self.dataset_place.local is not None:
+        for origin in (self.model_origin, self.dataset_origin):
+            _ = origin.location  # raises
+        if self.model_origin.local is not None and self.dataset_origin.local is not None:
             pairs = self.dataset_settings(request.dataset.scale).pairs
             self._rows.check_any(pairs, self.bound(request), OVERLONG_ADVICE)
 
     @property
     def _rows(self) -> HubRows:
-        return HubRows(self.model_place, self.dataset_place)
+        return HubRows(self.model_origin, self.dataset_origin)
 
     def source(self, workspace: Workspace, precision: str = "auto") -> ModelSource:
         """The model in the hub's own cache, or in its folder."""
         from mpobench_llm.models.base_model import ModelSource
 
-        place = self.model_place
-        return ModelSource(place.location, place.name, precision, place.revision)
+        origin = self.model_origin
+        return ModelSource(origin.location, origin.name, precision, origin.revision)
 
     def data_prerequisites(self, request: TrainingRequest) -> list[Prerequisite]:
         """One download of model and dataset, so that workers do not download side by side."""
@@ -179,8 +179,8 @@ class HubEnv(LanguageEnv):
         model, _ = load_base(source)
         with headless(model) as head:
             layout_for(model, head)
-        remember(self.model_place, "model")
-        remember(self.dataset_place, "dataset")
+        remember(self.model_origin, "model")
+        remember(self.dataset_origin, "dataset")
         write_atomically(done, "")
 
     def read_rows(self, request: TrainingRequest, workspace: Workspace) -> KeptRows:

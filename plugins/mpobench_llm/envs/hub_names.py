@@ -33,7 +33,7 @@ _SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Place:
+class Origin:
     """A model or dataset that was found.
 
     Attributes:
@@ -83,7 +83,7 @@ def check_path(name: str) -> None:
         raise RequestError(f"there is no file or folder {name}; check the path")
 
 
-def find(name: str, kind: Kind) -> Place:
+def find(name: str, kind: Kind) -> Origin:
     """Finds a model or dataset: a path if it exists, or else the commit of ``owner/name`` or ``owner/name@revision``.
 
     Args:
@@ -95,11 +95,11 @@ def find(name: str, kind: Kind) -> Place:
     """
     path = expanded(name)
     if path.exists():
-        return Place(name, path)
+        return Origin(name, path)
     check_path(name)
     repository, _, revision = name.partition("@")
     if COMMIT.fullmatch(revision):
-        return Place(repository, revision=revision)
+        return Origin(repository, revision=revision)
     from huggingface_hub import HfApi
 
     branch = revision or "main"
@@ -110,18 +110,18 @@ def find(name: str, kind: Kind) -> Place:
         try:
             cached = _reference(repository, kind, branch).read_text("utf-8").strip()
         except OSError:
-            return Place(repository, branch=branch, problem=str(error))
-        return Place(repository, revision=cached, branch=branch)
-    return Place(repository, revision=info.sha, branch=branch)
+            return Origin(repository, branch=branch, problem=str(error))
+        return Origin(repository, revision=cached, branch=branch)
+    return Origin(repository, revision=info.sha, branch=branch)
 
 
-def remember(place: Place, kind: Kind) -> None:
+def remember(origin: Origin, kind: Kind) -> None:
     """Notes in the hub's cache which commit a branch was, once it is downloaded, for the time without the hub.
 
     huggingface_hub does so itself where a branch, not a commit, is downloaded.
     """
-    if place.branch is not None and place.revision is not None:
-        write_atomically(_reference(place.name, kind, place.branch), place.revision)
+    if origin.branch is not None and origin.revision is not None:
+        write_atomically(_reference(origin.name, kind, origin.branch), origin.revision)
 
 
 def _reference(repository: str, kind: Kind, branch: str) -> Path:
@@ -133,11 +133,11 @@ def _reference(repository: str, kind: Kind, branch: str) -> Path:
     return folder / "refs" / branch
 
 
-def cached_file(place: Place, kind: Kind, name: str) -> Path | None:
+def cached_file(origin: Origin, kind: Kind, name: str) -> Path | None:
     """A file of a model or dataset that is on this machine, in its folder or in the hub's cache."""
-    if place.local is not None:
-        return place.local / name
+    if origin.local is not None:
+        return origin.local / name
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(place.name, name, revision=place.revision, repo_type=kind)
+    found = try_to_load_from_cache(origin.name, name, revision=origin.revision, repo_type=kind)
     return Path(found) if isinstance(found, str) else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mpobench import RequestError
 from mpobench.files.keys import content_key
 from mpobench_llm.envs.hub_data import LoadedRows, Split, load_rows
-from mpobench_llm.envs.hub_names import Place
+from mpobench_llm.envs.hub_names import Origin
 from mpobench_llm.models.chat_templates import RefusedConversationError
 from mpobench_llm.models.lengths import Bound, Fitted, KeptRows, fit
 from mpobench_llm.models.preference_pair import PreferencePair
@@ -22,17 +22,17 @@ class HubRows:
     """The rows of a dataset for a model.
 
     Attributes:
-        model: Place of the model, whose tokenizer and chat template make the rows.
-        dataset: Place of the dataset.
+        model: Origin of the model, whose tokenizer and chat template make the rows.
+        dataset: Origin of the dataset.
     """
 
-    model: Place
-    dataset: Place
+    model: Origin
+    dataset: Origin
 
     def pairs(self, split: Split) -> LoadedRows:
         """A split of the dataset. The last two stay in memory: trainings share them."""
-        place = self.dataset
-        return _load(place.location, place.revision, split, content_key(place.identity))
+        origin = self.dataset
+        return _load(origin.location, origin.revision, split, content_key(origin.identity))
 
     def kept(
         self, split: Split, pairs: int | None, bound: Bound, flips: Iterable[bool] | None = None

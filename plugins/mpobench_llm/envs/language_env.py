@@ -17,9 +17,9 @@ from mpobench_llm.models.lengths import Bound, KeptRows
 if TYPE_CHECKING:
     from mpobench import DatasetRequest
     from mpobench.protocols import JsonObject, Scale
+    from mpobench_llm.generation.answer import Answer
     from mpobench_llm.models.policy import Policy
     from mpobench_llm.models.tokens import Row
-    from mpobench_llm.speaking.answer import Answer
 
 HELD_OUT_LENGTH = 2048
 """Largest number of tokens of a held-out prompt with either of its completions, where the model has as many positions.
@@ -133,7 +133,7 @@ class LanguageEnv(LanguageConfiguration, Env):
             workspace: Cache with the model, and progress reports.
             instructions: Instructions in place of the held-out ones; each is answered once.
         """
-        from mpobench_llm.speaking import answering
+        from mpobench_llm.generation import answering
 
         return answering.answers(
             self.source(workspace),

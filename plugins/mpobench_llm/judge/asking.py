@@ -10,7 +10,7 @@ from mpobench import RequestError
 from mpobench_llm.judge.endpoint import Endpoint
 from mpobench_llm.judge.prompt import Question, fill
 from mpobench_llm.judge.settings import JudgeSettings
-from mpobench_llm.judge.verdicts import Verdicts
+from mpobench_llm.judge.verdict_store import VerdictStore
 
 ASKS = 3
 """Number of attempts before a question counts as undecided."""
@@ -39,7 +39,7 @@ def verdicts(
         RequestError: If the endpoint fails for good, or no verdict at all can be read.
     """
     unique = {question.key: question for question in questions}
-    store = Verdicts(cache, settings, template)
+    store = VerdictStore(cache, settings, template)
     with store.held(unique):
         known = store.read(unique)
         missing = {key: question for key, question in unique.items() if key not in known}
@@ -64,7 +64,7 @@ class _Asking:
     """Coroutines that take one question after the other. An error stops all."""
 
     def __init__(
-        self, settings: JudgeSettings, template: str, store: Verdicts, report: Callable[[int], None]
+        self, settings: JudgeSettings, template: str, store: VerdictStore, report: Callable[[int], None]
     ) -> None:
         self._settings, self._template, self._store, self._report = settings, template, store, report
         self._heard: dict[str, float | None] = {}

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpobench import RequestError, Workspace
+from mpobench.files import locks
+from mpobench.files.atomic import write_atomically
+from mpobench.files.keys import content_key
 from mpobench.files.text import expanded
 from mpobench.results.policy_files import record_file
+from mpobench_llm.generation.alpaca_eval import KIND, read_outputs
+from mpobench_llm.generation.answer import Answer
+from mpobench_llm.generation.input_files import read_text
 from mpobench_llm.judge.digests import POLICY_FOLDER, policy_digest, text_digest
 from mpobench_llm.judge.settings import ORIGINAL
-from mpobench_llm.speaking.alpaca_eval import KIND, read_outputs
-from mpobench_llm.speaking.input_files import read_text
 
 if TYPE_CHECKING:
     from mpobench.protocols import Scale
     from mpobench_llm.envs.language_env import LanguageEnv
-    from mpobench_llm.speaking.answer import Answer
+
+ANSWERS = 1
+"""Version of the answers that models give, raised when they change, if only by rounding."""
 
 
 def baseline_digest(baseline: str, instructions: Sequence[str] | None) -> str:
@@ -53,7 +61,7 @@ def baseline_answers(
     workspace: Workspace,
     instructions: Sequence[str],
 ) -> list[Answer]:
-    """The baseline's answers, one to each instruction.
+    """The baseline's answers, one to each instruction. A model's are kept: all cells of a seed compare with the same.
 
     Args:
         baseline: Field of the settings.
@@ -66,5 +74,37 @@ def baseline_answers(
     path = expanded(baseline)
     if baseline != ORIGINAL and path.is_file():
         return read_outputs(path, instructions)
-    policy = env.original() if baseline == ORIGINAL else env.load_policy(path)
-    return env.answers(policy, seed, scale, workspace, instructions)
+    file = workspace.cache / _answers_path(baseline, env, seed, scale, workspace, instructions)
+
+    def make() -> None:
+        policy = env.original() if baseline == ORIGINAL else env.load_policy(path)
+        answers = env.answers(policy, seed, scale, workspace, instructions)
+        write_atomically(file, json.dumps([answer.output for answer in answers]))
+
+    locks.once(file, make)
+    outputs = json.loads(file.read_bytes())
+    return [Answer(*pair) for pair in zip(instructions, outputs, strict=True)]
+
+
+def _answers_path(
+    baseline: str,
+    env: LanguageEnv,
+    seed: int,
+    scale: Scale,
+    workspace: Workspace,
+    instructions: Sequence[str],
+) -> Path:
+    """File of a model's answers, relative to the cache, under all that decides them, rounding included."""
+    content = {
+        "make": "baseline answers",
+        "version": ANSWERS,
+        "baseline": baseline_digest(baseline, instructions),
+        "env": [type(env).__qualname__, env.model_dump(mode="json", exclude=set(env.not_in_key))],
+        "dataset": env.dataset_config(scale),  # names the model
+        "precision": env.source(workspace).computed,
+        "sampling": env.settings.sampling.model_dump(),
+        "batch": env.evaluation_settings(scale).batch,
+        "seed": seed,
+        "instructions": list(instructions),
+    }
+    return Path("baselines", f"{content_key(content)}.json")

@@ -79,7 +79,7 @@ class Endpoint:
         except OpenAIError as error:
             raise RequestError(self._failure(error)) from None
         else:
-            if self._settings.verdict == "logprob" and reply.complete and not reply.places:
+            if self._settings.verdict == "logprob" and reply.complete and not reply.positions:
                 raise RequestError(
                     f"{self._name} returns no log-probabilities: ask with verdict=parsed or verdict=auto"
                 )

@@ -10,15 +10,15 @@ from mpobench import Evaluator, Metric, RequestError, Workspace
 from mpobench.files.text import expanded
 from mpobench_llm.configuration import check_installed
 from mpobench_llm.envs.language_env import LanguageEnv
+from mpobench_llm.generation.instructions import read_instructions
 from mpobench_llm.judge import baseline
 from mpobench_llm.judge.digests import text_digest
 from mpobench_llm.judge.prompt import Question, load_template
 from mpobench_llm.judge.settings import JudgeSettings
-from mpobench_llm.speaking.instructions import read_instructions
 
 if TYPE_CHECKING:
     from mpobench.protocols import JsonObject, Scale
-    from mpobench_llm.speaking.answer import Answer
+    from mpobench_llm.generation.answer import Answer
 
 PACKAGES = ("openai", "statsmodels")
 """What asks the endpoint, and what fits the length-controlled win rate, at the end of an evaluation."""
@@ -29,7 +29,7 @@ class Judge(JudgeSettings, Evaluator):
 
     The judge sees every pair in both orders, and the preference is the mean of the two verdicts: a judge that always
     likes the first answer best prefers nobody. Equal answers are a tie, without a question. Verdicts stay on disk
-    (see :mod:`mpobench_llm.judge.verdicts`).
+    (see :mod:`mpobench_llm.judge.verdict_store`).
     """
 
     not_in_key: ClassVar[frozenset[str]] = frozenset(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpobench import RequestError
 from mpobench.files.keys import content_key
-from mpobench_llm.speaking.input_files import read_text
+from mpobench_llm.generation.input_files import read_text
 
 PLACES = ("instruction", "output_1", "output_2")
 _PLACE = re.compile("|".join(rf"\{{{name}\}}" for name in PLACES))

@@ -14,7 +14,7 @@ FIRST, SECOND = "m", "M"
 """Names of the two answers in templates, as in AlpacaEval 2: two tokens of about equal probability."""
 
 TOP_LOGPROBS = 5
-"""Number of tokens to ask for at each place: AlpacaEval's number, which all endpoints grant."""
+"""Number of tokens to ask for at each position: AlpacaEval's number, which all endpoints grant."""
 
 _NAMES = re.compile(r"(?<![\w'’])[mM](?![\w'’])")
 
@@ -24,12 +24,12 @@ class _Token(BaseModel):
     logprob: float = Field(allow_inf_nan=False)
 
 
-class _Place(_Token):
+class _Position(_Token):
     top_logprobs: list[_Token] | None = None
 
 
 class _Logprobs(BaseModel):
-    content: list[_Place] | None = None
+    content: list[_Position] | None = None
 
 
 class _Message(BaseModel):
@@ -51,12 +51,12 @@ class Reply:
 
     Attributes:
         text: Text of the judge; the body itself if it is no chat completion.
-        places: Log-probabilities of the most probable tokens at each place, where the endpoint gave any.
+        positions: Log-probabilities of the most probable tokens at each position, where the endpoint gave any.
         complete: Whether it is a chat completion.
     """
 
     text: str
-    places: tuple[dict[str, float], ...] = ()
+    positions: tuple[dict[str, float], ...] = ()
     complete: bool = True
 
     @classmethod
@@ -66,8 +66,8 @@ class Reply:
             choice = _Completion.model_validate_json(body).choices[0]
         except ValidationError:
             return cls(body.decode(errors="replace"), complete=False)
-        places = (choice.logprobs.content if choice.logprobs else None) or []
-        return cls(choice.message.content or "", tuple(_places(places)))
+        positions = (choice.logprobs.content if choice.logprobs else None) or []
+        return cls(choice.message.content or "", tuple(_positions(positions)))
 
     def verdict(self, mode: Literal["auto", "logprob", "parsed"]) -> float | None:
         """The probability that the first answer is the better one.
@@ -85,18 +85,22 @@ class Reply:
         return self._named() if probability is None and mode != "logprob" else probability
 
     def _weighed(self) -> float | None:
-        """The verdict from the log-probabilities where the judge names an answer, or at the first place."""
+        """The verdict from the log-probabilities where the judge names an answer, or at the first position."""
         from scipy.special import expit
 
-        if not self.places:
+        if not self.positions:
             return None
-        place = next(
-            (place for place in self.places if max(place, key=place.__getitem__) in (FIRST, SECOND)),
-            self.places[0],
+        position = next(
+            (
+                position
+                for position in self.positions
+                if max(position, key=position.__getitem__) in (FIRST, SECOND)
+            ),
+            self.positions[0],
         )
-        if not {FIRST, SECOND} & place.keys():
+        if not {FIRST, SECOND} & position.keys():
             return None
-        first, second = (place.get(name, -math.inf) for name in (FIRST, SECOND))
+        first, second = (position.get(name, -math.inf) for name in (FIRST, SECOND))
         return float(expit(first - second))
 
     def _named(self) -> float | None:
@@ -104,12 +108,12 @@ class Reply:
         return None if len(named) != 1 else float(named == {FIRST})
 
 
-def _places(places: list[_Place]) -> list[dict[str, float]]:
+def _positions(positions: list[_Position]) -> list[dict[str, float]]:
     """Tokens without spaces around them; the probabilities of " m" and "m" add up."""
     merged: list[dict[str, float]] = []
-    for place in places:
+    for position in positions:
         total: dict[str, float] = {}
-        for token in place.top_logprobs or [place]:
+        for token in position.top_logprobs or [position]:
             name = token.token.strip()
             total[name] = float(np.logaddexp(total.get(name, -math.inf), token.logprob))
         merged.append(total)

@@ -170,7 +170,7 @@ def _removed(model: Any) -> Iterator[Head]:
 
 
 @contextmanager
-def speaking(model: Any, head: Head) -> Iterator[None]:
+def head_restored(model: Any, head: Head) -> Iterator[None]:
     """Gives a model its head back for a while, inside of :func:`headless`.
 
     Args:

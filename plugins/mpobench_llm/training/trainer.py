@@ -16,8 +16,8 @@ from mpobench_llm.models.layouts import layout_for
 from mpobench_llm.models.logps import sequence_logps
 from mpobench_llm.training import whole_update
 from mpobench_llm.training.curves import KL, batch_sums
+from mpobench_llm.training.kl_curve import kl_to_reference
 from mpobench_llm.training.length_sampler import ShuffledByLength
-from mpobench_llm.training.own_answers import divergence
 from mpobench_llm.training.padding import count, counted, padded
 from mpobench_llm.training.stage import Stage
 from mpobench_llm.training.whole_update import Share
@@ -160,12 +160,12 @@ class PreferenceTrainer(transformers.Trainer):
         logps = self._reference.to(lengths.device)[indices]
         return _side(logps, lengths, 0), _side(logps, lengths, 1)
 
-    def epoch_divergence(self, epoch: int) -> float | None:
+    def epoch_kl(self, epoch: int) -> float | None:
         """KL to the reference policy at the end of an epoch; None where nobody asks, or there is no reference."""
         stage = self._stage
         if stage.reference is None or not stage.settings.kl_answers or not self.is_world_process_zero():
             return None
-        return divergence(self.model, self._head, stage, epoch)
+        return kl_to_reference(self.model, self._head, stage, epoch)
 
 
 def _side(logps: torch.Tensor, lengths: torch.Tensor, column: int) -> SequenceLogps:
@@ -188,7 +188,7 @@ class _Progress(transformers.TrainerCallback):
         epoch = math.ceil(state.epoch - 1e-6)
         state.log_history.append({"update": state.global_step, "epoch": epoch, **totals})
         if abs(state.epoch - epoch) < 1e-6:  # before a checkpoint is written, which has to have it
-            distance = self._trainer.epoch_divergence(epoch)
-            if distance is not None:
-                state.log_history.append({"epoch": epoch, KL: distance})
+            kl = self._trainer.epoch_kl(epoch)
+            if kl is not None:
+                state.log_history.append({"epoch": epoch, KL: kl})
         self._report(state.global_step / state.max_steps)

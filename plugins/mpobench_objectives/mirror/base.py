@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from mpobench.protocols import Array, Tensors
+from mpobench.protocols import Array, LearnableFunction, Tensors
 
 from ..base import ReducedObjective, Reduction
 from . import network, weights
 from .potentials import Link, Potential, inverse_potential, link
+
+PHI = LearnableFunction(
+    "phi_network",
+    r"$\phi^{-1}(\pi(\tau))$",
+    "logp",
+    lambda objective, xp, logp: objective.inverse_potentials(xp, logp)[0],
+    non_negative=weights.NON_NEGATIVE,
+)
+PSI = LearnableFunction(
+    "psi_network",
+    r"$\psi(\pi(\tau))$",
+    "logp",
+    lambda objective, xp, logp: objective.cloning(xp, logp),
+    non_negative=weights.NON_NEGATIVE,
+)
+G = LearnableFunction(
+    "g_network",
+    r"$g(x)$",
+    "margin",
+    lambda objective, xp, margin: objective.score(xp, margin),
+    non_negative=weights.NON_NEGATIVE,
+)
 
 
 class MirrorObjective(ReducedObjective):
@@ -19,12 +41,7 @@ class MirrorObjective(ReducedObjective):
     The default ``reduction`` is the mean: π is then the geometric mean of a step's or token's probability.
     The product over a thousand steps is 0 in any floating-point format, where every φ⁻¹ but log and logit is
     flat; and the paper's search saw log π per step, between −14 and −8.
-
-    Attributes:
-        non_negative: Names of those tensors of a network that a search must keep at 0 or above.
     """
-
-    non_negative: ClassVar[tuple[str, ...]] = weights.NON_NEGATIVE
 
     reduction: Reduction = "mean"
     phi: Potential = Field("log", description="inverse potential φ⁻¹, in closed form")
@@ -49,6 +66,11 @@ class MirrorObjective(ReducedObjective):
     def _increasing(cls, value: object) -> object:
         return weights.checked(value) if isinstance(value, Tensors) else value
 
+    @classmethod
+    def learnable_functions(cls) -> tuple[LearnableFunction, ...]:
+        """Those of φ⁻¹ and g."""
+        return (PHI, G)
+
     def inverse_potentials(self, xp: Any, *logps: Array) -> list[Array]:
         """φ⁻¹(π) from log π, for several arrays ``(pairs,)``."""
         if self.phi_network is None:
@@ -69,6 +91,11 @@ class CloningMirrorObjective(MirrorObjective):
 
     psi: Literal["log", "tsallis"] = Field("log", description="ψ of the cloning term, in closed form")
     psi_network: Tensors | None = Field(None, description="weights of a network in place of psi")
+
+    @classmethod
+    def learnable_functions(cls) -> tuple[LearnableFunction, ...]:
+        """Those of φ⁻¹, ψ and g."""
+        return (PHI, PSI, G)
 
     def cloning(self, xp: Any, logp: Array) -> Array:
         """ψ(π) from log π, ``(pairs,)``."""

@@ -16,10 +16,10 @@ from mpobench import DatasetRequest, Prerequisite, RequestError, TrainingRequest
 from mpobench.files.keys import content_key
 from mpobench_llm.envs.hub_env import AnyModel
 from mpobench_llm.evaluators.preference_accuracy import PreferenceAccuracy
+from mpobench_llm.generation import answering
 from mpobench_llm.models.base_model import load_base
 from mpobench_llm.models.tokens import prompt_ids
 from mpobench_llm.settings import SamplingSettings
-from mpobench_llm.speaking import answering
 from mpobench_llm.training.sft_stage import untrained_reference
 
 POSITIONS = 96
@@ -158,7 +158,7 @@ def test_answers_end_with_the_positions(short, mixed, workspace):
     made = answering.sample_answers(
         source, env.original(), asked, streams, sampling, 8, lambda fraction: None
     )
-    totals = [length + len(answer) for length, answer in zip(lengths, made, strict=True)]
+    totals = [length + len(answer.tokens) for length, answer in zip(lengths, made, strict=True)]
     assert max(totals) == POSITIONS
     with pytest.raises(
         RequestError, match=rf"has {POSITIONS} positions, and a prompt has \d+ tokens: shorten it"

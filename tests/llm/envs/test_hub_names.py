@@ -69,10 +69,10 @@ def test_a_folder_of_files_in_two_formats_is_refused(tmp_path):
 
 @pytest.mark.parametrize("model", ["exp[1]", "m@v2"])
 def test_a_model_s_folder_is_taken_literally(tmp_path, model):
-    place = find(str(tiny_model(tmp_path / model)), "model")
-    assert place.local == tmp_path / model
-    assert place.revision is None
-    assert set(place.identity) >= {"config.json", "model.safetensors", "tokenizer.json"}
+    origin = find(str(tiny_model(tmp_path / model)), "model")
+    assert origin.local == tmp_path / model
+    assert origin.revision is None
+    assert set(origin.identity) >= {"config.json", "model.safetensors", "tokenizer.json"}
 
 
 # The hub
@@ -93,9 +93,9 @@ def answer(model, dataset):
         env = pickle.loads(pickle.dumps(env))
         pairs = env._rows.pairs("train").pairs
         from mpobench_llm.models.positions import positions_of_model
-        positions_of_model(env.model_place.location, env.model_place.revision)
-        remember(env.model_place, "model")  # as the download does at its end
-        remember(env.dataset_place, "dataset")
+        positions_of_model(env.model_origin.location, env.model_origin.revision)
+        remember(env.model_origin, "model")  # as the download does at its end
+        remember(env.dataset_origin, "dataset")
         return [config["model"], config["dataset"], len(pairs)]
     except RequestError as error:
         return [config.get("model"), str(error)]

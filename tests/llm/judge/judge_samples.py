@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 from mpobench import Trained
 from mpobench.env_kit.env_file import ScaleSettings
 from mpobench_llm.envs.language_env import LanguageEnv
+from mpobench_llm.generation.answer import Answer
 from mpobench_llm.judge.evaluator import Judge
 from mpobench_llm.settings import DatasetSettings, EnvSettings, EvaluationSettings, SamplingSettings
-from mpobench_llm.speaking.answer import Answer
 
 QUESTIONS = [f"What is {n} plus {n}?" for n in range(1, 7)]
 
@@ -33,7 +34,7 @@ class FixedAnswers(LanguageEnv):
         )
 
     def source(self, workspace, precision="auto"):
-        raise NotImplementedError
+        return SimpleNamespace(computed="float32")  # all that is asked of it
 
     def data_prerequisites(self, request):
         return []

@@ -23,8 +23,8 @@ from judge_servers import (
 )
 
 from mpobench import RequestError, Workspace
-from mpobench_llm.speaking import alpaca_eval
-from mpobench_llm.speaking.answer import Answer
+from mpobench_llm.generation import alpaca_eval
+from mpobench_llm.generation.answer import Answer
 
 ENV = FixedAnswers()
 OWN = answers(seed_quality=1.0)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from mpobench import RequestError
 from mpobench.registry.registry import Registry
-from mpobench_llm.speaking.instructions import read_instructions
+from mpobench_llm.generation.instructions import read_instructions
 
 SECRET = "hunter2hunter2"
 

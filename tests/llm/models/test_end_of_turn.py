@@ -17,11 +17,11 @@ from llm_samples import tiny_base
 from transformers.utils import chat_template_utils
 
 from mpobench import RequestError
+from mpobench_llm.generation.answering import end_tokens
 from mpobench_llm.models.chat_templates import RefusedConversationError, render
 from mpobench_llm.models.end_of_turn import end_of_turn
 from mpobench_llm.models.preference_pair import Message
 from mpobench_llm.models.tokens import completion_ids, prompt_ids
-from mpobench_llm.speaking.answering import end_tokens
 
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20

@@ -7,8 +7,8 @@ import torch
 from llm_samples import WORDS
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from mpobench_llm.generation.decoders import CachedDecoder, decoder_for
 from mpobench_llm.models.exactness import in_single_precision
-from mpobench_llm.speaking.speech import CachedSpeech, speech_of
 
 
 def small_model() -> LlamaForCausalLM:
@@ -26,7 +26,7 @@ def test_a_cache_is_tried_in_single_precision_whoever_asks(half: bool) -> None:
     """Evaluations ask outside of autocast, the curve of KL within it."""
     model = small_model()
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        assert speech_of(model) is CachedSpeech
+        assert decoder_for(model) is CachedDecoder
 
 
 @torch.no_grad()

@@ -10,12 +10,12 @@ from llm_samples import all_plain_logps, random_rows
 from model_families import WINDOW, families, small_model
 
 from mpobench import RequestError
+from mpobench_llm.generation.decoders import CachedDecoder, decoder_for
+from mpobench_llm.generation.sampling import sample
 from mpobench_llm.models.head import headless
 from mpobench_llm.models.layouts import layout_for
 from mpobench_llm.models.logps import all_logps
 from mpobench_llm.models.tokens import Row
-from mpobench_llm.speaking.sampling import sample
-from mpobench_llm.speaking.speech import CachedSpeech, speech_of
 
 ROWS = random_rows(6, longest=24)
 ANSWERS = {"max_tokens": 8, "temperature": 0.0, "batch": 3}
@@ -97,7 +97,7 @@ def test_kinds_of_families(family, changes, layout, cached):
     """Plain attention, experts, windows, convolutions, states, ALiBi, positions that are counted inside."""
     model = small_model(family, changes)
     assert examine(model) == layout
-    assert (speech_of(model) is CachedSpeech) == cached
+    assert (decoder_for(model) is CachedDecoder) == cached
 
 
 @pytest.mark.parametrize("family", ["deepseek_v32", "xlnet", "recurrent_gemma"])

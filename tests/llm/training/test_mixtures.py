@@ -19,13 +19,13 @@ import mpobench
 from mpobench import DatasetRequest, TrainingRequest, Workspace
 from mpobench.files.keys import content_key
 from mpobench_llm.envs.hub_env import AnyModel
+from mpobench_llm.generation.sampling import sample
 from mpobench_llm.models.adapters import acting, merged
 from mpobench_llm.models.base_model import ModelSource, load_base
 from mpobench_llm.models.head import headless
 from mpobench_llm.models.logps import all_logps
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.settings import TrainingSettings
-from mpobench_llm.speaking.sampling import sample
 from mpobench_llm.training.one_process import carry_out
 from mpobench_llm.training.stage import Stage, adapter_config
 
@@ -70,10 +70,10 @@ def test_the_adapter_reaches_the_experts(family, tiny, tmp_path):
         with acting(model, each) as actor, headless(model) as head:
             found = all_logps(actor, head, rows, 8)
         torch.testing.assert_close(found.double(), expected, rtol=0, atol=2e-3)
-    speaks(model, policy)
+    generates(model, policy)
 
 
-def speaks(model: Any, policy: Policy) -> None:
+def generates(model: Any, policy: Policy) -> None:
     """The same answers with the adapter apart and added to the weights, which come back."""
     before = {name: value.clone() for name, value in model.state_dict().items()}
     prompts = [row.prompt for row in random_rows(3)]

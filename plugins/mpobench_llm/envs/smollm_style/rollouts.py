@@ -13,6 +13,7 @@ from mpobench.files import locks
 from mpobench.files.atomic import write_atomically
 from mpobench_llm.envs.smollm_style import rules
 from mpobench_llm.envs.smollm_style.configuration import ROLES, Block, StyleConfiguration
+from mpobench_llm.generation.answering import DATA, Sampled, evaluation_streams, sample_answers
 from mpobench_llm.models.base_model import ModelSource, load_base, load_tokenizer
 from mpobench_llm.models.head import headless
 from mpobench_llm.models.lengths import Bound, Fitted, fit
@@ -20,7 +21,6 @@ from mpobench_llm.models.logps import all_logps
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.models.tokens import Row, prompt_ids
 from mpobench_llm.row_counts import Reason
-from mpobench_llm.speaking.answering import DATA, EVALUATION, sample_answers, text_of
 
 if TYPE_CHECKING:
     from mpobench.protocols import Scale
@@ -85,12 +85,11 @@ def evaluation_rollouts(
     """
     settings = env.evaluation_settings(scale)
     prompts = env.selected_prompts("held-out", 0, settings.answers)
-    streams = [[EVALUATION, seed, i] for i in range(len(prompts))]
+    streams, batches = evaluation_streams(seed, len(prompts)), (settings.batch, settings.answers_per_batch)
 
     def report(fraction: float) -> None:
         workspace.report("evaluation", fraction)
 
-    batches = settings.batch, settings.answers_per_batch
     return _roll_out(env, policy, prompts, rules.plain, streams, batches, workspace, report)
 
 
@@ -112,28 +111,27 @@ def _roll_out(
     )
     plain = [rules.plain(prompt) for prompt in prompts]
     logps = _mean_logps(source, plain, sampled, scored_at_once)
-    tokenizer = load_tokenizer(source.location, source.revision)
     return [
-        Rollout(prompt=prompt, tokens=tuple(tokens), text=text_of(tokenizer, tokens), mean_logp=logp)
-        for prompt, tokens, logp in zip(prompts, sampled, logps, strict=True)
+        Rollout(prompt=prompt, tokens=answer.tokens, text=answer.text, mean_logp=logp)
+        for prompt, answer, logp in zip(prompts, sampled, logps, strict=True)
     ]
 
 
 def _mean_logps(
     source: ModelSource,
     conversations: Sequence[Sequence[Message]],
-    sampled: Sequence[Sequence[int]],
+    sampled: Sequence[Sampled],
     batch: int,
 ) -> list[float]:
     """Mean log-probability of each answer's tokens under the untrained model, in nats."""
     model, tokenizer = load_base(source)
     rows = [
-        Row(tuple(prompt_ids(tokenizer, messages)), (tuple(tokens),), i)
-        for i, (messages, tokens) in enumerate(zip(conversations, sampled, strict=True))
+        Row(tuple(prompt_ids(tokenizer, messages)), (answer.tokens,), i)
+        for i, (messages, answer) in enumerate(zip(conversations, sampled, strict=True))
     ]
     with headless(model) as head:
         totals = all_logps(model, head, rows, batch)[:, 0]
-    return [float(total) / len(tokens) for total, tokens in zip(totals, sampled, strict=True)]
+    return [float(total) / len(answer.tokens) for total, answer in zip(totals, sampled, strict=True)]
 
 
 def fitted(

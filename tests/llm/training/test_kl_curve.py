@@ -18,7 +18,7 @@ from mpobench_llm.models.base_model import ModelSource
 from mpobench_llm.models.head import headless
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.settings import TrainingSettings
-from mpobench_llm.training import own_answers
+from mpobench_llm.training import kl_curve
 from mpobench_llm.training.stage import Stage
 
 LORA = LoraConfig(r=2, lora_alpha=4, target_modules="all-linear", task_type="CAUSAL_LM")
@@ -56,14 +56,14 @@ def test_it_is_the_mean_over_the_tokens_of_sampled_answers(tiny, monkeypatch, se
         drawn.append((args[1], sampled(*args, **options), options))
         return drawn[-1][1]
 
-    sampled = own_answers.sample
-    monkeypatch.setattr(own_answers, "sample", sample)
+    sampled = kl_curve.sample
+    monkeypatch.setattr(kl_curve, "sample", sample)
     model, _ = tiny_base(tiny)
     with adapted(model, LORA, now) as wrapped, headless(model) as head:
         wrapped.train()
-        found = own_answers.divergence(wrapped, head, stage, 1)
-        assert found == own_answers.divergence(wrapped, head, stage, 1)
-        other = own_answers.divergence(wrapped, head, stage, 2)
+        found = kl_curve.kl_to_reference(wrapped, head, stage, 1)
+        assert found == kl_curve.kl_to_reference(wrapped, head, stage, 1)
+        other = kl_curve.kl_to_reference(wrapped, head, stage, 2)
         assert other != found, "other answers"
         assert wrapped.training
         assert not isinstance(model.get_output_embeddings(), torch.nn.Linear)
@@ -92,7 +92,7 @@ def test_at_the_beginning_it_is_nothing(tiny):
     model, _ = tiny_base(tiny)
     for weights in (None, start):
         with adapted(model, LORA, weights) as wrapped, headless(model) as head:
-            assert own_answers.divergence(wrapped, head, stage_of(tiny, weights), 1) == pytest.approx(
+            assert kl_curve.kl_to_reference(wrapped, head, stage_of(tiny, weights), 1) == pytest.approx(
                 0, abs=1e-6
             )
 
@@ -103,6 +103,6 @@ def test_random_numbers_of_the_training_are_left_alone(tiny):
     before, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()
     with adapted(model, LORA, random_adapter(tiny, 4)) as wrapped, headless(model) as head:
         torch.set_rng_state(before)
-        own_answers.divergence(wrapped, head, stage_of(tiny, None), 1)
+        kl_curve.kl_to_reference(wrapped, head, stage_of(tiny, None), 1)
         assert torch.equal(torch.get_rng_state(), before)
     assert (np.random.get_state()[1] == numpys).all()

@@ -22,7 +22,7 @@ _TOLERANCE = 1e-3
 """Largest error of any word's log-probability in single precision, in nats."""
 
 
-class CachedSpeech:
+class CachedDecoder:
     """Sequences with the model's cache, padded on the left, so that all continue from the last column.
 
     Args:
@@ -55,7 +55,7 @@ class CachedSpeech:
         logits: torch.Tensor = out.logits[:, -1].float()
         return logits
 
-    def go_on(self, tokens: torch.Tensor, kept: torch.Tensor) -> None:
+    def append(self, tokens: torch.Tensor, kept: torch.Tensor) -> None:
         """Appends tokens.
 
         Args:
@@ -70,7 +70,7 @@ class CachedSpeech:
         self._positions = self._positions[:, -1:] + 1
 
 
-class RecomputedSpeech:
+class RecomputingDecoder:
     """The same without a cache: every token costs a forward pass of all that came before it."""
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]]) -> None:
@@ -89,7 +89,7 @@ class RecomputedSpeech:
         logits: torch.Tensor = out.logits[torch.arange(len(lengths)), lengths - 1].float()
         return logits
 
-    def go_on(self, tokens: torch.Tensor, kept: torch.Tensor) -> None:
+    def append(self, tokens: torch.Tensor, kept: torch.Tensor) -> None:
         """Appends tokens.
 
         Args:
@@ -101,20 +101,20 @@ class RecomputedSpeech:
         self._sequences = [self._sequences[row] for row in kept.tolist()]
 
 
-Speech: TypeAlias = CachedSpeech | RecomputedSpeech
+Decoder: TypeAlias = CachedDecoder | RecomputingDecoder
 
-_tried: weakref.WeakKeyDictionary[Any, type[Speech]] = weakref.WeakKeyDictionary()
+_tried: weakref.WeakKeyDictionary[Any, type[Decoder]] = weakref.WeakKeyDictionary()
 
 
-def speech_of(model: Any) -> type[Speech]:
-    """The faster of the two ways in which a model speaks as its plain forward passes do.
+def decoder_for(model: Any) -> type[Decoder]:
+    """The faster decoder whose logits are those of a model's plain forward passes.
 
     Args:
         model: Causal language model of transformers, with an adapter or not.
     """
     base = base_of(model)
     if base not in _tried:
-        _tried[base] = CachedSpeech if _cache_is_right(base) else RecomputedSpeech
+        _tried[base] = CachedDecoder if _cache_is_right(base) else RecomputingDecoder
     return _tried[base]
 
 
@@ -126,10 +126,10 @@ def _cache_is_right(model: Any) -> bool:
     rows = list(range(len(sequences)))
     with in_single_precision(model) as exact:
         try:
-            speech = CachedSpeech(model, [sequence[:-_MORE] for sequence in sequences])
+            decoder = CachedDecoder(model, [sequence[:-_MORE] for sequence in sequences])
             errors = []
             for step in range(_MORE, 0, -1):
-                found = speech.logits().log_softmax(-1)
+                found = decoder.logits().log_softmax(-1)
                 for row, line in zip(rows, found, strict=True):
                     ids = torch.tensor([sequences[row][:-step]], device=model.device)
                     plain = model(input_ids=ids, use_cache=False).logits[0, -1].float()
@@ -138,7 +138,7 @@ def _cache_is_right(model: Any) -> bool:
                     at for at, row in enumerate(rows) if step != _MORE - 1 or row != 0
                 ]  # the first one leaves
                 tokens = torch.tensor([sequences[row][-step] for row in rows], device=model.device)
-                speech.go_on(tokens, torch.tensor(kept, device=model.device))
+                decoder.append(tokens, torch.tensor(kept, device=model.device))
                 rows = [rows[at] for at in kept]
         except torch.OutOfMemoryError:
             raise

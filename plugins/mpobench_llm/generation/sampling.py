@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mpobench_llm.speaking.speech import speech_of
+from mpobench_llm.generation.decoders import decoder_for
 
 
 @torch.inference_mode()
@@ -70,10 +70,10 @@ def _sample_batch(
     """Yields for each step the rows that have not ended, and the next token of each."""
     alive, lengths = np.arange(len(prompts)), np.array([len(prompt) for prompt in prompts])
     stops = torch.tensor(sorted(ends), device=model.device)
-    speech = speech_of(model)(model, prompts)
+    decoder = decoder_for(model)(model, prompts)
     for step in range(draws.shape[1]):
         uniform = torch.tensor(draws[alive, step], dtype=torch.float32, device=model.device)
-        tokens = choose(speech.logits(), uniform, temperature)
+        tokens = choose(decoder.logits(), uniform, temperature)
         yield alive.tolist(), tokens.tolist()
         unfinished = ~torch.isin(tokens, stops)
         if limit is not None:
@@ -82,7 +82,7 @@ def _sample_batch(
         if not len(kept):
             return
         alive = alive[kept.cpu().numpy()]
-        speech.go_on(tokens, kept)
+        decoder.append(tokens, kept)
 
 
 def choose(logits: torch.Tensor, uniform: torch.Tensor, temperature: float) -> torch.Tensor:

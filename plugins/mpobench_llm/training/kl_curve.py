@@ -19,14 +19,14 @@ from typing import Any
 
 import torch
 
+from mpobench_llm.generation.answering import TRAINING, end_tokens
+from mpobench_llm.generation.sampling import sample
 from mpobench_llm.models.base_model import load_tokenizer
-from mpobench_llm.models.head import Head, speaking
-from mpobench_llm.speaking.answering import TRAINING, end_tokens
-from mpobench_llm.speaking.sampling import sample
+from mpobench_llm.models.head import Head, head_restored
 from mpobench_llm.training.stage import Stage
 
 
-def divergence(model: Any, head: Head, stage: Stage, epoch: int) -> float:
+def kl_to_reference(model: Any, head: Head, stage: Stage, epoch: int) -> float:
     """Mean KL(π ‖ π_ref) per token of the policy's answers to the first prompts of its data, in nats.
 
     The reference policy is the one at the beginning of the stage: the SFT stage's, or the untrained model.
@@ -39,7 +39,7 @@ def divergence(model: Any, head: Head, stage: Stage, epoch: int) -> float:
     """
     prompts = [row.prompt for row in stage.rows[: stage.settings.kl_answers]]
     half = head.dtype == torch.bfloat16
-    with _speaking(model, head), torch.autocast(model.device.type, torch.bfloat16, enabled=half):
+    with _for_inference(model, head), torch.autocast(model.device.type, torch.bfloat16, enabled=half):
         answers = sample(
             model,
             prompts,
@@ -70,10 +70,10 @@ def _logps(model: Any, prompt: Sequence[int], answer: Sequence[int]) -> torch.Te
 
 
 @contextmanager
-def _speaking(model: Any, head: Head) -> Iterator[None]:
+def _for_inference(model: Any, head: Head) -> Iterator[None]:
     """The model with its head, for inference."""
     training = model.training
-    with speaking(model.get_base_model(), head):
+    with head_restored(model.get_base_model(), head):
         model.eval()
         try:
             yield

@@ -1,4 +1,4 @@
-"""Places of workers: a cluster that this process starts and ends, or a scheduler that runs already."""
+"""Deployments of workers: a cluster that this process starts and ends, or a scheduler that runs already."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CLOSING = 20.0
 
 
 @dataclass(frozen=True)
-class Place:
+class Deployment:
     """Workers, before this process is connected to them.
 
     Attributes:
@@ -55,25 +55,25 @@ class Place:
 
 
 @contextmanager
-def of(options: DaskOptions, workers: int | None) -> Iterator[Place]:
-    """The place that a launcher's fields name.
+def deployed(options: DaskOptions, workers: int | None) -> Iterator[Deployment]:
+    """The deployment that a launcher's fields name.
 
     Raises:
         RequestError: If it cannot be had.
     """
     if options.address is not None:
         name = f"the dask scheduler at {options.address}"
-        yield Place(options.address, name, options.timeout, options.timeout, workers)
+        yield Deployment(options.address, name, options.timeout, options.timeout, workers)
         return
     if options.dashboard is not None:
         _require("bokeh", "the dashboard")
     with _closing(
         _slurm(options, workers) if options.cluster == "slurm" else _local(options, workers)
-    ) as place:
-        yield place
+    ) as deployment:
+        yield deployment
 
 
-def _local(options: DaskOptions, workers: int | None) -> Place:
+def _local(options: DaskOptions, workers: int | None) -> Deployment:
     """Worker processes of this machine, started again by dask when they end."""
     environments = gpus.environments(options.gpus, workers, available_cores())
     specs = {
@@ -94,10 +94,10 @@ def _local(options: DaskOptions, workers: int | None) -> Place:
     dask.config.set(_PATIENT)
     with _started("worker processes do not start"):
         cluster = SpecCluster(workers=specs, scheduler=scheduler)
-    return Place(cluster, "this machine", options.timeout, options.timeout, shared=False)
+    return Deployment(cluster, "this machine", options.timeout, options.timeout, shared=False)
 
 
-def _slurm(options: DaskOptions, workers: int | None) -> Place:
+def _slurm(options: DaskOptions, workers: int | None) -> Deployment:
     """Slurm jobs, submitted again when they end before the run does."""
     _require("dask_jobqueue", "Slurm")
     from dask_jobqueue.slurm import SLURMCluster
@@ -133,7 +133,7 @@ def _slurm(options: DaskOptions, workers: int | None) -> Place:
     print(
         f"mpobench: {workers} workers wait for Slurm (squeue shows their jobs)", file=sys.stderr, flush=True
     )
-    return Place(cluster, "Slurm", options.timeout, None)
+    return Deployment(cluster, "Slurm", options.timeout, None)
 
 
 def _dashboard(options: DaskOptions) -> dict[str, Any]:
@@ -168,15 +168,15 @@ def _started(problem: str) -> Iterator[None]:
 
 
 @contextmanager
-def _closing(place: Place) -> Iterator[Place]:
+def _closing(deployment: Deployment) -> Iterator[Deployment]:
     """Ends the cluster with the context: at once after an exception."""
     try:
-        yield place
+        yield deployment
     except BaseException:
-        _kill(place.target)
+        _kill(deployment.target)
         raise
     finally:
-        _close(place.target)
+        _close(deployment.target)
 
 
 def _kill(cluster: Any) -> None:

@@ -29,7 +29,7 @@ FIRST_SEED = 3000
 
 
 @dataclass(frozen=True)
-class Comparison:
+class HeldOutFitness:
     """Fitness on held-out seeds: dataset, training and evaluation episodes differ from seed to seed.
 
     Attributes:
@@ -105,7 +105,9 @@ class _Progress:
         self._display.update("members", "comparison", members / self._members)
 
 
-def compare(plan: SearchPlan, numbers: Numbers, folder: Folder, workers: Workers, cache: Path) -> Comparison:
+def compare(
+    plan: SearchPlan, numbers: Numbers, folder: Folder, workers: Workers, cache: Path
+) -> HeldOutFitness:
     """Trains start and result on the same held-out seeds.
 
     Args:
@@ -132,4 +134,4 @@ def compare(plan: SearchPlan, numbers: Numbers, folder: Folder, workers: Workers
     with Display({"comparison": {"members": 1.0}}) as display:
         scores = measure(members, known, folder, workers, cache, _Progress(display, len(members)))
     fitness = np.array([score.fitness for score in scores])
-    return Comparison(fitness[::2], fitness[1::2])
+    return HeldOutFitness(fitness[::2], fitness[1::2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mpobench import RequestError
-from mpobench_llm.speaking.input_files import field, read_objects, read_text
+from mpobench_llm.generation.input_files import field, read_objects, read_text
 
 KIND = "instructions"
 """Name of such files in errors."""

@@ -20,7 +20,7 @@ from mpobench.files.text import json_lines
 from mpobench_llm.judge.settings import JudgeSettings
 
 
-class Verdicts:
+class VerdictStore:
     """The verdicts of one judge.
 
     Args:

@@ -9,7 +9,7 @@ from llm_samples import WORDS, tiny_base
 from scipy import stats
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from mpobench_llm.speaking.sampling import choose, sample
+from mpobench_llm.generation.sampling import choose, sample
 
 LARGEST = float(np.nextafter(np.float32(1), np.float32(0)))
 

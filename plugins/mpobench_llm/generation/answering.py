@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mpobench import RequestError
+from mpobench_llm.generation.answer import Answer
+from mpobench_llm.generation.sampling import sample
 from mpobench_llm.models.adapters import merged
-from mpobench_llm.models.base_model import ModelSource, load_base, load_tokenizer
+from mpobench_llm.models.base_model import ModelSource, load_base
 from mpobench_llm.models.end_of_turn import end_of_turn
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.models.preference_pair import Message
 from mpobench_llm.models.tokens import prompt_ids
 from mpobench_llm.settings import SamplingSettings
-from mpobench_llm.speaking.answer import Answer
-from mpobench_llm.speaking.sampling import sample
 
 DATA, EVALUATION, TRAINING = 0, 1, 2
 """Purposes of random streams: the first number of each stream's seed."""
+
+
+class Sampled(NamedTuple):
+    """An answer as it was sampled.
+
+    Attributes:
+        tokens: Tokens, including the end token if it has one.
+        text: Their text, without special tokens.
+    """
+
+    tokens: tuple[int, ...]
+    text: str
+
+
+def evaluation_streams(seed: int, count: int) -> list[list[int]]:
+    """Seeds of the random numbers of an evaluation's answers: policies of one seed draw the same."""
+    return [[EVALUATION, seed, row] for row in range(count)]
 
 
 def sample_answers(
@@ -28,8 +45,8 @@ def sample_answers(
     sampling: SamplingSettings,
     batch: int,
     report: Callable[[float], None],
-) -> list[list[int]]:
-    """The tokens of one answer to each conversation.
+) -> list[Sampled]:
+    """One answer to each conversation.
 
     Args:
         source: Place of the base model.
@@ -51,7 +68,7 @@ def sample_answers(
             f"{source.name} has {limit} positions, and a prompt has {longest} tokens: shorten it, or leave it out"
         )
     with merged(model, policy) as actor:
-        return sample(
+        sampled = sample(
             actor,
             prompts,
             streams,
@@ -62,6 +79,8 @@ def sample_answers(
             batch=batch,
             report=report,
         )
+    texts = tokenizer.batch_decode(sampled, skip_special_tokens=True)
+    return [Sampled(tuple(tokens), text.strip()) for tokens, text in zip(sampled, texts, strict=True)]
 
 
 def end_tokens(model: Any, tokenizer: Any) -> set[int]:
@@ -70,12 +89,6 @@ def end_tokens(model: Any, tokenizer: Any) -> set[int]:
     listed = configured if isinstance(configured, list) else [configured]
     ends = (*listed, tokenizer.eos_token_id, end_of_turn(tokenizer).token)
     return {token for token in ends if token is not None}
-
-
-def text_of(tokenizer: Any, tokens: Sequence[int]) -> str:
-    """The text of an answer, without special tokens."""
-    text: str = tokenizer.decode(tokens, skip_special_tokens=True)
-    return text.strip()
 
 
 def answers(
@@ -99,9 +112,6 @@ def answers(
         report: Function of the fraction that is done.
     """
     conversations = [[{"role": "user", "content": text}] for text in instructions]
-    streams = [[EVALUATION, seed, i] for i in range(len(conversations))]
+    streams = evaluation_streams(seed, len(conversations))
     sampled = sample_answers(source, policy, conversations, streams, sampling, batch, report)
-    tokenizer = load_tokenizer(source.location, source.revision)
-    return [
-        Answer(text, text_of(tokenizer, tokens)) for text, tokens in zip(instructions, sampled, strict=True)
-    ]
+    return [Answer(text, answer.text) for text, answer in zip(instructions, sampled, strict=True)]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mpobench import RequestError
 from mpobench.files.atomic import write_atomically
-from mpobench_llm.speaking.answer import Answer
-from mpobench_llm.speaking.input_files import field, read_objects
+from mpobench_llm.generation.answer import Answer
+from mpobench_llm.generation.input_files import field, read_objects
 
 KIND = "model outputs"
 """Name of such files in errors."""

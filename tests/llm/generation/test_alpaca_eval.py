@@ -7,8 +7,8 @@ import json
 import pytest
 
 from mpobench import RequestError
-from mpobench_llm.speaking.alpaca_eval import read_outputs, write_outputs
-from mpobench_llm.speaking.answer import Answer
+from mpobench_llm.generation.alpaca_eval import read_outputs, write_outputs
+from mpobench_llm.generation.answer import Answer
 
 ANSWERS = [Answer("Sag „hallo“.\n\nBitte.", "Hallo 🙂"), Answer("b", ""), Answer("c", "x" * 9)]
 
