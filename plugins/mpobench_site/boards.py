@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpobench import RequestError
+from mpobench.planning.suite import Suite
 from mpobench.planning.tuned_file import TunedEntry, TunedFile
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultFileError, read_results
@@ -26,7 +27,7 @@ class Board:
         source: File or folder of the results.
         results: Results.
         suite: Suite that made them; None if there is none beside them.
-        tunings: Entries of the tuned file beside them.
+        tunings: Entries of the tuned file beside them, unless the suite was run without one.
         budgets: Curves of score against budget of its environments.
         damaged: Lines about files that are no results.
     """
@@ -74,7 +75,7 @@ def _board(source: Path) -> Board:
     results = read_results(source, damaged.append)
     if not results:
         raise RequestError(f"no results in {source}: make some with `mpobench run`")
-    suite, tuned = source.with_suffix(".toml"), source.with_suffix(".tuned.toml")
+    suite = source.with_suffix(".toml")
     folder = source if source.is_dir() else source.parent
     envs = {result.env for result in results}
     curves = [
@@ -91,7 +92,14 @@ def _board(source: Path) -> Board:
         source,
         results,
         suite if suite.is_file() else None,
-        TunedFile.read(tuned).tuned if tuned.is_file() else (),
+        _tunings(source, suite),
         curves,
         [str(error) for error in damaged],
     )
+
+
+def _tunings(source: Path, suite: Path) -> tuple[TunedEntry, ...]:
+    file = source.with_suffix(".tuned.toml")
+    if not file.is_file() or (suite.is_file() and Suite.from_toml(suite).tuned is None):
+        return ()
+    return TunedFile.read(file).tuned

@@ -206,7 +206,7 @@ def test_tunings_beside_a_leaderboard_are_its_budgets(tmp_path: Path) -> None:
     assert by_env["hopper"] == []
 
 
-def test_tuned_values_beside_a_leaderboard_are_told_as_on_its_page(published: Path, tmp_path: Path) -> None:
+def test_tuned_values_beside_a_leaderboard_are_told_as_on_its_page(published: Path) -> None:
     records, tunings = (
         read_results(PUBLISHED / "tla.jsonl"),
         TunedFile.read(PUBLISHED / "tla.tuned.toml").tuned,
@@ -215,8 +215,19 @@ def test_tuned_values_beside_a_leaderboard_are_told_as_on_its_page(published: Pa
     (section,) = data_of(published / "data" / "tla.js")["sections"]
     assert section["tuned"] == [line for line in blocks if line.startswith("Tuned for")] != []
     assert section["tuned"][0] in html.unescape((published / "tla.html").read_text())
-    make_site([board_folder(tmp_path / "boards")], tmp_path / "site")
-    assert all(not s["tuned"] for s in data_of(tmp_path / "site" / "data" / "good.js")["sections"])
+    (section,) = data_of(published / "data" / "hopper.js")["sections"]
+    assert section["tuned"] == [], "its suite names no tuned values"
+
+
+def test_a_tuned_file_beside_results_counts_unless_their_suite_names_none(tmp_path: Path) -> None:
+    write_jsonl(results(), tmp_path / "mine.jsonl")
+    assert find_boards([tmp_path])[0].tunings == ()
+    (tmp_path / "mine.tuned.toml").write_bytes((PUBLISHED / "tla.tuned.toml").read_bytes())
+    tunings = TunedFile.read(PUBLISHED / "tla.tuned.toml").tuned
+    assert find_boards([tmp_path])[0].tunings == tunings != ()
+    for named, expected in (("", ()), ('tuned = "mine.tuned.toml"', tunings)):
+        (tmp_path / "mine.toml").write_text(f'objectives = "sft"\n{named}\n')
+        assert find_boards([tmp_path])[0].tunings == expected
 
 
 def test_means_of_survivors_are_marked_in_words(tmp_path: Path) -> None:
