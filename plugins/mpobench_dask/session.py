@@ -21,7 +21,7 @@ from mpobench.protocols import Listener
 from mpobench_dask.deployment import Deployment
 from mpobench_dask.executor import DaskExecutor
 from mpobench_dask.losses import TellLosses
-from mpobench_dask.task import RunTicket
+from mpobench_dask.task import RunTicket, check_fit
 
 _VERSION = "__import__('mpobench').__version__"
 
@@ -38,7 +38,7 @@ def session(deployment: Deployment, report: Listener) -> Iterator[Workers]:
     with ExitStack() as stack:
         stack.callback(_close, client)
         _wait_for_a_worker(client, deployment)
-        _check_versions(client, deployment)
+        _check_all(client, deployment)
         client.register_plugin(TellLosses(client.id))
         client.subscribe_topic(topic, lambda event: report(pickle.loads(event[1])))
         executor = DaskExecutor(client, deployment, RunTicket(topic, mpobench.__version__))
@@ -81,26 +81,22 @@ def _wait_for_a_worker(client: Client, deployment: Deployment) -> None:
         raise RequestError(f"{deployment.name} has no workers: start some with 'dask worker'") from None
 
 
-def _check_versions(client: Client, deployment: Deployment) -> None:
-    """Compares mpobench where tasks and their scheduler run with this process's."""
+def _check_all(client: Client, deployment: Deployment) -> None:
+    """Checks the scheduler and the workers that are there; those that come later check themselves.
+
+    They are asked for their version in text, which any of them can evaluate, whether it has mpobench or not.
+    """
     try:
         versions = {deployment.name: client.run_on_scheduler(eval, _VERSION)}
     except Exception as error:  # noqa: BLE001  # whatever keeps it from being imported
         versions = {deployment.name: error}
-    told = client.run(eval, _VERSION, on_error="return")
-    versions |= {f"dask's worker {address}": version for address, version in told.items()}
-    for who, version in versions.items():
+    versions |= client.run(eval, _VERSION, on_error="return")
+    threads = client.nthreads()
+    for address, version in versions.items():
+        who = address if address == deployment.name else f"dask's worker {address}"
         if isinstance(version, BaseException):
             raise RequestError(f"{who} cannot import mpobench: {one_line(version)}; install it there")
-        if version != mpobench.__version__:
-            raise RequestError(
-                f"{who} has mpobench {version}, this is {mpobench.__version__}: install the same one there"
-            )
-    for address, threads in client.nthreads().items():
-        if threads != 1:
-            raise RequestError(
-                f"dask's worker {address} has {threads} threads: start it with --nthreads 1 (and --nworkers for more)"
-            )
+        check_fit(who, version, threads.get(address, 1), mpobench.__version__)
 
 
 def _on_all(client: Client, function: Callable[..., Any], *args: Any) -> dict[str, Any]:

@@ -34,6 +34,26 @@ class RunTicket:
     probes: tuple[Probe, ...] = ()
 
 
+def check_fit(who: str, version: str, threads: int, expected: str) -> None:
+    """Refuses what would compute otherwise than the run expects.
+
+    Args:
+        who: Worker or scheduler, for the error.
+        version: Version of its mpobench.
+        threads: Number of its threads for tasks.
+        expected: The run's version.
+
+    Raises:
+        RequestError: If its version is another one, or it runs several tasks at once.
+    """
+    if version != expected:
+        raise RequestError(f"{who} has mpobench {version}, this is {expected}: install the same one there")
+    if threads != 1:
+        raise RequestError(
+            f"{who} has {threads} threads: start it with --nthreads 1 (and --nworkers for more)"
+        )
+
+
 def carry_out(ticket: RunTicket, function: Callable[..., Any], args: Sequence[Any]) -> Any:
     """Calls a function in a worker, whose reports go to the run.
 
@@ -42,15 +62,8 @@ def carry_out(ticket: RunTicket, function: Callable[..., Any], args: Sequence[An
     """
     worker = get_worker()
     if ticket.topic not in _joined:
-        if mpobench.__version__ != ticket.version:
-            raise RequestError(
-                f"worker {worker.address} has mpobench {mpobench.__version__}, this run {ticket.version}: "
-                "install the same one"
-            )
-        if worker.state.nthreads != 1:
-            raise RequestError(
-                f"worker {worker.address} has {worker.state.nthreads} threads: start it with --nthreads 1"
-            )
+        who = f"dask's worker {worker.address}"
+        check_fit(who, mpobench.__version__, worker.state.nthreads, ticket.version)
         for probe in ticket.probes:
             shared_folder.answer(probe)
         _joined.add(ticket.topic)
