@@ -20,12 +20,12 @@
   const MOST_BANDS = 6; // objectives up to which intervals are drawn: those of more would hide each other
   const base = (values, height) => ({ $schema: undefined, data: { values }, width: "container", height, autosize: { type: "fit", contains: "padding", resize: true } });
 
-  /** A dagger beside the means of seeds that finished, where others did not. */
-  const daggers = (values, x, rest) => ({
-    data: { values: values.filter((value) => value.note) },
-    mark: { type: "text", text: "†", dx: 8, dy: -4, fontSize: 11 },
-    encoding: { x, ...rest, tooltip: tooltip(["objective"], ["note", "seeds"]) },
-  });
+  /** A dagger beside the means of seeds that finished, where others did not; no layer without any. */
+  function daggers(all, x, rest) {
+    const values = all.filter((value) => value.note);
+    const encoding = { x, ...rest, tooltip: tooltip(["objective"], ["note", "seeds"]) };
+    return values.length ? [{ data: { values }, mark: { type: "text", text: "†", dx: 8, dy: -4, fontSize: 11 }, encoding }] : [];
+  }
   const note = (entry) => (entry.note ? { note: entry.note } : {});
 
   const few = (shown) => shown.rows.size <= MOST_BANDS;
@@ -64,7 +64,7 @@
           { data: { values: seeds }, mark: { type: "tick", thickness: 1, size: 6, opacity: 0.45 }, encoding: { x: { ...x, field: "value" }, y, yOffset, color, tooltip: tooltip(["objective"], ["corruption"], ["seed"], ["value", section.metric, ".5~g"]) } },
           { mark: { type: "rule", strokeWidth: 2 }, encoding: { x: { ...x, field: "low" }, x2: { field: "high" }, y, yOffset, color } },
           { mark: { type: "point", filled: true, size: 46, opacity: 1 }, encoding: { x: { ...x, field: "mean" }, y, yOffset, color, tooltip: tooltip(["objective"], ["corruption"], ["text", section.metric], ["low", "from", ".5~g"], ["high", "to", ".5~g"]) } },
-          daggers(values, { ...x, field: "mean" }, { y, yOffset, color }),
+          ...daggers(values, { ...x, field: "mean" }, { y, yOffset, color }),
         ],
       };
     },
@@ -91,7 +91,7 @@
         layer: [
           ...rules(shown, { x, y: y("low"), y2: { field: "high" }, color: look.color }),
           { mark: { ...line, point: { size: 40 } }, encoding: { x, y: y("mean"), ...look, detail: group, tooltip: tooltip(["objective"], ["data", "besides"], ["share", "labels flipped, %", ".3~g"], ["mean", section.metric, ".5~g"]) } },
-          daggers(values, x, { y: y("mean"), color: look.color }),
+          ...daggers(values, x, { y: y("mean"), color: look.color }),
         ],
       };
     },
