@@ -56,7 +56,7 @@ def test_the_tables_are_the_papers() -> None:
         ("tampo:beta=0.1,gamma=2,schedule=linear", "tampo[schedule=linear]"),
         ("fdpo", "fdpo[divergence=jensen_shannon]"),
         ("fdpo:divergence=alpha", "fdpo[divergence=alpha]"),
-        ("1s-mpo-noisy-0.1", "1s-mpo[g=learned,discovered=noisy:0.1]"),
+        ("tampo-noisy-0.1", "1s-mpo[g=learned,discovered=noisy:0.1]"),
         ("./found/objective.json", "./found/objective.json"),
     ],
 )

@@ -137,7 +137,8 @@ def test_published_pages_match_their_results() -> None:
 
 def test_the_published_comparison_matches_the_published_results(tmp_path: Path) -> None:
     page = ROOT / "leaderboards" / "against-the-paper.md"
-    boards = [ROOT / "leaderboards" / name for name in ("tla.jsonl", "tla-learned-std.jsonl", "hopper.jsonl")]
+    names = ("tla", "tla-learned-std", "hopper", "discovered")
+    boards = [ROOT / "leaderboards" / f"{name}.jsonl" for name in names]
     made = tmp_path / page.name
     options = [option for board in boards for option in ("--results", str(board))]
     assert invoke("compare", *options, "--output", str(made)).returncode == 0

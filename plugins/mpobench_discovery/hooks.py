@@ -16,10 +16,10 @@ FOUND = Path(__file__).with_name("found")
 def mpobench_objectives() -> Iterable[ObjectiveCard]:
     """Results of searches with this plugin."""
     for corruption in ("noisy:0.1", "noisy:0.3", "mixed"):
-        name = f"1s-mpo-{corruption.replace(':', '-')}"
+        name = f"tampo-{corruption.replace(':', '-')}"
         yield ObjectiveCard(
             name=name,
-            summary=f"One-step MPO with φ⁻¹, ψ and g evolved on tla, {corruption}",
+            summary=f"TA-MPO with φ⁻¹, ψ, g and α evolved on tla, {corruption}",
             file=FOUND / f"{name}.json",
             citation=METHOD,
             origin="discovered",

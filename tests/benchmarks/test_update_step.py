@@ -16,8 +16,8 @@ def test_an_update_is_faster_than_pytorchs_and_near_the_products_alone(
     benchmark: Any, tmp_path: Path
 ) -> None:
     def in_a_worker() -> tuple[dict[str, float], float | None]:
-        with Local().open(1, lambda *_: None) as executor:
-            return executor.submit(updates.milliseconds, tmp_path).result()
+        with Local().open(1, lambda *_: None) as opened:
+            return opened.executor.submit(updates.milliseconds, tmp_path).result()
 
     milliseconds, distance = benchmark.pedantic(in_a_worker, rounds=1)
     benchmark.extra_info.update(milliseconds)

@@ -22,7 +22,7 @@ def test_a_local_model_on_local_pairs(mpobench_cli: Run, tiny: Path, tmp_path: P
         "--envs",
         f"llm:model={tiny},dataset={data}",
         "--objectives",
-        "tampo:schedule=sigmoid,dpo,1s-mpo-noisy-0.1",
+        "tampo:schedule=sigmoid,dpo,tampo-noisy-0.1",
         "--corruptions",
         "noisy:0.3,mixed",
         "--scale",
@@ -41,7 +41,7 @@ def test_a_local_model_on_local_pairs(mpobench_cli: Run, tiny: Path, tmp_path: P
     assert {cell.objective for cell in by_status["ok"]} == {
         "tampo:schedule=sigmoid",
         "dpo",
-        "1s-mpo-noisy-0.1",
+        "tampo-noisy-0.1",
     }
     assert {cell.corruption for cell in by_status["skipped"]} == {"mixed"}
     assert "only flips" in by_status["skipped"][0].reason

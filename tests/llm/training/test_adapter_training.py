@@ -220,7 +220,7 @@ def test_noise_swaps_exactly_the_flipped_pairs(env, workspace):
 
 
 def test_a_discovered_objective_trains_unchanged(env, workspace):
-    trained = env.train(request("1s-mpo-noisy-0.1"), workspace)
+    trained = env.train(request("tampo-noisy-0.1"), workspace)
     assert trained.curves["stage"] == ["po"]
     assert np.isfinite([trained.curves[name] for name in QUANTITIES]).all()
     assert any(bool(value.any()) for name, value in trained.policy.weights.items() if "lora_B" in name)

@@ -166,7 +166,7 @@ REPRESENTATIVES = {
     "simpo": "two stages without a reference",
     "dpo": "two stages with a reference",
     "aot": "a batch at once, against a reference",
-    "1s-mpo-noisy-0.1": "networks",
+    "tampo-noisy-0.1": "networks",
     "tampo": "another loss in the course of training",
 }
 
