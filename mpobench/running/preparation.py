@@ -12,12 +12,17 @@ def missing_prerequisites(env: Env, request: TrainingRequest, cache: Path) -> li
     return [each for each in env.prerequisites(request) if not (cache / each.path).exists()]
 
 
+def prepare(env: Env, request: TrainingRequest, workspace: Workspace) -> None:
+    """Makes the shared files that a training needs, unless they are there."""
+    for needed in missing_prerequisites(env, request, workspace.cache):
+        env.prepare(needed.payload, workspace)
+
+
 def prepare_and_train(env: Env, request: TrainingRequest, workspace: Workspace) -> Trained:
     """Trains a policy in this process; the shared files that it needs are made unless they are there.
 
     Raises:
         DivergedError: When the training leaves the finite numbers.
     """
-    for needed in missing_prerequisites(env, request, workspace.cache):
-        env.prepare(needed.payload, workspace)
+    prepare(env, request, workspace)
     return env.train(request, workspace)

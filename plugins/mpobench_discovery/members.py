@@ -13,6 +13,7 @@ from mpobench import DivergedError, Env, Evaluator, GroupTraining, Trained, Trai
 from mpobench.errors import one_line
 from mpobench.files.keys import content_key
 from mpobench.planning.cells import Training
+from mpobench.running.preparation import prepare, prepare_and_train
 from mpobench_discovery.genome import Numbers, with_numbers
 
 
@@ -114,7 +115,7 @@ def train_members(
             # A group may fail where single trainings do not, for want of memory say; other faults are met again there.
             try:
                 for request in requests:
-                    _prepare(env, request, workspace)
+                    prepare(env, request, workspace)
                 return env.train_group(requests, workspace)
             except Exception as error:  # noqa: BLE001  # whatever it is, the user is told
                 workspace.note(
@@ -125,18 +126,9 @@ def train_members(
 
 
 def _train(env: Env, request: TrainingRequest, workspace: Workspace) -> Trained | None:
-    try:
-        _prepare(env, request, workspace)
-        return env.train(request, workspace)
-    except DivergedError:
-        return None
-
-
-def _prepare(env: Env, request: TrainingRequest, workspace: Workspace) -> None:
-    """Makes shared files that belong to a member's own seed, and those that diverged before and so are missing."""
-    for prerequisite in env.prerequisites(request):
-        if not (workspace.cache / prerequisite.path).exists():
-            env.prepare(prerequisite.payload, workspace)
+    with contextlib.suppress(DivergedError):
+        return prepare_and_train(env, request, workspace)
+    return None
 
 
 def _scored(
