@@ -59,10 +59,15 @@ OPTIONS = {
     "rerun": (["--rerun", "some"], "rerun='some'", "missing|errors|all"),
     "seeds": (["--seeds", "0"], "seeds=0", "[1, ∞)"),
     "workers": (["--workers", "-1"], "workers=-1", "[1, ∞)"),
-    "training field": (["--training", "epoch=3"], "training.epoch", "sft_epochs", "po_learning_rate"),
-    "training range": (["--training", "learning_rate=-1"], "training.learning_rate", "greater than 0"),
-    "training type": (["--training", "epochs=some"], "training.epochs", "valid integer"),
-    "training infinite": (["--training", "learning_rate=inf"], "training.learning_rate", "finite"),
+    "training field": (
+        ["--training", "epoch=3"],
+        "training: no field 'epoch'",
+        "did you mean 'epochs'",
+        "po_learning_rate",
+    ),
+    "training range": (["--training", "learning_rate=-1"], "training: learning_rate='-1'", "greater than 0"),
+    "training type": (["--training", "epochs=some"], "training: epochs='some'", "valid integer"),
+    "training infinite": (["--training", "learning_rate=inf"], "training: learning_rate='inf'", "finite"),
     "training without a value": (["--training", "epochs"], "not of the form field=value"),
     "training with a stray =": (["--training", "=3"], "is not a key"),
     "too large a minibatch": (["--training", "pairs_per_update=99"], "pairs_per_update = 99", "8 pairs"),
@@ -118,7 +123,7 @@ SUITES = {
     "objective": ('objectives = ["dpo", "orpoo"]', "unknown objective 'orpoo': did you mean 'orpo'?"),
     "field of a table": ('objectives = [{name = "dpo", bta = 1}]', "did you mean 'beta'?"),
     "rate": ('objectives = "dpo"\ncorruptions = [{name = "noisy", rate = 7}]', "rate='7'"),
-    "training": ('objectives = "dpo"\n[training]\nepoch = 3', "training.epoch"),
+    "training": ('objectives = "dpo"\n[training]\nepoch = 3', "training: no field 'epoch'"),
     "nothing": ("", "'objectives' has to be given"),
 }
 

@@ -134,7 +134,7 @@ def test_a_dry_run_shows_ranges_and_the_number_of_trainings(
     done = cli(*ARGS, "--corruptions", "base,noisy:0.3", "--dry-run", *output, path=(bandit_site,))
     assert [line.split() for line in done.stdout.splitlines()] == [
         ["objective", "on", "field", "range", "default"],
-        ["dpo", "bandit", "beta", "[0.001,", "100]", "log", "0.1"],
+        ["dpo", "bandit", "beta", "[0.0001,", "1000]", "log", "0.1"],
         ["dpo", "bandit", "training.learning_rate", "[0.01,", "10]", "log", "0.5"],
         ["sft", "bandit", "training.learning_rate", "[0.01,", "10]", "log", "0.5"],
     ]

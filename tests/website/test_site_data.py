@@ -74,7 +74,7 @@ def test_columns_know_their_noise(published: Path) -> None:
     ]  # fmt: skip
     (section,) = data_of(published / "data" / "tla.js")["sections"]
     assert [(c["noise"], c["besides"]) for c in section["columns"]] == [
-        (0.0, "base"), (0.0, "mixed"), (0.1, "base"), (0.2, "base"), (0.3, "base"),
+        (0.0, "base"), (0.0, "bad-judge:1000"), (0.0, "mixed"), (0.1, "base"), (0.2, "base"), (0.3, "base"),
     ]  # fmt: skip
 
 
