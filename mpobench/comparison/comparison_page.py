@@ -66,6 +66,15 @@ def _section(comparison: Comparison, paper: Reference) -> list[str]:
     for name, specs in sorted(comparison.ambiguous.items()):
         listed = ", ".join(map(_STYLE.code, specs))
         blocks.append(f"Left out, because not exactly one row is the paper's {_STYLE.code(name)}: {listed}.")
+    if stand_ins := sorted(
+        f"{_STYLE.spec(row.objective)} for {_STYLE.code(name)}"
+        for name, row in comparison.rows.items()
+        if name in paper.discovered.values()
+    ):
+        blocks.append(
+            "What was discovered here, of whatever family, stands for what the paper discovered on the same data: "
+            f"{', '.join(stand_ins)}."
+        )
     blocks += [_STYLE.heading(3, "Order"), _agreements(comparison)]
     if comparison.verdicts:
         blocks += [_STYLE.heading(3, "Claims"), _claims(comparison)]

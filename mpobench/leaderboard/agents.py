@@ -10,10 +10,11 @@ from mpobench.leaderboard.standings import Section
 def agent_score(section: Section, agent: Literal["original", "target"]) -> float | None:
     """The score of an agent, which evaluators state in their configuration; None unless all records state the same."""
     stated = {
-        result.config.get("evaluation", {}).get(agent)
+        evaluation.get(agent)
         for row in section.rows
         for entry in row.entries.values()
         for result in entry.finished
+        if isinstance(evaluation := result.config.get("evaluation"), dict)
     }
     score = stated.pop() if len(stated) == 1 else None
     return score if isinstance(score, int | float) else None

@@ -123,6 +123,10 @@ def find_genome(
         if name in functions and isinstance(value, Tensors)
     }
     if not networks:
+        if not functions:
+            raise RequestError(
+                f"the class of {start or family} declares no functions to learn (mpobench.protocols.Searchable)"
+            )
         raise RequestError(f"{start} has no networks, and so nothing to learn: leave --start out")
     for function in learn:
         if function not in networks:

@@ -83,7 +83,7 @@ def discover(
 ) -> None:
     """Evolve an objective: networks for φ⁻¹, ψ and g by OpenAI-ES, fitness the true return of the policies they train.
 
-    A search takes some twenty minutes of two cores. The same command goes on where it stopped, and with more
+    A search takes some six minutes of two cores. The same command goes on where it stopped, and with more
     --generations where it ended. It leaves a folder with an objective file, which every command takes for an objective;
     mpobench discover plot FOLDER draws what happened.
 

@@ -19,7 +19,7 @@ SEEDS = 100_000
 """Distance between the seeds of two searches, and the first seed of a search: smaller ones are held out, for the
 comparison of the result with the start."""
 
-VERSION = 1
+VERSION = 2
 """Version of the search, raised when the same request has another outcome: no search goes on as another one."""
 
 

@@ -27,7 +27,7 @@ class Board:
         source: File or folder of the results.
         results: Results.
         suite: Suite that made them; None if there is none beside them.
-        tunings: Entries of the tuned file beside them, unless the suite was run without one.
+        tunings: Entries of the tuned file that the suite names; without a suite, of the one beside the results.
         budgets: Curves of score against budget of its environments.
         damaged: Lines about files that are no results.
     """
@@ -99,7 +99,9 @@ def _board(source: Path) -> Board:
 
 
 def _tunings(source: Path, suite: Path) -> tuple[TunedEntry, ...]:
-    file = source.with_suffix(".tuned.toml")
-    if not file.is_file() or (suite.is_file() and Suite.from_toml(suite).tuned is None):
-        return ()
-    return TunedFile.read(file).tuned
+    """Entries of the tuned file that the suite names, from the working folder or beside it; else of the results'."""
+    places = [source.with_suffix(".tuned.toml")]
+    if suite.is_file():
+        named = Suite.from_toml(suite).tuned
+        places = [] if named is None else [Path(named), suite.with_name(Path(named).name)]
+    return next((TunedFile.read(place).tuned for place in places if place.is_file()), ())

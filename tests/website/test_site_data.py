@@ -228,6 +228,9 @@ def test_a_tuned_file_beside_results_counts_unless_their_suite_names_none(tmp_pa
     for named, expected in (("", ()), ('tuned = "mine.tuned.toml"', tunings)):
         (tmp_path / "mine.toml").write_text(f'objectives = "sft"\n{named}\n')
         assert find_boards([tmp_path])[0].tunings == expected
+    (tmp_path / "mine.tuned.toml").rename(tmp_path / "shared.tuned.toml")
+    (tmp_path / "mine.toml").write_text('objectives = "sft"\ntuned = "elsewhere/shared.tuned.toml"\n')
+    assert find_boards([tmp_path])[0].tunings == tunings, "beside the suite, as in a copy of the folder"
 
 
 def test_means_of_survivors_are_marked_in_words(tmp_path: Path) -> None:
