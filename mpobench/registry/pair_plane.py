@@ -20,9 +20,6 @@ from mpobench.registry.build import Configured
 
 Floats: TypeAlias = NDArray[np.float64]
 
-PAPER_SPAN = (-14.0, -8.0)
-"""Range of log π(τ) on the Three-Legged Ant, the axes of the paper's Figure 6, in nats per step."""
-
 STEP = 1e-5
 """Half of the distance over which slopes are taken, in nats per step."""
 

@@ -21,7 +21,7 @@ from mpobench.protocols import Scale
 from mpobench.registry.build import Configured
 from mpobench.registry.fields import validated
 from mpobench.registry.objective_files import ObjectiveFileCard
-from mpobench.registry.pair_plane import PAPER_SPAN
+from mpobench.registry.paper_span import PAPER_SPAN
 from mpobench.registry.registry import get_registry
 from mpobench_discovery.distilled_file import POLYNOMIAL, reduction_of, rows, save
 from mpobench_discovery.settings import CORRUPTION, ENV, SCALE

@@ -123,7 +123,7 @@ def find_genome(
         if name in functions and isinstance(value, Tensors)
     }
     if not networks:
-        if not functions:
+        if not functions and any(isinstance(value, Tensors) for _, value in objective):
             raise RequestError(
                 f"the class of {start or family} declares no functions to learn (mpobench.protocols.Searchable)"
             )

@@ -12,7 +12,7 @@ from mpobench.errors import PluginError, one_line
 from mpobench.protocols.pair_loss import pair_losses
 from mpobench.registry.build import Configured
 from mpobench.registry.objective_files import ObjectiveFile
-from mpobench.registry.pair_plane import PAPER_SPAN
+from mpobench.registry.paper_span import PAPER_SPAN
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mpobench import Objective, Tensors
 from mpobench.protocols import JsonObject
-from mpobench.registry.pair_plane import PAPER_SPAN
+from mpobench.registry.paper_span import PAPER_SPAN
 
 FITNESS = {
     "fitness_before": "fitness of the start",

@@ -9,7 +9,7 @@ import typer
 
 from mpobench.display.pictures import picture_file, rendered, require_matplotlib
 from mpobench.files.atomic import write_atomically
-from mpobench.registry.pair_plane import PAPER_SPAN
+from mpobench.registry.paper_span import PAPER_SPAN
 
 
 def plot(

@@ -89,7 +89,8 @@ def gradient(
         training = plan_training(get_registry(), env, corruption, first, seed, scale)
         with in_use(cache_folder()) as cache:
             drawn = dataset_points(training, points, Workspace(cache))
-    from mpobench.registry.pair_plane import PAPER_SPAN, Circumstances
+    from mpobench.registry.pair_plane import Circumstances
+    from mpobench.registry.paper_span import PAPER_SPAN
     from mpobench_plots.gradient import gradient_figure
 
     span = span or (drawn.span if drawn else PAPER_SPAN)

@@ -21,7 +21,8 @@ from mpobench.planning.recorded import stated_fields
 from mpobench.protocols import Objective, Tensors
 from mpobench.registry.build import Configured
 from mpobench.registry.fields import validated
-from mpobench.registry.pair_plane import PAPER_SPAN, Circumstances, depends_on_progress, gradients
+from mpobench.registry.pair_plane import Circumstances, depends_on_progress, gradients
+from mpobench.registry.paper_span import PAPER_SPAN
 from mpobench.registry.registry import Registry
 from mpobench_site.curve_data import logp_path
 from mpobench_site.digits import short
