@@ -6,6 +6,7 @@ are set beside what the other seeds say at the paper scale.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.stats import spearmanr
 from tabulate import tabulate
 
 import mpobench
-from mpobench.leaderboard.significance import LEVEL, holm, p_values
+from mpobench.leaderboard.significance import not_worse
 
 ROOT = Path(__file__).resolve().parents[1]
 OBJECTIVES = ("sft", "cpo", "orpo", "dpo", "tampo")
@@ -36,8 +37,10 @@ def best(returns: NDArray[np.float64]) -> set[int]:
     """The objectives that a leaderboard prints in bold."""
     first, *others = (int(place) for place in np.argsort(-returns.mean(axis=1)))
     by_seed = [dict(enumerate(row)) for row in returns.tolist()]
-    adjusted = holm(p_values(by_seed[first], [by_seed[other] for other in others]))
-    return {first, *(other for other, p in zip(others, adjusted, strict=True) if p > LEVEL)}
+    return {
+        first,
+        *itertools.compress(others, not_worse(by_seed[first], [by_seed[other] for other in others])),
+    }
 
 
 def looks(
@@ -64,10 +67,11 @@ def page() -> str:
     quick, paper = (mpobench.load(ROOT / "leaderboards" / f"{name}.jsonl") for name in ("first-look", "tla"))
     rows = []
     for column in COLUMNS:
-        means = scores(paper, column).mean(axis=1)
+        short, long = scores(quick, column), scores(paper, column)
+        means = long.mean(axis=1)
         order = ", ".join(f"`{OBJECTIVES[place]}` {means[place]:.0f}" for place in np.argsort(-means))
         for seeds in LOOKS:
-            correlations, missed = looks(scores(quick, column), scores(paper, column), seeds)
+            correlations, missed = looks(short, long, seeds)
             enough = np.mean(correlations > 0.8 - 1e-9)
             rows.append(
                 [

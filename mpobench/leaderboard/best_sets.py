@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, get_args
 
-from mpobench.leaderboard.significance import LEVEL, holm, p_values
+from mpobench.leaderboard.significance import not_worse
 from mpobench.leaderboard.standings import ORIGINS, Row, Section
 from mpobench.leaderboard.statistics import Estimate
 from mpobench.protocols import Origin
@@ -46,8 +47,7 @@ def best(
     scores, *others = (
         {seed: sign * score for seed, score in row.entries[column].by_seed.items()} for row, _ in competing
     )
-    adjusted = holm(p_values(scores, others))
-    return [first, *(row for row, p in zip(rest, adjusted, strict=True) if p > LEVEL)]
+    return [first, *itertools.compress(rest, not_worse(scores, others))]
 
 
 def _competing(section: Section, column: str, origins: Sequence[Origin]) -> list[tuple[Row, Estimate]]:

@@ -55,6 +55,11 @@ def p_values(best: BySeed, others: Sequence[BySeed]) -> list[float]:
     return found
 
 
+def not_worse(best: BySeed, others: Sequence[BySeed]) -> list[bool]:
+    """Whether each of the others is not significantly worse than the best, all tests together at the level."""
+    return [p > LEVEL for p in holm(p_values(best, others))]
+
+
 def holm(values: Sequence[float]) -> list[float]:
     """P-values adjusted for their number (Holm 1979): those up to a level are rejected, with that family-wise error."""
     adjusted = [0.0] * len(values)
