@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from mpobench.comparison.compare import compare
 from mpobench.comparison.comparison_page import TITLE, comparison_page
 from mpobench.comparison.reference import reference
 from mpobench.files.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from mpobench.results.cell_result import CellResult
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -48,11 +51,11 @@ def compare_command(
     Exit code 1 if a results file is damaged (the others are compared).
     """  # noqa: D301  # click's mark for lines that are not to be wrapped
     found = read(*(results or [Path("results")]))
-    once = {
-        each.key: each for each in reversed(found.results)
-    }  # a cell may be published twice: the first counts
+    once: dict[str, CellResult] = {}
+    for each in found.results:
+        once.setdefault(each.key, each)  # a cell may be published twice: the first counts
     paper = reference()
-    page = comparison_page(compare(reversed(once.values()), paper), paper, " ".join(title.split()))
+    page = comparison_page(compare(once.values(), paper), paper, " ".join(title.split()))
     if output:
         write_atomically(output, page.encode())
     else:
