@@ -77,25 +77,26 @@ def test_listings_import_no_heavy_library() -> None:
         assert HEAVY.isdisjoint(json.loads(modules)), args
 
 
+def _processor_seconds(*arguments: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", *arguments], check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 @pytest.mark.parametrize(
     ("args", "limit"),
-    [(["--help"], 0.4), (["plugins"], 0.4), (["objectives"], 0.6)],  # the last imports every objective
+    [(["--help"], 6), (["plugins"], 6), (["objectives"], 9)],  # the last imports every objective
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_listings_answer_at_once(args: list[str], limit: float) -> None:
-    def seconds() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-c", "from mpobench.cli import main; main()", *args],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    # Processor time, the best of some: starting up waits for nothing, so that on an idle machine this is the
-    # wall time, and other work on a busy one does not count.
-    assert any(seconds() < limit for _ in range(5))
+    """Within some times what importing typer takes: 0.07 s, where a listing takes 0.3 s."""
+    # Processor time, the best of some: starting up waits for nothing, and other work on a busy machine does not count.
+    assert any(
+        _processor_seconds("from mpobench.cli import main; main()", *args)
+        < limit * _processor_seconds("import typer")
+        for _ in range(5)
+    )
 
 
 def test_help_names_every_command(cli: Cli) -> None:
