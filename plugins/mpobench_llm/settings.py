@@ -57,10 +57,10 @@ class TrainingSettings(Settings):
     sft_epochs: int = Field(3, ge=1)
     po_epochs: int = Field(1, ge=1)
     learning_rate: float = Field(
-        5e-5, gt=0, json_schema_extra={"search": {"low": 1e-6, "high": 1e-2, "log": True}}
+        5e-5, gt=0, json_schema_extra={"search": {"low": 1e-5, "high": 1e-2, "log": True}}
     )
     po_learning_rate: float = Field(
-        5e-7, gt=0, json_schema_extra={"search": {"low": 1e-8, "high": 1e-2, "log": True}}
+        5e-7, gt=0, json_schema_extra={"search": {"low": 1e-7, "high": 1e-2, "log": True}}
     )
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = Field(0.1, ge=0, lt=1)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from llm_samples import random_rows
 from peft import LoraConfig, PeftModel
 from training_samples import PAIRS, StopError, plain, request, same, stopping_at
 
@@ -25,7 +26,10 @@ from mpobench import (
 from mpobench_llm.generation.answering import end_tokens
 from mpobench_llm.models.adapters import acting, adapted, merged
 from mpobench_llm.models.base_model import load_base
+from mpobench_llm.models.batch import collate
 from mpobench_llm.models.exactness import in_single_precision
+from mpobench_llm.models.head import headless
+from mpobench_llm.models.logps import sequence_logps
 from mpobench_llm.models.policy import Policy
 from mpobench_llm.training.curves import QUANTITIES
 
@@ -60,6 +64,31 @@ def exactly(model: Any, policy: Policy) -> Iterator[Any]:
     """A policy with its adapter apart, and products in single precision."""
     with acting(model, policy) as actor, in_single_precision(actor):
         yield actor
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_peft_casts_the_inputs_of_an_adapter_for_nothing(env, workspace, precision, trained):
+    """With its casts and without them, log-probabilities and gradients are the same to the bit."""
+    model, _ = load_base(env.source(workspace, precision))
+    rows, half = random_rows(6), precision == "bfloat16"
+    found = []
+    for casting in (False, True):
+        with (
+            adapted(model, trained.policy.lora, trained.policy.weights) as wrapped,
+            headless(model) as head,
+            torch.autocast("cpu", torch.bfloat16, enabled=half),
+        ):
+            layers = [layer for layer in wrapped.modules() if hasattr(layer, "cast_input_dtype_enabled")]
+            assert not any(layer.cast_input_dtype_enabled for layer in layers)
+            for layer in layers:
+                layer.cast_input_dtype_enabled = casting
+            logps = sequence_logps(wrapped, head, collate(rows, head.dtype, "packed"))
+            (logps[:, 0] - logps[:, 1]).square().sum().backward()
+            gradients = [each.grad for each in wrapped.parameters() if each.requires_grad]
+        found.append([logps.detach(), *gradients])
+    assert len(found[0]) > 1
+    assert all(float(gradient.abs().max()) > 0 for gradient in found[0])
+    assert all(torch.equal(*both) for both in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
