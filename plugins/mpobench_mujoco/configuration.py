@@ -129,8 +129,10 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         else:
             unread = {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
             read = {"pairs_per_update": own}
-        if training.stride == 1:  # left out where it changes nothing, as the next field is
+        if training.stride == 1:  # left out where it changes nothing, as the next fields are
             unread = unread | {"stride"}
+        if training.schedule == "constant":
+            unread = unread | {"schedule"}
         if not request.objective.two_stage or own == training.pairs_per_update:
             unread = unread | {"po_pairs_per_update"}
         return training.model_copy(update=read).model_dump(exclude=unread)
@@ -167,6 +169,8 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         kept = {"start", "sft_epochs", "pairs_per_update", "learning_rate", "max_grad_norm"}
         if training.stride > 1:
             kept.add("stride")
+        if training.schedule != "constant":
+            kept.add("schedule")
         return content_key(
             {
                 "make": "sft",
@@ -208,6 +212,6 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
     def program_key(self, request: TrainingRequest, epochs: int, pairs_per_update: int) -> str:
         """Content key of the shapes that trainings in one program share."""
         training = self.training_settings(request)
-        shape = training.model_dump(include={"max_grad_norm", "stride"})
+        shape = training.model_dump(include={"max_grad_norm", "schedule", "stride"})
         pairs = self.dataset_settings(request.dataset.scale).pairs
         return content_key([self.agents_name, pairs, epochs, pairs_per_update, shape])

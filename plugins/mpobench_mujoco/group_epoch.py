@@ -41,7 +41,7 @@ def run_group_epoch(
         pairs: Pairs of each policy, stacked.
         orders: ``(policies, updates, pairs per update)`` indices of pairs.
         progress: ``(updates,)``, share of training done at each update.
-        learning_rates: ``(policies,)``.
+        learning_rates: ``(updates, policies)``.
 
     Returns:
         New weights, new optimizer states, means over the epoch, ``(policies,)`` each.
@@ -80,12 +80,13 @@ def run_group_epoch(
         return jnp.sum(curves.loss), curves
 
     def update(
-        carry: tuple[Weights, Any], step: tuple[jax.Array, jax.Array]
+        carry: tuple[Weights, Any], step: tuple[jax.Array, jax.Array, jax.Array]
     ) -> tuple[tuple[Weights, Any], EpochCurves]:
         weights, optimizer_states = carry
-        gradients, curves = jax.grad(losses, has_aux=True)(weights, *step)
+        rows, progress, learning_rates = step
+        gradients, curves = jax.grad(losses, has_aux=True)(weights, rows, progress)
         return jax.vmap(descend)(weights, optimizer_states, gradients, learning_rates), curves
 
-    carry = weights, optimizer_states
-    (weights, optimizer_states), curves = jax.lax.scan(update, carry, (orders.swapaxes(0, 1), progress))
+    carry, steps = (weights, optimizer_states), (orders.swapaxes(0, 1), progress, learning_rates)
+    (weights, optimizer_states), curves = jax.lax.scan(update, carry, steps)
     return weights, optimizer_states, EpochCurves(*(jnp.mean(curve, axis=0) for curve in curves))

@@ -224,7 +224,7 @@ def run_epoch(
     pairs: Pairs,
     order: jax.Array,
     progress: jax.Array,
-    learning_rate: jax.Array,
+    learning_rates: jax.Array,
 ) -> tuple[Weights, Any, EpochCurves]:
     """One epoch: a scan over minibatches.
 
@@ -237,7 +237,7 @@ def run_epoch(
         pairs: Pairs of the dataset.
         order: ``(updates, pairs per update)``, indices of pairs.
         progress: ``(updates,)``, share of training done at each update.
-        learning_rate: Scalar.
+        learning_rates: ``(updates,)``.
 
     Returns:
         New weights, new optimizer state, means over the epoch.
@@ -250,14 +250,15 @@ def run_epoch(
         return mean_loss(objective, logps, pairs.reference[members], progress)
 
     def update(
-        carry: tuple[Weights, Any], step: tuple[jax.Array, jax.Array]
+        carry: tuple[Weights, Any], step: tuple[jax.Array, jax.Array, jax.Array]
     ) -> tuple[tuple[Weights, Any], EpochCurves]:
         weights, optimizer_state = carry
-        rows, progress = step
+        rows, progress, learning_rate = step
         gradient, curves = jax.grad(loss, has_aux=True)(weights, rows, progress)
         return program.descend(weights, optimizer_state, gradient, learning_rate), curves
 
-    (weights, optimizer_state), curves = jax.lax.scan(update, (weights, optimizer_state), (order, progress))
+    steps = order, progress, learning_rates
+    (weights, optimizer_state), curves = jax.lax.scan(update, (weights, optimizer_state), steps)
     return weights, optimizer_state, EpochCurves(*(jnp.mean(curve) for curve in curves))
 
 

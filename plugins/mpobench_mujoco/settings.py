@@ -6,11 +6,14 @@ Free of jax, so that planning a run stays fast.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from mpobench.env_kit.env_file import EnvFile, Settings
+
+Schedule: TypeAlias = Literal["constant", "linear"]
+"""How the learning rate changes over a stage."""
 
 
 class TaskSettings(Settings):
@@ -61,6 +64,7 @@ class TrainingSettings(Settings):
         learning_rate: Adam's learning rate in one-stage training and in the SFT stage. Below its range a policy stays
             what it was: on mixed data the agent to begin with earns more than what is learned.
         po_learning_rate: Adam's learning rate in the second stage.
+        schedule: Learning rates over a stage: ``constant``, or ``linear``, from the first update's down to 0.
         keep_optimizer_state: Whether the second stage begins with Adam's moments of the first.
         max_grad_norm: Global norm to which larger gradients are scaled down.
         stride: Distance of the steps of a trajectory that are read. Neighbouring steps are much alike, and a search
@@ -79,6 +83,7 @@ class TrainingSettings(Settings):
     po_learning_rate: float = Field(
         3e-6, gt=0, json_schema_extra={"search": {"low": 1e-7, "high": 3e-2, "log": True}}
     )
+    schedule: Schedule = "constant"
     keep_optimizer_state: bool = True
     max_grad_norm: float = Field(1.3, gt=0)
     stride: int = Field(1, ge=1)

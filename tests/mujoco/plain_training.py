@@ -84,11 +84,11 @@ class Learner:
         reference: torch.Tensor,
         order: np.ndarray,
         progress: np.ndarray,
-        learning_rate: float,
+        learning_rates: np.ndarray,
     ) -> None:
         """One pass over the minibatches in ``order``."""
         seen: list[dict[str, float]] = []
-        for rows, now in zip(order, progress, strict=True):
+        for rows, now, rate in zip(order, progress, learning_rates, strict=True):
             for value in self.weights.values():
                 value.requires_grad_(True)
             sides = []
@@ -120,7 +120,7 @@ class Learner:
                     "chosen_fell": (ratios[0] < 0).double().mean().item(),
                 }
             )
-            self._adam(gradient, learning_rate)
+            self._adam(gradient, float(rate))
         for name in seen[0]:
             self.curves.setdefault(name, []).append(float(np.mean([values[name] for values in seen])))
 

@@ -131,6 +131,7 @@ def test_a_field_that_a_training_does_not_read_is_no_part_of_its_key(tla):
     assert config("dpo", po_epochs=5) != config("dpo")
     assert config("sft", epochs=5) != config("sft")
     assert config("sft", stride=10) == config("sft") != config("sft", stride=4)
+    assert config("sft", schedule="constant") == config("sft") != config("sft", schedule="linear")
 
 
 def test_an_sft_stage_depends_on_data_seed_and_its_own_settings(tla):
@@ -139,9 +140,9 @@ def test_an_sft_stage_depends_on_data_seed_and_its_own_settings(tla):
 
     assert key() == key("ipo") == key("dpo:beta=3") == key(po_learning_rate=1e-2) == key(po_epochs=9)
     assert key() == key(keep_optimizer_state=False)
-    assert key() == key(stride=10)
+    assert key() == key(stride=10) == key(schedule="constant")
     others = [key(corruption="mixed"), key(seed=1), key(sft_epochs=7), key(learning_rate=2e-3), key(stride=4)]
-    assert len({key(), *others}) == 6
+    assert len({key(), *others, key(schedule="linear")}) == 7
 
 
 def test_blocks_depend_on_neither_corruption_nor_objective_and_are_new_for_each_seed(tla):

@@ -150,7 +150,8 @@ def test_trainings_of_different_programs_have_different_group_keys(tla):
 def test_every_objective_moves_its_own_policies_alone(tla):
     """All that are registered in one program, two policies each, against a plain loop in float64."""
     rng, orders = np.random.default_rng(0), np.array([[[0, 1], [2, 3]], [[3, 0], [1, 2]]])
-    progress, rates, std, clip = np.array([0.0, 1.0]), (1e-3, 1e-2), 0.4, 1.3
+    progress, std, clip = np.array([0.0, 1.0]), 0.4, 1.3
+    rates = np.array([[1e-3, 1e-2], [5e-4, 2e-3]])
     chosen, rejected, reference = np.arange(4), np.arange(4, 8), -rng.uniform(5, 20, 8)
     sizes = {"w1": (64, 5), "b1": (64, 1), "w2": (64, 64), "b2": (64, 1), "w3": (3, 64), "b3": (3, 1)}
     starts = [{key: 0.2 * rng.normal(size=size) for key, size in sizes.items()} for _ in orders]
@@ -178,7 +179,7 @@ def test_every_objective_moves_its_own_policies_alone(tla):
             stack([pairs] * 2 * len(built)),
             jnp.tile(jnp.asarray(orders), (len(built), 1, 1)),
             jnp.asarray(progress),
-            jnp.tile(jnp.asarray(rates), len(built)),
+            jnp.tile(jnp.asarray(rates), (1, len(built))),
         )
     for place, (objective, which) in enumerate(itertools.product(built, (0, 1))):
         start = {key: torch.tensor(value) for key, value in starts[which].items()}
@@ -191,10 +192,10 @@ def test_every_objective_moves_its_own_policies_alone(tla):
             torch.tensor(reference),
             orders[which],
             progress,
-            rates[which],
+            rates[:, which],
         )
         for key, value in plain.weights.items():
-            np.testing.assert_allclose(moved[key][place], value, rtol=0, atol=1e-6 * rates[which])
+            np.testing.assert_allclose(moved[key][place], value, rtol=0, atol=1e-6 * rates[0, which])
         for quantity, values in plain.curves.items():
             np.testing.assert_allclose(getattr(curves, quantity)[place], values[0], rtol=1e-6, atol=1e-6)
 

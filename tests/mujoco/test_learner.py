@@ -39,6 +39,11 @@ REFERENCE = -np.random.default_rng(2).uniform(20, 60, N).astype(np.float32)
 """Log-probabilities under a policy that is not the one being trained."""
 
 
+def fading(progress: np.ndarray) -> np.ndarray:
+    """Learning rates that differ between updates."""
+    return RATE * (1 - 0.4 * progress)
+
+
 run_epoch_once = functools.partial(jax.jit, static_argnums=0, compiler_options=xla.ONCE)(
     learner.run_epoch.__wrapped__
 )
@@ -69,7 +74,7 @@ def train(
             pairs,
             jnp.asarray(order),
             jnp.asarray(now, dtype),
-            jnp.asarray(RATE, dtype),
+            jnp.asarray(fading(now), dtype),
         )
         for name, value in means._asdict().items():
             curves[name].append(float(value))
@@ -84,7 +89,7 @@ def train_plainly(
     plain = Learner(weights, STD, CLIP)
     logps = torch.tensor(REFERENCE, dtype=torch.float64)
     for order, now in zip(orders, progress, strict=True):
-        plain.epoch(objective, data, CHOSEN, REJECTED, logps, order, now, RATE)
+        plain.epoch(objective, data, CHOSEN, REJECTED, logps, order, now, fading(now))
     return {name: value.numpy() for name, value in plain.weights.items()}, plain.curves
 
 

@@ -39,6 +39,7 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
             order = learner.epoch_order(wanted.seed, first + epoch, SMOKE_PAIRS, pairs_per_update)
             updates = epoch * per_epoch + np.arange(per_epoch)
             progress = updates / max(epochs * per_epoch - 1, 1)
+            fade = updates / (epochs * per_epoch) if settings.schedule == "linear" else 0 * updates
             plain.epoch(
                 objective,
                 dataset.trajectories,
@@ -47,7 +48,7 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
                 reference,
                 order,
                 progress,
-                rate,
+                rate * (1 - fade),
             )
 
     if not wanted.objective.two_stage:
@@ -75,6 +76,8 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
         ("dpo", {"keep_optimizer_state": True}),
         ("dpo", {"keep_optimizer_state": False, "po_learning_rate": 1e-3, "po_epochs": 2}),
         ("kto", {"po_learning_rate": 1e-3, "po_epochs": 3}),
+        ("orpo", {"schedule": "linear"}),
+        ("dpo", {"schedule": "linear", "po_learning_rate": 1e-3, "po_epochs": 2}),
         ("aot", {"po_learning_rate": 1e-3, "po_pairs_per_update": 4}),
         ("dpo:beta=2", {"keep_optimizer_state": True, "po_learning_rate": 1e-3, "max_grad_norm": 0.1}),
     ],

@@ -77,12 +77,12 @@ def our_updates() -> Runner:
     data = learner.Trajectories(observations, actions, jnp.full(TRAJECTORIES, STEPS, jnp.int32))
     first, second = jnp.split(jnp.arange(TRAJECTORIES), 2)
     pairs = learner.Pairs(first, second, jnp.zeros(TRAJECTORIES))
-    progress, rate = jnp.linspace(0, 1, UPDATES), jnp.asarray(RATE)
+    progress, rates = jnp.linspace(0, 1, UPDATES), jnp.full(UPDATES, RATE)
 
     def updates() -> object:
         start = {name: jnp.asarray(value) for name, value in _weights().items()}
         state = program.optimizer.init(start)
-        done = learner.run_epoch(program, params, start, state, data, pairs, order, progress, rate)
+        done = learner.run_epoch(program, params, start, state, data, pairs, order, progress, rates)
         return jax.block_until_ready(done)[0]
 
     return updates
