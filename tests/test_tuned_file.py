@@ -179,6 +179,17 @@ def test_values_that_were_tuned_on_other_data_are_noticed(tmp_path: Path, bandit
     )
 
 
+def test_values_that_were_tuned_in_another_training_are_noticed(tmp_path: Path, bandits: Registry) -> None:
+    key = EnvPlan(bandits, "bandit", (), "smoke", {}).data_key("smoke")
+    path = write(tmp_path / "t.toml", entry(dataset=key, fixed={"epochs": 2}))
+    (note,) = planned(bandits, path).notes
+    assert note.endswith(
+        "were tuned with --training epochs=2, and are used without it for dpo on bandit (base)"
+    )
+    assert planned(bandits, path, training={"epochs": 3}).notes == (note,)
+    assert planned(bandits, path, training={"epochs": 2}).notes == ()
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -30,6 +30,7 @@ class TunedTable:
         self._entries: dict[tuple[str, str, str], TunedEntry] = {}
         self._untuned: dict[str, list[str]] = {}
         self._stale: dict[str, list[str]] = {}
+        self._otherwise: dict[str, dict[str, list[str]]] = {}
         for entry in TunedFile.read(path).tuned:
             try:
                 env = registry.build("env", entry.env)
@@ -52,7 +53,7 @@ class TunedTable:
             if name == env.env.text:
                 try:
                     planned = env.objective(entry.objective, entry.values)
-                    tuned_only = replace(planned, overrides=entry.training)
+                    tuned_only = replace(planned, overrides={**entry.fixed, **entry.training})
                     env.training_config(env.dataset(entry.corruption), tuned_only)
                 except RequestError as error:
                     raise self._blamed(entry, error) from error
@@ -72,10 +73,13 @@ class TunedTable:
             return None
         if entry.dataset != env.data_key(entry.scale):
             self._stale.setdefault(row, []).append(dataset.corruption.text)
+        if not dataset.skip and _trained_otherwise(env, dataset, env.objective(text, entry.values), entry):
+            fixed = ", ".join(f"{name}={value}" for name, value in sorted(entry.fixed.items()))
+            self._otherwise.setdefault(fixed, {}).setdefault(row, []).append(dataset.corruption.text)
         return entry.values
 
     def notes(self) -> list[str]:
-        """A line for the rows that have no tuned values, and one for those that were tuned on other data."""
+        """Lines for the rows that have no tuned values, and for those that were tuned on other data or otherwise."""
         notes = []
         if self._untuned:
             notes.append(
@@ -86,10 +90,23 @@ class TunedTable:
                 f"the values in {self._path} were tuned on other agents or data than there are now, for "
                 f"{_listed(self._stale)}: tune again"
             )
+        notes += [
+            f"the values in {self._path} were tuned with --training {fixed}, and are used without it for "
+            f"{_listed(rows)}"
+            for fixed, rows in self._otherwise.items()
+        ]
         return notes
 
     def _blamed(self, entry: TunedEntry, error: RequestError) -> RequestError:
         return RequestError(f"{self._path}, {entry}: {error}")
+
+
+def _trained_otherwise(
+    env: EnvPlan, dataset: PlannedDataset, objective: PlannedObjective, entry: TunedEntry
+) -> bool:
+    """Whether what was set beforehand in the tuning of an objective changes its training here."""
+    as_tuned = replace(objective, overrides={**objective.overrides, **entry.fixed})
+    return env.training_config(dataset, as_tuned) != env.training_config(dataset, objective)
 
 
 def _listed(rows: dict[str, list[str]]) -> str:
