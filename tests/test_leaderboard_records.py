@@ -121,3 +121,33 @@ def test_a_row_of_another_minibatch_than_most_is_marked() -> None:
 def test_records_say_a_minibatch_where_there_is_one() -> None:
     assert "pairs_per_update" not in cell("dpo").to_json().decode()
     assert '"pairs_per_update":16' in cell("kto", pairs_per_update=16).to_json().decode()
+
+
+def trained(objective: str, seed: int = 0, corruption: str = "base", **training: object) -> CellResult:
+    return cell(objective, seed=seed, corruption=corruption, config={"training": training})
+
+
+def test_what_trainings_have_in_common_is_on_the_page() -> None:
+    made = [
+        trained("sft", seed=seed, corruption=corruption, epochs=12, stride=3, rate=rate)
+        for seed in (0, 1)
+        for corruption, rate in (("base", 0.1), ("mixed", 0.2))
+    ]
+    made += [trained("dpo", po_epochs=2, stride=3, schedule="linear"), trained("ipo", po_epochs=2, stride=3)]
+    lines = [
+        line
+        for line in Leaderboard.of(made).markdown().splitlines()
+        if line.startswith("Training configuration")
+    ]
+    assert lines == [
+        "Training configuration of all rows: `stride=3`; `dpo`, `ipo`: `po_epochs=2`; `sft`: `epochs=12`; "
+        '`dpo`: `schedule="linear"`.'
+    ]
+    assert "Training configuration" not in Leaderboard.of([cell("dpo")]).markdown()
+
+
+def test_a_field_that_tells_the_variants_of_a_row_apart_is_in_none_or_one_of_them() -> None:
+    page = Leaderboard.of([trained("sft", epochs=12), trained("sft", seed=1, epochs=3)]).markdown()
+    assert "Training configuration" not in page
+    page = Leaderboard.of([trained("sft", epochs=12), trained("sft", seed=1, epochs=12, stride=3)]).markdown()
+    assert "all rows: `epochs=12`; `sft` (`training.stride=3`): `stride=3`." in page

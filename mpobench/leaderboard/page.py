@@ -14,7 +14,12 @@ from mpobench.leaderboard.best_sets import BestRule
 from mpobench.leaderboard.marks import Html, Markdown, Terminal
 from mpobench.leaderboard.numbers import by_version, on_one_line
 from mpobench.leaderboard.overall import Overall, overall
-from mpobench.leaderboard.record_tables import dataset_blocks, other_metric_blocks, revision_blocks
+from mpobench.leaderboard.record_tables import (
+    dataset_blocks,
+    other_metric_blocks,
+    revision_blocks,
+    training_blocks,
+)
 from mpobench.leaderboard.section_page import SectionPage
 from mpobench.leaderboard.standings import Section, standings
 from mpobench.leaderboard.statistics_tables import behind_blocks, kept_blocks, overall_blocks
@@ -99,6 +104,7 @@ class Leaderboard:
             blocks += [
                 *self._main(page, section),
                 *dataset_blocks(section, style),
+                *training_blocks(section, style),
                 *revision_blocks(section, style),
             ]
             blocks += [*overall_blocks(section, over_all, style), *behind_blocks(section, style)]

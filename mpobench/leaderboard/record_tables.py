@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 
 from mpobench.leaderboard.marks import Markdown
@@ -39,6 +40,33 @@ def _mean(values: list[float]) -> str:
     """Three digits, or all before the point: counts of pairs are whole."""
     mean = mean_and_standard_error(sorted(values)).mean
     return f"{mean:z.3g}" if abs(mean) < 1000 else f"{mean:.0f}"
+
+
+def training_blocks(section: Section, style: Markdown) -> list[str]:
+    """A line with what the trainings have in common, by the rows that it holds for.
+
+    A field of the training configuration is left out where its value differs between trainings that read it: a tuned
+    one is told with the tuned values, and one that sets cells of a row apart with the row's variant.
+    """
+    values: defaultdict[str, defaultdict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    trained = [
+        [result for entry in row.entries.values() for result in entry.finished] for row in section.rows
+    ]
+    for at, results in enumerate(trained):
+        for result in results:
+            for name, value in result.config.get("training", {}).items():
+                values[name][at].append(json.dumps(value))
+    by_rows: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
+    for name, readers in sorted(values.items()):
+        found = {value for given in readers.values() for value in given}
+        if len(found) == 1 and all(len(given) == len(trained[at]) for at, given in readers.items()):
+            by_rows[tuple(sorted(readers))].append(style.code(f"{name}={on_one_line(found.pop())}"))
+    everywhere = tuple(at for at, results in enumerate(trained) if results)
+    parts = []
+    for rows, fields in sorted(by_rows.items(), key=lambda item: (-len(item[0]), item[0])):
+        labels = [style.objective(section.rows[at].objective, section.rows[at].variant) for at in rows]
+        parts.append(f"{'all rows' if rows == everywhere else ', '.join(labels)}: {', '.join(fields)}")
+    return [f"Training configuration of {'; '.join(parts)}."] if parts else []
 
 
 def revision_blocks(section: Section, style: Markdown) -> list[str]:
