@@ -90,7 +90,7 @@ def _processor_seconds(*arguments: str) -> float:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_listings_answer_at_once(args: list[str], limit: float) -> None:
-    """Within some times what importing typer takes: 0.07 s, where a listing takes 0.3 s."""
+    """Within a few times the processor time of importing typer: 0.07 s, where a listing takes 0.3 s."""
     # Processor time, the best of some: starting up waits for nothing, and other work on a busy machine does not count.
     assert any(
         _processor_seconds("from mpobench.cli import main; main()", *args)

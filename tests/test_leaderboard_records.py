@@ -144,6 +144,8 @@ def test_what_trainings_have_in_common_is_on_the_page() -> None:
         '`dpo`: `schedule="linear"`.'
     ]
     assert "Training configuration" not in Leaderboard.of([cell("dpo")]).markdown()
+    diverged = made[-1].model_copy(update={"status": "diverged", "config": {"training": {"stride": 5}}})
+    assert "all rows" not in Leaderboard.of([*made[:-1], diverged]).markdown(), "it was trained otherwise"
 
 
 def test_a_field_that_tells_the_variants_of_a_row_apart_is_in_none_or_one_of_them() -> None:

@@ -18,7 +18,7 @@ from mpobench.planning.env_plan import EnvPlan
 from mpobench.planning.plan import Plan, plan
 from mpobench.planning.suite import Suite
 from mpobench.planning.tuned_file import FIRST_HELD_OUT_SEED, FIRST_TUNING_SEED, TunedEntry, TunedFile
-from mpobench.registry.registry import Registry
+from mpobench.registry.registry import Registry, get_registry
 
 NAMES = st.text(string.ascii_letters + "_", min_size=1, max_size=8)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -182,12 +182,24 @@ def test_values_that_were_tuned_on_other_data_are_noticed(tmp_path: Path, bandit
 def test_values_that_were_tuned_in_another_training_are_noticed(tmp_path: Path, bandits: Registry) -> None:
     key = EnvPlan(bandits, "bandit", (), "smoke", {}).data_key("smoke")
     path = write(tmp_path / "t.toml", entry(dataset=key, fixed={"epochs": 2}))
-    (note,) = planned(bandits, path).notes
-    assert note.endswith(
-        "were tuned with --training epochs=2, and are used without it for dpo on bandit (base)"
-    )
-    assert planned(bandits, path, training={"epochs": 3}).notes == (note,)
+    (note,) = planned(bandits, path, training={"epochs": 3}).notes
+    assert note.endswith("were tuned in another training (epochs=3 here, 2 there), for dpo on bandit (base)")
+    assert len(planned(bandits, path).notes) == 1
     assert planned(bandits, path, training={"epochs": 2}).notes == ()
+    write(path, entry(dataset=key, training={"learning_rate": 2.0}))
+    (note,) = planned(bandits, path, training={"epochs": 7}).notes
+    assert "(epochs=7 here, " in note, "nothing was set when they were tuned"
+    assert planned(bandits, path, training={"learning_rate": 5.0}).notes == (), (
+        "what was tuned is stated otherwise"
+    )
+
+
+def test_a_training_that_cannot_be_at_this_scale_is_noticed_too(tmp_path: Path) -> None:
+    registry = get_registry()
+    key = EnvPlan(registry, "tla", (), "smoke", {}).data_key("smoke")
+    path = write(tmp_path / "t.toml", entry(env="tla", dataset=key, fixed={"pairs_per_update": 16}))
+    (note,) = planned(registry, path, envs="tla").notes
+    assert note.endswith("were tuned in another training (pairs_per_update=16 there), for dpo on tla (base)")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 
 from mpobench.leaderboard.marks import Markdown
@@ -10,6 +9,7 @@ from mpobench.leaderboard.numbers import decimals_for, on_one_line, with_error
 from mpobench.leaderboard.standings import Row, Section
 from mpobench.leaderboard.statistics import Estimate, mean_and_standard_error
 from mpobench.protocols import NORMALISED_SCORE
+from mpobench.results.differences import as_text
 
 
 def dataset_blocks(section: Section, style: Markdown) -> list[str]:
@@ -50,12 +50,18 @@ def training_blocks(section: Section, style: Markdown) -> list[str]:
     """
     values: defaultdict[str, defaultdict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     trained = [
-        [result for entry in row.entries.values() for result in entry.finished] for row in section.rows
+        [
+            result
+            for entry in row.entries.values()
+            for result in (*entry.finished, *entry.unfinished)
+            if result.config.get("training")
+        ]
+        for row in section.rows
     ]
     for at, results in enumerate(trained):
         for result in results:
-            for name, value in result.config.get("training", {}).items():
-                values[name][at].append(json.dumps(value))
+            for name, value in result.config["training"].items():
+                values[name][at].append(as_text(value))
     by_rows: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
     for name, readers in sorted(values.items()):
         found = {value for given in readers.values() for value in given}

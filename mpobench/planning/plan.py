@@ -30,7 +30,8 @@ class Plan:
         cells: Cells of the whole table, each once, skipped ones included, by environment, corruption, objective, seed
             and evaluator.
         trainings: Trainings that the cells need, but for the skipped ones.
-        notes: Lines for the user, of rows that tuned values do not cover, and of losses that get too small a batch.
+        notes: Lines for the user: rows that tuned values do not cover, or cover with what was tuned on other data or in
+            another training, and losses that get too small a batch.
     """
 
     cells: tuple[Cell, ...]

@@ -9,6 +9,7 @@ from mpobench.errors import RequestError
 from mpobench.planning.env_plan import EnvPlan, PlannedDataset, PlannedObjective
 from mpobench.planning.tuned_file import TunedEntry, TunedFile, TunedValues
 from mpobench.registry.registry import Registry
+from mpobench.results.differences import as_text, differences
 
 
 class TunedTable:
@@ -30,7 +31,7 @@ class TunedTable:
         self._entries: dict[tuple[str, str, str], TunedEntry] = {}
         self._untuned: dict[str, list[str]] = {}
         self._stale: dict[str, list[str]] = {}
-        self._otherwise: dict[str, dict[str, list[str]]] = {}
+        self._other_training: dict[str, dict[str, list[str]]] = {}
         for entry in TunedFile.read(path).tuned:
             try:
                 env = registry.build("env", entry.env)
@@ -53,7 +54,7 @@ class TunedTable:
             if name == env.env.text:
                 try:
                     planned = env.objective(entry.objective, entry.values)
-                    tuned_only = replace(planned, overrides={**entry.fixed, **entry.training})
+                    tuned_only = replace(planned, overrides=entry.training)
                     env.training_config(env.dataset(entry.corruption), tuned_only)
                 except RequestError as error:
                     raise self._blamed(entry, error) from error
@@ -73,9 +74,8 @@ class TunedTable:
             return None
         if entry.dataset != env.data_key(entry.scale):
             self._stale.setdefault(row, []).append(dataset.corruption.text)
-        if not dataset.skip and _trained_otherwise(env, dataset, env.objective(text, entry.values), entry):
-            fixed = ", ".join(f"{name}={value}" for name, value in sorted(entry.fixed.items()))
-            self._otherwise.setdefault(fixed, {}).setdefault(row, []).append(dataset.corruption.text)
+        if not dataset.skip and (other := _other_training(env, dataset, text, entry)):
+            self._other_training.setdefault(other, {}).setdefault(row, []).append(dataset.corruption.text)
         return entry.values
 
     def notes(self) -> list[str]:
@@ -91,9 +91,8 @@ class TunedTable:
                 f"{_listed(self._stale)}: tune again"
             )
         notes += [
-            f"the values in {self._path} were tuned with --training {fixed}, and are used without it for "
-            f"{_listed(rows)}"
-            for fixed, rows in self._otherwise.items()
+            f"the values in {self._path} were tuned in another training ({other}), for {_listed(rows)}"
+            for other, rows in self._other_training.items()
         ]
         return notes
 
@@ -101,12 +100,22 @@ class TunedTable:
         return RequestError(f"{self._path}, {entry}: {error}")
 
 
-def _trained_otherwise(
-    env: EnvPlan, dataset: PlannedDataset, objective: PlannedObjective, entry: TunedEntry
-) -> bool:
-    """Whether what was set beforehand in the tuning of an objective changes its training here."""
-    as_tuned = replace(objective, overrides={**objective.overrides, **entry.fixed})
-    return env.training_config(dataset, as_tuned) != env.training_config(dataset, objective)
+def _other_training(env: EnvPlan, dataset: PlannedDataset, text: str, entry: TunedEntry) -> str:
+    """What an objective's training has that its tuning had not: ``epochs=3 here, 2 there``; empty if nothing.
+
+    Tuned fields that the user states otherwise are left out: that was meant.
+    """
+    here = env.objective(text, entry.values)
+    there = replace(here, overrides={**entry.training, **entry.fixed})
+    try:
+        ours, theirs = (env.training_config(dataset, planned) for planned in (here, there))
+    except RequestError:  # as it was tuned, it cannot be trained at this scale
+        return ", ".join(f"{name}={as_text(value)} there" for name, value in sorted(entry.fixed.items()))
+    return ", ".join(
+        f"{name}={as_text(own)} here, {as_text(other)} there"
+        for name, own, other in differences(ours, theirs)
+        if name not in entry.training
+    )
 
 
 def _listed(rows: dict[str, list[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,8 +109,9 @@ def discover(
         "learning_rate": learning_rate,
         "evaluator": evaluator,
     }
-    values = _tuned_start(env, corruption, start, scale, tuned)
-    options["training"] = {**values.training, **(overrides(training) or {})}
+    stated = overrides(training) or {}
+    values = _tuned_start(env, corruption, start, scale, tuned, stated)
+    options["training"] = {**values.training, **stated}
     names = tuple(name.strip() for name in (learn or "").split(",") if name.strip())
     defaults = get_registry().build("env", env).component.objective_defaults
     genome = find_genome(
@@ -119,14 +121,26 @@ def discover(
     _run(search, genome, output or search.folder, launcher, workers)
 
 
-def _tuned_start(env: str, corruption: str, start: str | None, scale: str, tuned: Path | None) -> TunedValues:
-    """The tuned values of the start of a search; none without a file."""
+def _tuned_start(
+    env: str, corruption: str, start: str | None, scale: str, tuned: Path | None, stated: Mapping[str, Any]
+) -> TunedValues:
+    """The tuned values of the start of a search; none without a file.
+
+    Args:
+        env: Environment.
+        corruption: Corruption.
+        start: Objective; None if the user names none.
+        scale: Scale.
+        tuned: Tuned file.
+        stated: Fields of the training configuration that the user sets.
+    """
     if tuned is None:
         return TunedValues()
     if start is None:
         raise RequestError(f"--tuned {tuned} is for the objective that --start names: name one")
     registry = get_registry()
-    plan = EnvPlan(registry, env, (), checked_scale(scale), {})
+    usual = _env_defaults(env, checked_scale(scale)).get("training", {})
+    plan = EnvPlan(registry, env, (), checked_scale(scale), {**usual, **stated})
     table = TunedTable(tuned, registry)
     values = table.values(plan, plan.dataset(corruption), start)
     for note in table.notes():

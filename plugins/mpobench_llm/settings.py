@@ -22,7 +22,8 @@ class TrainingSettings(Settings):
         epochs: Epochs of one-stage training.
         sft_epochs: Epochs of the first stage of two-stage training.
         po_epochs: Epochs of its second stage.
-        learning_rate: AdamW's learning rate in one-stage training and in the SFT stage.
+        learning_rate: AdamW's learning rate in one-stage training and in the SFT stage. Below its range an adapter
+            does not move in as few updates as a tuning has.
         po_learning_rate: AdamW's learning rate in the second stage.
         schedule: Schedule of the learning rate over a stage.
         warmup: Share of a stage's updates over which the learning rate rises from 0.

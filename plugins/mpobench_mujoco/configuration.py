@@ -6,7 +6,7 @@ Free of jax: planning a run asks for configurations and keys only.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -129,10 +129,11 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         else:
             unread = {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
             read = {"pairs_per_update": own}
-        if training.stride == 1:  # left out where it changes nothing, as the next fields are
-            unread = unread | {"stride"}
-        if training.schedule == "constant":
-            unread = unread | {"schedule"}
+        usual = self.training_settings(replace(request, overrides={}))
+        for name in ("stride", "schedule"):  # left out where it changes nothing, as the next field is
+            default = TrainingSettings.model_fields[name].default
+            if getattr(training, name) == getattr(usual, name) == default:
+                unread = unread | {name}
         if not request.objective.two_stage or own == training.pairs_per_update:
             unread = unread | {"po_pairs_per_update"}
         return training.model_copy(update=read).model_dump(exclude=unread)

@@ -86,8 +86,8 @@ class _Trainer(Protocol):
     weights: policy.Weights
     """Weights; stacked for a group."""
 
-    def epoch(self, orders: list[np.ndarray], progress: np.ndarray, fade: np.ndarray) -> Means:
-        """Runs one epoch; ``fade``, ``(updates,)``, are factors of the learning rate."""
+    def epoch(self, orders: list[np.ndarray], progress: np.ndarray, rate_factors: np.ndarray) -> Means:
+        """Runs one epoch; ``rate_factors``, ``(updates,)``, are those of the learning rate."""
 
     def finish(self) -> None:
         """Gives trainees their new weights and optimizer states."""
@@ -103,7 +103,7 @@ class _SingleTrainer:
         self.weights = trainee.weights
         self._state = _optimizer_state(trainee, self._program)
 
-    def epoch(self, orders: list[np.ndarray], progress: np.ndarray, fade: np.ndarray) -> Means:
+    def epoch(self, orders: list[np.ndarray], progress: np.ndarray, rate_factors: np.ndarray) -> Means:
         trajectories = self._trainee.dataset.trajectories
         with xla.first_call(_program_name(type(self._trainee.objective).__name__, trajectories, orders)):
             self.weights, self._state, means = learner.run_epoch(
@@ -115,7 +115,7 @@ class _SingleTrainer:
                 self._pairs,
                 jnp.asarray(orders[0]),
                 jnp.asarray(progress),
-                jnp.asarray(np.float32(self._trainee.learning_rate) * fade),
+                jnp.asarray(np.float32(self._trainee.learning_rate) * rate_factors),
             )
         return {name: np.atleast_1d(mean) for name, mean in means._asdict().items()}
 
@@ -143,7 +143,7 @@ class _GroupTrainer:
         self._pairs = _stack(pairs)
         self._rates = np.asarray([trainee.learning_rate for trainee in trainees], np.float32)
 
-    def epoch(self, orders: list[np.ndarray], progress: np.ndarray, fade: np.ndarray) -> Means:
+    def epoch(self, orders: list[np.ndarray], progress: np.ndarray, rate_factors: np.ndarray) -> Means:
         trajectories = self._trajectories
         with xla.first_call(_program_name(self._kind, trajectories, orders)):
             self.weights, self._states, means = run_group_epoch(
@@ -155,7 +155,7 @@ class _GroupTrainer:
                 self._pairs,
                 jnp.asarray(np.stack(orders)),
                 jnp.asarray(progress),
-                jnp.asarray(fade[:, None] * self._rates),
+                jnp.asarray(rate_factors[:, None] * self._rates),
             )
         return {name: np.asarray(mean) for name, mean in means._asdict().items()}
 
@@ -235,14 +235,14 @@ def run_stage(
     pairs = len(trainees[0].dataset.chosen)
     epochs, updates = length.epochs, pairs // length.pairs_per_update
     progress = np.linspace(0.0, 1.0, epochs * updates, dtype=np.float32).reshape(epochs, updates)
-    fade = _fade(training.schedule, epochs * updates).reshape(epochs, updates)
+    rate_factors = _rate_factors(training.schedule, epochs * updates).reshape(epochs, updates)
     past_epochs = [len(trainee.curves["stage"]) for trainee in trainees]
     for epoch in range(epochs):
         orders = [
             learner.epoch_order(trainee.seed, past + epoch, pairs, length.pairs_per_update)
             for trainee, past in zip(trainees, past_epochs, strict=True)
         ]
-        means = trainer.epoch(orders, progress[epoch], fade[epoch])
+        means = trainer.epoch(orders, progress[epoch], rate_factors[epoch])
         finite = _finite(means["loss"], trainer.weights)
         for index, trainee in enumerate(trainees):
             if not trainee.diverged:
@@ -253,7 +253,7 @@ def run_stage(
     trainer.finish()
 
 
-def _fade(schedule: Schedule, updates: int) -> np.ndarray:
+def _rate_factors(schedule: Schedule, updates: int) -> np.ndarray:
     """Factors of the learning rate, ``(updates,)``."""
     past = np.arange(updates) / updates
     factors: np.ndarray = {"constant": np.ones(updates), "linear": 1 - past}[schedule].astype(np.float32)

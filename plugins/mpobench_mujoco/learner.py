@@ -272,7 +272,7 @@ def all_logps(weights: Weights, trajectories: Trajectories, std: float) -> jax.A
 def epoch_order(seed: int, epoch: int, pairs: int, pairs_per_update: int) -> np.ndarray:
     """A permutation of the pairs, cut into minibatches; a last, smaller one is dropped.
 
-    Epochs are counted through both stages: an SFT stage of 10 epochs is what ``sft`` is after 10 of its 12.
+    Epochs are counted through both stages: an SFT stage of 10 epochs has the order of the first 10 of ``sft``'s 12.
 
     Returns:
         ``(updates, pairs per update)`` int32.

@@ -13,7 +13,7 @@ from pydantic import Field
 from mpobench.env_kit.env_file import EnvFile, Settings
 
 Schedule: TypeAlias = Literal["constant", "linear"]
-"""How the learning rate changes over a stage."""
+"""Course of the learning rate over a stage."""
 
 
 class TaskSettings(Settings):
@@ -64,7 +64,7 @@ class TrainingSettings(Settings):
         learning_rate: Adam's learning rate in one-stage training and in the SFT stage. Below its range a policy stays
             what it was: on mixed data the agent to begin with earns more than what is learned.
         po_learning_rate: Adam's learning rate in the second stage.
-        schedule: Learning rates over a stage: ``constant``, or ``linear``, from the first update's down to 0.
+        schedule: Course of the learning rate over a stage: ``constant``, or ``linear``, which falls to 0 at the end.
         keep_optimizer_state: Whether the second stage begins with Adam's moments of the first.
         max_grad_norm: Global norm to which larger gradients are scaled down.
         stride: Distance of the steps of a trajectory that are read. Neighbouring steps are much alike, and a search

@@ -158,24 +158,40 @@ def members(folder: Path) -> int:
 
 def test_a_search_begins_with_a_tuned_loss(discover: Run, tmp_path: Path) -> None:
     tuned = entry(
-        corruption="noisy:0.1", objective="cpo", fields={"beta": 0.3}, training={"learning_rate": 0.7}
+        corruption="noisy:0.1",
+        objective="cpo",
+        fields={"beta": 0.3},
+        training={"learning_rate": 0.7},
+        fixed={"epochs": 3},
     )
     TunedFile(tuned=(tuned,)).write(tmp_path / "tuned.toml")
     options = ("--start", "cpo", "--tuned", str(tmp_path / "tuned.toml"))
     done = discover(tmp_path / "search", *options)
     assert done.returncode == 0, done.stderr
+    assert "3 there), for cpo on bandit (noisy:0.1)" in done.stderr
     start = mpobench.objective(str(tmp_path / "search" / "start.json"))
     assert start == mpobench.objective("cpo:beta=0.3").as_networks()  # type: ignore[attr-defined]
     assert json.loads((tmp_path / "search" / "search.json").read_text())["search"]["training"] == {
         "learning_rate": 0.7
     }
     stated = discover(
-        tmp_path / "stated", "--start", "cpo:beta=0.1", *options[2:], "--training", "learning_rate=0.2"
+        tmp_path / "stated",
+        *(
+            "--start",
+            "cpo:beta=0.1",
+            *options[2:],
+            "--training",
+            "learning_rate=0.2",
+            "--training",
+            "epochs=3",
+        ),
     )
     assert stated.returncode == 0, stated.stderr
+    assert "in another training" not in stated.stderr
     assert mpobench.objective(str(tmp_path / "stated" / "start.json")).beta == 0.1  # type: ignore[attr-defined]
     assert json.loads((tmp_path / "stated" / "search.json").read_text())["search"]["training"] == {
-        "learning_rate": "0.2"
+        "learning_rate": "0.2",
+        "epochs": "3",
     }
 
 

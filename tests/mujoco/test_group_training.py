@@ -53,7 +53,8 @@ def assert_as_alone(
             )
 
 
-def test_a_group_may_differ_in_seeds_labels_numbers_and_objectives(tla, invented):
+@pytest.mark.parametrize("schedule", ["constant", "linear"])
+def test_a_group_may_differ_in_seeds_labels_numbers_and_objectives(tla, invented, schedule):
     asked = [
         ("sft", "base", 0),
         ("tampo:beta=2", "base", 1),
@@ -62,7 +63,7 @@ def test_a_group_may_differ_in_seeds_labels_numbers_and_objectives(tla, invented
         ("sft", "base", 3),
     ]
     before = [data.agent_policy(tla, "original")] * len(asked)
-    assert_as_alone(tla, all_requests(tla, invented, *asked), invented, before)
+    assert_as_alone(tla, all_requests(tla, invented, *asked, schedule=schedule), invented, before)
 
 
 @pytest.mark.parametrize("keep_optimizer_state", [True, False])
@@ -142,6 +143,7 @@ def test_trainings_of_different_programs_have_different_group_keys(tla):
     assert here == group_key("sft", "mixed", 0) == group_key("sft", "mixed", 1), "other trajectories"
     assert here != group_key("sft", "base", 0, epochs=7)
     assert here != group_key("sft", "base", 0, pairs_per_update=4)
+    assert here != group_key("sft", "base", 0, schedule="linear"), "its rates fall"
     assert here != group_key("dpo", "base", 0), "its second stage is shorter"
     assert group_key("dpo", "base", 0) == group_key("ipo", "noisy:0.1", 1)
 

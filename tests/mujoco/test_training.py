@@ -39,7 +39,7 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
             order = learner.epoch_order(wanted.seed, first + epoch, SMOKE_PAIRS, pairs_per_update)
             updates = epoch * per_epoch + np.arange(per_epoch)
             progress = updates / max(epochs * per_epoch - 1, 1)
-            fade = updates / (epochs * per_epoch) if settings.schedule == "linear" else 0 * updates
+            past = updates / (epochs * per_epoch) if settings.schedule == "linear" else 0 * updates
             plain.epoch(
                 objective,
                 dataset.trajectories,
@@ -48,7 +48,7 @@ def train_plainly(env, wanted: TrainingRequest, workspace: Workspace) -> tuple[L
                 reference,
                 order,
                 progress,
-                rate * (1 - fade),
+                rate * (1 - past),
             )
 
     if not wanted.objective.two_stage:

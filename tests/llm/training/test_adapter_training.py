@@ -89,6 +89,11 @@ def test_peft_casts_the_inputs_of_an_adapter_for_nothing(env, workspace, precisi
     assert len(found[0]) > 1
     assert all(float(gradient.abs().max()) > 0 for gradient in found[0])
     assert all(torch.equal(*both) for both in zip(*found, strict=True))
+    dropping = copy.copy(trained.policy.lora)
+    dropping.lora_dropout = 0.05
+    with adapted(model, dropping, None) as wrapped:
+        layers = [layer for layer in wrapped.modules() if hasattr(layer, "cast_input_dtype_enabled")]
+        assert all(layer.cast_input_dtype_enabled for layer in layers), "dropout in half precision rounds"
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
