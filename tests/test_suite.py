@@ -247,7 +247,7 @@ def test_a_plan_says_where_a_loss_that_depends_on_its_batch_gets_few_pairs(regis
     (note,) = plan(Suite.of(wanted), registry).notes
     assert note == (
         "a loss that depends on its batch has few pairs in an update: "
-        "bco_pair on hopper (48 where it was published with 128)"
+        "bco_pair on hopper (72 where it was published with 128)"
     )
     (note,) = plan(Suite.of({**wanted, "envs": "tla", "scale": "smoke"}), registry).notes
     assert note.endswith(

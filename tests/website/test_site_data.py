@@ -215,7 +215,7 @@ def test_tuned_values_beside_a_leaderboard_are_told_as_on_its_page(published: Pa
     (section,) = data_of(published / "data" / "tla.js")["sections"]
     assert section["tuned"] == [line for line in blocks if line.startswith("Tuned for")] != []
     assert section["tuned"][0] in html.unescape((published / "tla.html").read_text())
-    (section,) = data_of(published / "data" / "hopper.js")["sections"]
+    (section,) = data_of(published / "data" / "quick.js")["sections"]
     assert section["tuned"] == [], "its suite names no tuned values"
 
 
