@@ -71,7 +71,7 @@ def test_34_kills_lose_nothing(bench: Bench, bandit_site: Path, tmp_path: Path) 
     assert CELLS <= begun <= CELLS + lost_in_hand, "a training was begun again that no kill had interrupted"
 
     calm = Bench(tmp_path / "calm", bandit_site)
-    assert calm.run(*ARGS).returncode == 0
+    assert calm.run(*ARGS, "--training", "pause=0.12").returncode == 0
     page = Leaderboard.of(ResultStore(calm.results).load_all()).markdown()
     assert (bench.results / "leaderboard.md").read_text() == page
 
