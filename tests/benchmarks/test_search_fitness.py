@@ -21,21 +21,19 @@ from mpobench_discovery.search_plan import plan_trainings
 from mpobench_discovery.settings import Search
 from mpobench_discovery.strategy import Strategy
 
-MEMBERS, SEEDS, FEW, FULL = 24, range(4000, 4006), (8, 16, 32), 100
-STARTS = {
-    "mixed": ("tampo:schedule=sigmoid,beta=0.0112,gamma=0.541", 0.00581),
-    "noisy:0.1": ("tampo:schedule=linear,beta=0.0122,gamma=0.128", 0.0085),
-}
+MEMBERS, SEEDS, FEW, FULL = 16, range(4000, 4006), (8, 16, 32), 100
+CORRUPTION, START, LEARNING_RATE = "mixed", "tampo:schedule=sigmoid,beta=0.0112,gamma=0.541", 0.00581
 
 
 @pytest.mark.benchmark
 @pytest.mark.slow
-@pytest.mark.parametrize("corruption", STARTS)
-def test_few_episodes_rank_members_as_many_do(corruption: str, tmp_path: Path) -> None:
-    fitness = {episodes: measured(corruption, episodes, tmp_path) for episodes in (*FEW, FULL)}
+def test_how_well_few_episodes_rank_members(tmp_path: Path) -> None:
+    fitness = {episodes: measured(episodes, tmp_path) for episodes in (*FEW, FULL)}
     full = fitness[FULL]
     members, seeds = full.mean(axis=0).std(ddof=1), full.std(axis=0, ddof=1).mean()
-    print(f"\n{corruption}: members differ by {members:.0f}, and one of them by {seeds:.0f} over seeds")
+    one_seed = full.std(axis=1, ddof=1).mean()
+    print(f"\nmembers differ by {members:.0f} in their means over seeds, and by {one_seed:.0f} on one seed")
+    print(f"one member differs by {seeds:.0f} over seeds")
     for episodes in FEW:
         same = [correlation(few, many) for few, many in zip(fitness[episodes], full, strict=True)]
         others = [
@@ -43,14 +41,14 @@ def test_few_episodes_rank_members_as_many_do(corruption: str, tmp_path: Path) -
             for seed in range(len(SEEDS))
         ]
         print(
-            f"{episodes:3} episodes: ρ {np.mean(same):.2f} with {FULL}, {np.mean(others):.2f} with other seeds'"
+            f"{episodes:3} episodes: ρ {np.mean(same):.2f} with {FULL}, {np.mean(others):.2f} with other seeds"
         )
-        assert np.mean(same) > 0.6
     halves = [
         correlation(full[list(half)].mean(axis=0), np.delete(full, half, axis=0).mean(axis=0))
         for half in itertools.combinations(range(len(SEEDS)), len(SEEDS) // 2)
     ]
     print(f"{FULL} episodes: ρ {np.mean(halves):.2f} between the means of three seeds and of three others")
+    assert members < seeds, "why a search draws new data for every generation"
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -58,18 +56,17 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(spearmanr(first, second).statistic)
 
 
-def measured(corruption: str, episodes: int, folder: Path) -> np.ndarray:
+def measured(episodes: int, folder: Path) -> np.ndarray:
     """``(seeds, members)``: fitness."""
-    start, learning_rate = STARTS[corruption]
     defaults = get_registry().build("env", "tla").component.objective_defaults
-    genome = find_genome("tampo", (), start, defaults)
+    genome = find_genome("tampo", (), START, defaults)
     search = Search.of(
         {
-            "corruption": corruption,
+            "corruption": CORRUPTION,
             "family": genome.family,
-            "start": start,
+            "start": START,
             "population": MEMBERS,
-            "training": {"learning_rate": learning_rate},
+            "training": {"learning_rate": LEARNING_RATE},
             "evaluator": f"sampled-return:{episodes}",
         },
         lambda env, scale: {},
