@@ -53,7 +53,7 @@ def training_blocks(section: Section, style: Markdown) -> list[str]:
         [
             result
             for entry in row.entries.values()
-            for result in (*entry.finished, *entry.unfinished)
+            for result in entry.results
             if result.config.get("training")
         ]
         for row in section.rows

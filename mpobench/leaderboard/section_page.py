@@ -119,7 +119,7 @@ class SectionPage:
 
 
 def _caption(section: Section, entries: Collection[Entry]) -> str:
-    seeds = sorted({result.seed for entry in entries for result in (*entry.finished, *entry.unfinished)})
+    seeds = sorted({result.seed for entry in entries for result in entry.results})
     plural = "seeds" if len(seeds) > 1 else "seed"
     over = f"{len(seeds)} {plural} ({ranges(seeds)})" + ("" if _same_n(entries) else ", n where stated")
     if not section.metric:

@@ -40,6 +40,11 @@ class Entry:
     finished: tuple[CellResult, ...]
     unfinished: tuple[CellResult, ...]
 
+    @property
+    def results(self) -> tuple[CellResult, ...]:
+        """All of them, the finished ones first."""
+        return (*self.finished, *self.unfinished)
+
     @cached_property
     def estimate(self) -> Estimate | None:
         """Mean and standard error of the primary metric over the finished seeds; None without any."""

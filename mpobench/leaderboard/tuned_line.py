@@ -72,7 +72,7 @@ def tuned_blocks(section: Section, tunings: Iterable[Tuning], code: Callable[[st
             place = section.env, column
             name = row.objective.partition(":")[0]
             entry = entries.get((*place, row.objective)) or entries.get((*place, name))
-            for cell in (*cells.finished, *cells.unfinished):
+            for cell in cells.results:
                 if not cell.config:  # refused beforehand
                     continue
                 if entry is None or not (entry.fields or entry.training):

@@ -130,10 +130,9 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
             unread = {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
             read = {"pairs_per_update": own}
         usual = self.training_settings(replace(request, overrides={}))
-        for name in ("stride", "schedule"):  # left out where it changes nothing, as the next field is
-            default = TrainingSettings.model_fields[name].default
-            if getattr(training, name) == getattr(usual, name) == default:
-                unread = unread | {name}
+        unread = unread | (
+            _at_default(training) & _at_default(usual)
+        )  # they change nothing, as the next field
         if not request.objective.two_stage or own == training.pairs_per_update:
             unread = unread | {"po_pairs_per_update"}
         return training.model_copy(update=read).model_dump(exclude=unread)
@@ -168,10 +167,7 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         """Content key of an SFT stage: data, seed and optimizer, but not the objective that follows it."""
         training = self.training_settings(request)
         kept = {"start", "sft_epochs", "pairs_per_update", "learning_rate", "max_grad_norm"}
-        if training.stride > 1:
-            kept.add("stride")
-        if training.schedule != "constant":
-            kept.add("schedule")
+        kept |= {"stride", "schedule"} - _at_default(training)
         return content_key(
             {
                 "make": "sft",
@@ -216,3 +212,9 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
         shape = training.model_dump(include={"max_grad_norm", "schedule", "stride"})
         pairs = self.dataset_settings(request.dataset.scale).pairs
         return content_key([self.agents_name, pairs, epochs, pairs_per_update, shape])
+
+
+def _at_default(training: TrainingSettings) -> set[str]:
+    """The fields that came later and have their default: keys that are older do not have them."""
+    fields = TrainingSettings.model_fields
+    return {name for name in ("stride", "schedule") if getattr(training, name) == fields[name].default}

@@ -122,7 +122,7 @@ def _entries(section: Section, decimals: int, commands: Commands) -> list[dict[s
 
 
 def _all(entry: Entry) -> list[CellResult]:
-    return sorted((*entry.finished, *entry.unfinished), key=lambda result: result.seed)
+    return sorted(entry.results, key=lambda result: result.seed)
 
 
 def _score(section: Section, entry: Entry, decimals: int) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _score(section: Section, entry: Entry, decimals: int) -> dict[str, Any]:
 
 
 def _again(entry: Entry, commands: Commands) -> dict[str, Any]:
-    again = commands.again([*entry.finished, *entry.unfinished])
+    again = commands.again(entry.results)
     config = next((result.config for result in _all(entry) if result.config), {})
     return {"command": again.command, "unproven": again.note, "planned": again.planned, "config": config}
 
