@@ -41,6 +41,7 @@ def tuning_figure(curves: Sequence[BudgetCurve]) -> Figure:
         axes.set_title(" ".join(panel), parse_math=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
+    figure.supxlabel("trials, of which the best counts", fontsize="medium")
     lines = {line.get_label(): line for axes in grid.flat for line in axes.get_lines() if line.get_gid()}
     legend = figure.legend(
         handles=list(lines.values()),
@@ -72,6 +73,5 @@ def _draw(axes: Axes, curves: Sequence[BudgetCurve], names: Sequence[str]) -> No
     axes.set_xscale("log", base=2)
     axes.set_xticks([2**power for power in range(most.bit_length())])
     axes.xaxis.set_major_formatter("{x:.0f}")
-    axes.set_xlabel("trials, of which the best counts")
     axes.set_ylabel(curves[0].metric)
     axes.spines[["top", "right"]].set_visible(False)
