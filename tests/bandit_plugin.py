@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -141,8 +141,9 @@ class Bandit(GroupTraining, Env):
         return theta, losses
 
     def train(self, request: TrainingRequest, workspace: Workspace) -> Trained:
-        log(workspace, f"train {request.objective_name} {request.seed}")
-        return self._train(request, workspace)
+        with at_work(workspace):
+            log(workspace, f"train {request.objective_name} {request.seed}")
+            return self._train(request, workspace)
 
     def train_group(self, requests: Sequence[TrainingRequest], workspace: Workspace) -> list[Trained | None]:
         log(workspace, f"{len(requests)} trainings together")
@@ -199,6 +200,18 @@ def log(workspace: Workspace, work: str) -> None:
     workspace.cache.mkdir(parents=True, exist_ok=True)
     with (workspace.cache / "work.log").open("a") as file:
         file.write(f"{work}\n")
+
+
+@contextlib.contextmanager
+def at_work(workspace: Workspace) -> Iterator[None]:
+    """A file in the cache, named after this process, for as long as it trains."""
+    workspace.cache.mkdir(parents=True, exist_ok=True)
+    file = workspace.cache / f"at-work-{os.getpid()}"
+    file.touch()
+    try:
+        yield
+    finally:
+        file.unlink()
 
 
 class Cloning(Objective):

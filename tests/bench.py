@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -37,7 +39,7 @@ class Bench:
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
         running = self.start(*args)
-        out, err = running.communicate(timeout=120)
+        out, err = running.communicate()
         return subprocess.CompletedProcess(args, running.returncode, out, err)
 
     def whole(self) -> dict[Path, int]:
@@ -50,6 +52,23 @@ class Bench:
         log = self.cache / "work.log"
         lines = log.read_text().splitlines() if log.exists() else []
         return Counter(line for line in lines if line.startswith("train"))
+
+    def stopped_at_work(self) -> int:
+        """A process that is stopped while it trains: one that is killed between two tasks loses none."""
+        stopped: list[int] = []
+
+        def one_is_stopped() -> bool:
+            for file in self.cache.glob("at-work-*"):
+                pid = int(file.name.removeprefix("at-work-"))
+                os.kill(pid, signal.SIGSTOP)
+                if file.exists():
+                    stopped.append(pid)
+                    return True
+                os.kill(pid, signal.SIGCONT)
+            return False
+
+        wait_until(one_is_stopped)
+        return stopped[0]
 
     def policies(self) -> int:
         """How many trainings are over: of some, a run may have been ended before the score was written."""
@@ -76,8 +95,8 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300  # a busy machine needs many seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)

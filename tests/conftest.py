@@ -108,7 +108,7 @@ def mpobench_cli(shared_cache: Path) -> Run:
     """Runs the program in a process of its own, with folders in front of the import path."""
 
     def run(
-        *args: str, path: tuple[Path, ...] = (), cache: Path = shared_cache, timeout: float = 120
+        *args: str, path: tuple[Path, ...] = (), cache: Path = shared_cache
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             program(*args),
@@ -116,7 +116,6 @@ def mpobench_cli(shared_cache: Path) -> Run:
             capture_output=True,
             text=True,
             check=False,
-            timeout=timeout,
         )
 
     return run

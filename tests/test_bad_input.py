@@ -167,7 +167,6 @@ def limited(tmp_path: Path, site: Path, limit: int, *options: str) -> subprocess
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
     )
 
 
@@ -304,7 +303,6 @@ def test_a_script_that_its_own_workers_would_run_again_is_told_so(tmp_path: Path
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
         )
         assert done.returncode == returncode, done.stderr
         hint = "a script calls mpobench.run below `if __name__ == '__main__':`"

@@ -187,7 +187,7 @@ def test_mistaken_losses_fail_alone_on_the_real_task(tmp_path: Path, install: An
         "--results",
         str(tmp_path / "r"),
     )
-    done = mpobench_cli("run", *args, path=(site,), timeout=600)
+    done = mpobench_cli("run", *args, path=(site,))
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     said = [line for line in done.stderr.splitlines() if line.startswith("mpobench:")]

@@ -51,9 +51,9 @@ def test_34_kills_lose_nothing(bench: Bench, bandit_site: Path, tmp_path: Path) 
                 lost_in_hand += 1
         else:
             running.send_signal(number)
-            running.wait(timeout=30)
+            running.wait()
             lost_in_hand += 2
-            wait_until(lambda workers=workers: not any(map(alive, workers)), seconds=30)
+            wait_until(lambda workers=workers: not any(map(alive, workers)))
         after = contents(bench)
         assert {file: after[file] for file in before} == before, "a finished cell was lost or written again"
     if running is not None and running.poll() is None:
@@ -85,7 +85,7 @@ def contents(bench: Bench) -> dict[str, bytes]:
 def test_two_runs_on_one_folder_at_once_share_the_work(bench: Bench, bandit_site: Path) -> None:
     args = (*ARGS[:-3], "4", "--workers", "2", "--training", "pause=0.03")
     runs = [bench.start(*args) for _ in range(2)]
-    ends = [running.communicate(timeout=120) for running in runs]
+    ends = [running.communicate() for running in runs]
     assert [running.returncode for running in runs] == [0, 0], ends
     assert ends[0][0] == ends[1][0], "both print the whole leaderboard"
     assert bench.trainings().total() == len(OBJECTIVES) * 4, "no training was done twice"
@@ -142,7 +142,7 @@ def test_two_runs_at_once_share_what_diverges(bench: Bench) -> None:
         "1",
     )
     runs = [bench.start(*args, "--training", "pause=0.1") for _ in range(2)]
-    ends = [running.communicate(timeout=60) for running in runs]
+    ends = [running.communicate() for running in runs]
     assert [running.returncode for running in runs] == [1, 1], ends
     assert bench.trainings().total() == 4, "a training that diverges is over, for both runs"
 
@@ -168,7 +168,7 @@ def test_a_forked_copy_of_a_worker_is_ended(bench: Bench) -> None:
     running = bench.start(
         "--envs", "bandit", "--scale", "smoke", "--objectives", "sft,forks", "--workers", "1"
     )
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate()
     assert running.returncode == 0, err
     assert bench.trainings() == {"train sft 0": 1, "train forks 0": 1}
     assert "mpobench: warning: a component forked this worker: its copy was ended" in err

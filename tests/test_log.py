@@ -24,7 +24,7 @@ from mpobench.registry.registry import Registry
 from mpobench.results.cell_result import CellResult
 from mpobench.results.store import ResultStore, read_results
 from mpobench.running import log
-from mpobench.running.log import open_log
+from mpobench.running.log import open_log, without_secrets
 from mpobench.running.tracked import tracked_cell
 from mpobench.testing.plugins import check_plugin
 
@@ -125,6 +125,13 @@ def test_a_tracker_that_fails_costs_a_line_and_neither_run_nor_result(
     assert {key: record.metrics for key, record in own.items()} == {
         key: record.metrics for key, record in other.items()
     }
+
+
+@pytest.mark.parametrize("name", ["WANDB_API_KEY", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD"])
+def test_a_secret_of_a_tracker_is_in_no_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "of-nobody-else")
+    monkeypatch.setenv("PAD_TOKEN", "answer")
+    assert without_secrets("401 for of-nobody-else, answer") == "401 for redacted, answer"
 
 
 def test_a_tracker_that_cannot_be_used_is_a_line_before_anything_is_computed() -> None:

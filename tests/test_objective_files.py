@@ -221,7 +221,6 @@ def run(folder: Path, site: Path, *args: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
     )
 
 

@@ -100,7 +100,6 @@ def test_a_terminal_that_lacks_a_character_gets_a_stand_in_and_files_are_utf_8(
         env={**os.environ, **ENCODINGS[encoding]},
         capture_output=True,
         check=False,
-        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, b"")
     printed, nothing, simpo, plugins, help_, end = done.stdout.split(b"=====\n")

@@ -31,7 +31,7 @@ def start(folder: Path, site: Path, *args: str) -> subprocess.Popen[str]:
 
 
 def finish(running: subprocess.Popen[str]) -> tuple[str, str]:
-    out, err = running.communicate(timeout=120)
+    out, err = running.communicate()
     assert running.returncode == 0, err
     return out, err
 
@@ -60,8 +60,8 @@ def test_a_tuning_that_is_killed_again_and_again_comes_to_the_same_end(
             time.sleep(patience)
             workers = descendants(running.pid)
             running.send_signal(number)
-            running.communicate(timeout=60)
-            wait_until(lambda workers=workers: not any(map(alive, workers)), seconds=30)
+            running.communicate()
+            wait_until(lambda workers=workers: not any(map(alive, workers)))
     finish(start(tmp_path / "killed", bandit_site, *slow))
     finish(start(tmp_path / "calm", bandit_site, *slow))
     killed, calm = (tmp_path / name / "tuning" for name in ("killed", "calm"))
@@ -78,7 +78,7 @@ def test_an_interrupted_tuning_says_so_in_one_line(tmp_path: Path, bandit_site: 
     log = tmp_path / "cache" / "work.log"
     wait_until(lambda: log.exists() and "train" in log.read_text())
     os.kill(running.pid, signal.SIGINT)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate()
     assert running.returncode == 130
     last = err.strip().splitlines()[-1]
     place = tmp_path / "tuning"

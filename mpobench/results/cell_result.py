@@ -13,9 +13,10 @@ Status: TypeAlias = Literal["ok", "skipped", "diverged", "error"]
 """How a cell ended: finished, refused beforehand, left the finite numbers, or raised."""
 
 SECRET_NAME = re.compile(
-    r"(^|[_-])(api[_-]?key|password|passwd|secret|(access|auth|bearer|hf)[_-]?token)$", re.I
+    r"(^|[_-])((api|access|secret)[_-]?key|password|passwd|secret|(access|auth|bearer|hf|tracking)[_-]?token)$",
+    re.I,
 )
-"""Pattern of a name that says secret: ``api_key``, ``HF_TOKEN``."""
+"""Pattern of a name that says secret: ``api_key``, ``HF_TOKEN``; ``eos_token`` says none."""
 
 
 class CellResult(BaseModel):

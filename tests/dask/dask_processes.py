@@ -14,9 +14,6 @@ from bench import descendants, wait_until
 
 from mpobench.results.store import ResultStore
 
-PATIENCE = 300.0
-"""Seconds after which a wait is in vain; a busy machine needs many."""
-
 
 class DaskScheduler:
     """A scheduler and workers as an administrator starts them; all of them end with :meth:`close`.
@@ -40,7 +37,7 @@ class DaskScheduler:
             "distributed.cli.dask_scheduler",
             *("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)),
         )
-        wait_until(lambda: file.exists() and file.read_text().rstrip().endswith("}"), seconds=PATIENCE)
+        wait_until(lambda: file.exists() and file.read_text().rstrip().endswith("}"))
         self.address: str = json.loads(file.read_text())["address"]
 
     def worker(
@@ -61,7 +58,7 @@ class DaskScheduler:
             "distributed.cli.dask_worker", self.address, "--no-dashboard", *args, prefix=prefix, **variables
         )
         self.nannies.append(nanny)
-        wait_until(lambda: log.read_text().count("Registered to:") == count, seconds=PATIENCE)
+        wait_until(lambda: log.read_text().count("Registered to:") == count)
         return nanny
 
     def _start(

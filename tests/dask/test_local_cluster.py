@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bench import Bench, alive, descendants, wait_until
-from dask_processes import PATIENCE, kill, said, without_seconds, workers_of
+from dask_processes import kill, said, without_seconds, workers_of
 from processes import Run, write_distribution
 from safetensors.numpy import load_file
 from test_run_command import BANDIT, CELLS, SLOW_BANDIT, resumes
@@ -62,9 +62,8 @@ def test_a_search_equals_the_local_one(tmp_path: Path, bandit_site: Path, mpoben
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_told_and_loses_nothing(bench: Bench) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
-    wait_until(lambda: len(bench.trainings()) >= 2, seconds=PATIENCE)
-    kill(workers_of(running.pid)[0])
-    _out, err = running.communicate(timeout=PATIENCE)
+    kill(bench.stopped_at_work())
+    _out, err = running.communicate()
     assert running.returncode == 0, err
     lines = [line for line in said(err) if "ran" not in line]
     assert len(lines) == 1, err
@@ -81,10 +80,10 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing(bench: Bench) -> None
 @pytest.mark.parametrize("whom", ["group", pytest.param("parent", marks=pytest.mark.slow)])
 def test_an_interrupted_run_says_so_in_one_line_and_goes_on(bench: Bench, whom: str) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
-    wait_until(lambda: len(bench.whole()) >= 2, seconds=PATIENCE)
+    wait_until(lambda: len(bench.whole()) >= 2)
     workers = descendants(running.pid)
     (os.killpg if whom == "group" else os.kill)(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=PATIENCE)
+    out, err = running.communicate()
     assert (running.returncode, out, said(err)) == (130, "", [INTERRUPTED])
     wait_until(lambda: not any(map(alive, workers)))
     resumes(bench)
@@ -92,17 +91,17 @@ def test_an_interrupted_run_says_so_in_one_line_and_goes_on(bench: Bench, whom: 
 
 def test_a_run_that_is_interrupted_while_workers_start_leaves_none(bench: Bench) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
-    wait_until(lambda: len(workers_of(running.pid)) == 2, seconds=PATIENCE)
+    wait_until(lambda: len(workers_of(running.pid)) == 2)
     workers = descendants(running.pid)
     os.killpg(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=PATIENCE)
+    out, err = running.communicate()
     assert (running.returncode, out, said(err)) == (130, "", [INTERRUPTED])
     wait_until(lambda: not any(map(alive, workers)))
 
 
 def test_a_run_that_is_killed_leaves_no_worker(bench: Bench) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
-    wait_until(lambda: len(bench.whole()) >= 1, seconds=PATIENCE)
+    wait_until(lambda: len(bench.whole()) >= 1)
     workers = descendants(running.pid)
     running.send_signal(signal.SIGKILL)
     running.wait()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from bench import Bench, alive, wait_until
-from dask_processes import PATIENCE, DaskScheduler, command_line, end, kill, said, workers_of
+from dask_processes import DaskScheduler, command_line, end, kill, said, workers_of
 from test_run_command import BANDIT, CELLS, SLOW_BANDIT, resumes
 
 from mpobench import RequestError
@@ -54,13 +54,12 @@ def another(scheduler: DaskScheduler, *args: str, **options: Any) -> Iterator[No
 def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
     bench: Bench, dask_scheduler: DaskScheduler
 ) -> None:
-    nanny = dask_scheduler.worker()
+    dask_scheduler.worker()
     running = bench.start(*SLOW_BANDIT, *at(dask_scheduler))
-    wait_until(lambda: len(bench.trainings()) >= 2, seconds=PATIENCE)
-    kill(workers_of(nanny.pid)[0])
-    wait_until(lambda: len(bench.whole()) >= 3, seconds=PATIENCE)
+    kill(bench.stopped_at_work())
+    wait_until(lambda: len(bench.whole()) >= 3)
     dask_scheduler.process.send_signal(signal.SIGKILL)
-    out, err = running.communicate(timeout=PATIENCE)
+    out, err = running.communicate()
     assert (running.returncode, out) == (1, "")
     loss, end = said(err)
     assert re.fullmatch(r"mpobench: warning: a worker was lost \(dask's worker .+ ended\): .+", loss)
@@ -79,15 +78,15 @@ def test_an_interrupted_run_stops_its_tasks_and_leaves_the_workers(
     nanny = shared_scheduler.nannies[0]
     args = (*SLOW_BANDIT[:-1], "pause=3", *at(shared_scheduler))
     running = bench.start(*args)
-    wait_until(lambda: len(bench.trainings()) >= 2, seconds=PATIENCE)
+    wait_until(lambda: len(bench.trainings()) >= 2)
     busy = workers_of(nanny.pid)
     os.killpg(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=PATIENCE)
+    out, err = running.communicate()
     assert (running.returncode, out) == (130, "")
     assert said(err) == ["mpobench: interrupted: finished cells are kept, the same command goes on from here"]
     wait_until(lambda: not any(map(alive, busy)))
     assert alive(nanny.pid)
-    wait_until(lambda: len(workers_of(nanny.pid)) == 2, seconds=PATIENCE)
+    wait_until(lambda: len(workers_of(nanny.pid)) == 2)
 
 
 def test_fewer_tasks_than_workers_on_request(bench: Bench, shared_scheduler: DaskScheduler) -> None:
@@ -195,28 +194,28 @@ def test_a_late_worker_without_mpobench_costs_a_line_and_no_cell(
 ) -> None:
     dask_scheduler.worker("--nthreads", "1")
     running = bench.start(*SLOW_BANDIT[:-1], "pause=0.5", *at(dask_scheduler))
-    wait_until(lambda: len(bench.trainings()) >= 1, seconds=PATIENCE)
+    wait_until(lambda: len(bench.trainings()) >= 1)
     (tmp_path / "other-site").mkdir()
     (tmp_path / "other-site" / "sitecustomize.py").write_text(BLOCK.replace('"mpobench"', '"mpobench_dask"'))
     late = dask_scheduler.worker("--nthreads", "1", PYTHONPATH=str(tmp_path / "other-site"))
-    _, err = running.communicate(timeout=PATIENCE)
+    _, err = running.communicate()
     assert running.returncode == 0, err
     assert len(bench.finished()) == CELLS
     *losses, _ = said(err)
     assert losses
     assert all("a worker was lost" in line for line in losses)
-    late.wait(timeout=PATIENCE)  # dask ends a worker that cannot read its task
+    late.wait()  # dask ends a worker that cannot read its task
 
 
 @pytest.mark.slow
 def test_nobody_waits_for_workers_that_are_gone(bench: Bench, dask_scheduler: DaskScheduler) -> None:
     nanny = dask_scheduler.worker()
     running = bench.start(*SLOW_BANDIT, "--launcher", f"dask:address={dask_scheduler.address},timeout=10")
-    wait_until(lambda: len(bench.whole()) >= 1, seconds=PATIENCE)
+    wait_until(lambda: len(bench.whole()) >= 1)
     workers = workers_of(nanny.pid)
     for pid in (nanny.pid, *workers):
         kill(pid)
-    out, err = running.communicate(timeout=PATIENCE)
+    out, err = running.communicate()
     assert (running.returncode, out) == (1, "")
     assert said(err)[-1] == (
         f"mpobench: error: the dask scheduler at {dask_scheduler.address} has had no worker for 10 seconds: "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bench import Bench, alive, descendants, wait_until
-from dask_processes import PATIENCE, kill, said
+from dask_processes import kill, said
 from test_run_command import CELLS, SLOW_BANDIT
 
 SBATCH = """#!/bin/sh
@@ -52,17 +52,19 @@ def test_jobs_are_submitted_replaced_and_cancelled(jobs: Path, tmp_path: Path, b
     bench = Bench(tmp_path, bandit_site)
     launcher = "dask:slurm,queue=short,walltime=01:00:00,memory=2GB,gpus=1"
     running = bench.start(*SLOW_BANDIT[:-1], "pause=0.5", "--launcher", launcher)
-    wait_until(lambda: len(bench.trainings()) >= 2, seconds=PATIENCE)
+    wait_until(lambda: len(bench.trainings()) >= 2)
     scripts = [file.read_text() for file in sorted(jobs.glob("*.sh"))]
     assert len(scripts) == 2
     for script in scripts:
         for directive in ("-p short", "-t 01:00:00", "--cpus-per-task=1", "--mem=2G", "--gres=gpu:1"):
             assert f"#SBATCH {directive}\n" in script
         assert "--nthreads 1" in script
-    root = int(next(jobs.glob("*.pid")).read_text())
-    for pid in (root, *descendants(root)):  # the node is gone
+    worker = bench.stopped_at_work()
+    roots = [int(file.read_text()) for file in jobs.glob("*.pid")]
+    (job,) = [pids for pids in ({root} | descendants(root) for root in roots) if worker in pids]
+    for pid in job:  # the node is gone
         kill(pid)
-    _out, err = running.communicate(timeout=PATIENCE)
+    _out, err = running.communicate()
     assert running.returncode == 0, err
     assert len(bench.finished()) == CELLS
     waits, loss, end = said(err)

@@ -34,13 +34,13 @@ def test_one_stage_has_one_learning_rate_and_two_stages_have_two(registry: Regis
 def test_tla_is_tuned_and_run(mpobench_cli: Run, tmp_path: Path, registry: Registry) -> None:
     folder = tmp_path / "tuning"
     args = ("--envs", "tla", "--objectives", "dpo", "--corruptions", "noisy:0.3", "--scale", "smoke")
-    done = mpobench_cli("tune", *args, "--output", str(folder), timeout=600)
+    done = mpobench_cli("tune", *args, "--output", str(folder))
     assert done.returncode == 0, done.stderr
     (entry,) = TunedFile.read(folder / "tuned.toml").tuned
     assert set(entry.training) == {"learning_rate", "po_learning_rate"}
     assert (entry.trials, entry.trainings) == (8, 8 + 3)
     tuned = ("--tuned", str(folder / "tuned.toml"))
-    ran = mpobench_cli("run", *args, *tuned, "--results", str(tmp_path / "results"), timeout=600)
+    ran = mpobench_cli("run", *args, *tuned, "--results", str(tmp_path / "results"))
     assert ran.returncode == 0, ran.stderr
     assert "warning" not in ran.stderr
     suite = {"envs": "tla", "objectives": "dpo", "corruptions": "noisy:0.3", "scale": "smoke"}

@@ -33,7 +33,6 @@ def test_a_local_model_on_local_pairs(mpobench_cli: Run, tiny: Path, tmp_path: P
         "1",
         "--results",
         str(results),
-        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     cells = read_results(results)
@@ -66,7 +65,7 @@ def test_the_content_decides_the_key_not_the_path(tmp_path: Path) -> None:
 def test_what_is_not_there_is_one_line(mpobench_cli: Run, tmp_path: Path) -> None:
     done = mpobench_cli(
         "run", "--envs", "llm:model=./no-model,dataset=./no-data", "--objectives", "sft", "--scale", "smoke",
-        "--seeds", "1", "--workers", "1", "--results", str(tmp_path / "results"), timeout=300,
+        "--seeds", "1", "--workers", "1", "--results", str(tmp_path / "results"),
     )  # fmt: skip
     assert done.returncode == 2
     assert "there is no file or folder ./no-model; check the path" in done.stderr

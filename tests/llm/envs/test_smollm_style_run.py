@@ -34,7 +34,7 @@ def test_a_run_scores_shows_and_exports(
     mpobench_cli: Run, smollm: Path, shared_cache: Path, tmp_path: Path
 ) -> None:
     results = tmp_path / "results"
-    done = mpobench_cli(*ASKED, "--results", str(results), timeout=600)
+    done = mpobench_cli(*ASKED, "--results", str(results))
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     assert "dpo" in done.stdout
@@ -56,9 +56,7 @@ def test_a_run_scores_shows_and_exports(
     assert "ran none; 2 were there before" in again.stderr
 
     output = tmp_path / "model_outputs.json"
-    exported = mpobench_cli(
-        "answers", "--results", str(results), "--scale", "smoke", "--output", str(output), timeout=300
-    )
+    exported = mpobench_cli("answers", "--results", str(results), "--scale", "smoke", "--output", str(output))
     assert exported.returncode == 0, exported.stderr
     answers = json.loads(output.read_text())
     assert [answer["instruction"] for answer in answers][:3] == [sample.prompt for sample in style.samples]
