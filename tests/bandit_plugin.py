@@ -141,8 +141,8 @@ class Bandit(GroupTraining, Env):
         return theta, losses
 
     def train(self, request: TrainingRequest, workspace: Workspace) -> Trained:
+        log(workspace, f"train {request.objective_name} {request.seed}")
         with at_work(workspace):
-            log(workspace, f"train {request.objective_name} {request.seed}")
             return self._train(request, workspace)
 
     def train_group(self, requests: Sequence[TrainingRequest], workspace: Workspace) -> list[Trained | None]:
@@ -211,7 +211,7 @@ def at_work(workspace: Workspace) -> Iterator[None]:
     try:
         yield
     finally:
-        file.unlink()
+        file.unlink(missing_ok=True)  # a forked copy may have done it
 
 
 class Cloning(Objective):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -70,6 +71,20 @@ class Bench:
         wait_until(one_is_stopped)
         return stopped[0]
 
+    def stop_while(self, running: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+        """Stops a run and its workers while something is so, which then stays so."""
+
+        def stopped() -> bool:
+            if not condition():
+                return False
+            os.killpg(running.pid, signal.SIGSTOP)
+            if condition():
+                return True
+            os.killpg(running.pid, signal.SIGCONT)
+            return False
+
+        wait_until(stopped)
+
     def policies(self) -> int:
         """How many trainings are over: of some, a run may have been ended before the score was written."""
         return len(list((self.results / "policies").glob("[!.]*/training.json")))
@@ -83,15 +98,16 @@ def descendants(pid: int) -> set[int]:
     """Live processes below one, from /proc."""
     found: set[int] = set()
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, tasks.read_text().split()):
-            found |= {child} | descendants(child)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended just now
+            for child in map(int, tasks.read_text().split()):
+                found |= {child} | descendants(child)
     return found
 
 
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -177,7 +177,7 @@ def test_an_interrupt_waits_for_one_cell_and_shows_no_other() -> None:
         def open(self, results: Path) -> Iterator[Track]:
             def show(cell: TrackedCell) -> None:
                 begun.set()
-                time.sleep(0.2)
+                time.sleep(1.0)
                 shown.append(cell.key)
 
             yield show

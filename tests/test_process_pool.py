@@ -56,21 +56,21 @@ def fail() -> None:
 
 def test_results_come_back(pool: ProcessPool) -> None:
     futures = [pool.submit(square, number) for number in range(100)]
-    assert [future.result(30) for future in futures] == [number**2 for number in range(100)]
+    assert [future.result() for future in futures] == [number**2 for number in range(100)]
 
 
 def test_exceptions_come_back(pool: ProcessPool) -> None:
     with pytest.raises(ZeroDivisionError):
-        pool.submit(divmod, 1, 0).result(30)
+        pool.submit(divmod, 1, 0).result()
     with pytest.raises(RuntimeError, match="SystemExit"):
-        pool.submit(sys.exit, 3).result(30)
+        pool.submit(sys.exit, 3).result()
     with pytest.raises(RuntimeError, match="the result does not pickle"):
-        pool.submit(eval, "lambda: 0").result(30)
+        pool.submit(eval, "lambda: 0").result()
     with pytest.raises(TypeError):  # an exception that cannot be made again here
-        pool.submit(fail).result(30)
+        pool.submit(fail).result()
     with pytest.raises(TypeError, match="does not pickle"):
         pool.submit(lambda: 0)
-    assert pool.submit(square, 3).result(30) == 9
+    assert pool.submit(square, 3).result() == 9
 
 
 @pytest.mark.parametrize(
@@ -84,21 +84,21 @@ def test_a_lost_worker_fails_its_own_task_alone(
     after = [pool.submit(square, number) for number in range(20)]
     for future in lost:
         with pytest.raises(WorkerLostError, match=reason):
-            future.result(30)
-    assert [future.result(30) for future in (*before, *after)] == 2 * [number**2 for number in range(20)]
+            future.result()
+    assert [future.result() for future in (*before, *after)] == 2 * [number**2 for number in range(20)]
 
 
 def test_reports_arrive_in_order_before_the_result() -> None:
     seen: list[Report] = []
     pool = ProcessPool(1, seen.append)
-    pool.submit(report, 50).result(30)
+    pool.submit(report, 50).result()
     pool.shutdown()
     assert seen == [Progress("task", "phase", number / 50) for number in range(50)]
 
 
 def test_a_report_that_fails_ends_nothing() -> None:
     pool = ProcessPool(1, lambda report: 1 // 0)
-    assert pool.submit(report, 5).result(30)
+    assert pool.submit(report, 5).result()
     pool.shutdown()
 
 
@@ -135,14 +135,14 @@ def leave_a_thread() -> int:
 def test_a_thread_that_a_task_leaves_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_pool, "_FAREWELL", 0.5)
     pool = ProcessPool(1, lambda report: None)
-    worker = pool.submit(leave_a_thread).result(30)
+    worker = pool.submit(leave_a_thread).result()
     pool.shutdown()
     assert not alive(worker)
 
 
 def test_a_worker_that_holds_the_interpreter_ends_with_the_pool() -> None:
     pool = ProcessPool(1, lambda report: None)
-    worker = pool.submit(os.getpid).result(30)
+    worker = pool.submit(os.getpid).result()
     stuck = pool.submit(re.match, r"(a+)+$", "a" * 60 + "b")
     wait_until(stuck.running)
     pool.shutdown(wait=True, cancel_futures=True)
@@ -156,7 +156,7 @@ def test_a_machine_that_starts_no_process_is_an_error(monkeypatch: pytest.Monkey
     monkeypatch.setattr(ProcessPool, "_start", none_left)
     pool = ProcessPool(1, lambda report: None)
     with pytest.raises(MpobenchError, match="cannot be had: Resource temporarily unavailable"):
-        pool.submit(square, 1).result(30)
+        pool.submit(square, 1).result()
     pool.shutdown(cancel_futures=True)
 
 
@@ -164,7 +164,7 @@ def test_workers_that_do_not_start_are_an_error(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(process_pool, "_serve", end_at_once)
     pool = ProcessPool(2, lambda report: None)
     with pytest.raises(MpobenchError, match="worker processes cannot be had: exit code 9"):
-        pool.submit(square, 1).result(60)
+        pool.submit(square, 1).result()
     pool.shutdown(cancel_futures=True)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from bandits_installed import bandits_in_turn
-from bench import Bench, descendants, wait_until
+from bench import Bench, descendants
 from in_process import installed, invoke
 from lab import Lab
 
@@ -91,7 +91,7 @@ def test_a_run_in_another_process_is_seen_with_its_workers_and_after_its_end(ben
         notes = read_notes(bench.results)
         return [task.worker for note in notes for task in note.note.running if task.what.count("seed")]
 
-    wait_until(lambda: len(tasks()) == 2 and len(bench.whole()) >= 2)
+    bench.stop_while(running, lambda: len(tasks()) == 2 and len(bench.whole()) >= 2)
     text = status("--results", str(bench.results)).stdout
     assert f"The run of process {running.pid} on " in text
     assert re.search(r"goes on for \d+ s: \d+ of 12 cells, 2 workers\n", text)

@@ -61,7 +61,7 @@ class LiveNote:
     def write(self, at_once: bool = False) -> None:
         """Writes the note, unless that was done a moment ago. One that cannot be written ends no run."""
         with self._lock:
-            now = time.time()
+            now = time.monotonic()
             if not at_once and now - self._last < SECONDS_BETWEEN_NOTES:
                 return
             self._last = now
@@ -69,7 +69,7 @@ class LiveNote:
                 host=socket.gethostname(),
                 pid=os.getpid(),
                 began=self._began,
-                written=now,
+                written=time.time(),
                 workers=None if self.workers is None else self.workers(),
                 cells=self._outcome.planned,
                 reused=self._outcome.reused,

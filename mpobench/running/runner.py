@@ -147,9 +147,9 @@ class _Run:
                             if running is not None:
                                 note.progress(running, phase, fraction)
                     case Begun(task, host, process):
-                        note.begun(task, self._tasks.words(task), f"{host}:{process}")
                         if scheduler is not None:
                             scheduler.begun(task)
+                        note.begun(task, self._tasks.words(task), f"{host}:{process}")
                         for member in self._tasks.members(task):
                             for first in self._tasks.phases_of(member)[:1]:
                                 display.update(member, first, 0.0)

@@ -76,9 +76,9 @@ def test_an_interrupted_run_stops_its_tasks_and_leaves_the_workers(
     bench: Bench, shared_scheduler: DaskScheduler
 ) -> None:
     nanny = shared_scheduler.nannies[0]
-    args = (*SLOW_BANDIT[:-1], "pause=3", *at(shared_scheduler))
-    running = bench.start(*args)
-    wait_until(lambda: len(bench.trainings()) >= 2)
+    stage = ("--objectives", "sft", "--seeds", "3", "--workers", "2", "--training", "pause=3")
+    running = bench.start(*BANDIT, *stage, *at(shared_scheduler))
+    wait_until(lambda: len(bench.trainings()) >= 2)  # both workers begin at the same time, for 12 seconds
     busy = workers_of(nanny.pid)
     os.killpg(running.pid, signal.SIGINT)
     out, err = running.communicate()
@@ -194,10 +194,11 @@ def test_a_late_worker_without_mpobench_costs_a_line_and_no_cell(
 ) -> None:
     dask_scheduler.worker("--nthreads", "1")
     running = bench.start(*SLOW_BANDIT[:-1], "pause=0.5", *at(dask_scheduler))
-    wait_until(lambda: len(bench.trainings()) >= 1)
+    busy = bench.stopped_at_work()
     (tmp_path / "other-site").mkdir()
     (tmp_path / "other-site" / "sitecustomize.py").write_text(BLOCK.replace('"mpobench"', '"mpobench_dask"'))
     late = dask_scheduler.worker("--nthreads", "1", PYTHONPATH=str(tmp_path / "other-site"))
+    os.kill(busy, signal.SIGCONT)
     _, err = running.communicate()
     assert running.returncode == 0, err
     assert len(bench.finished()) == CELLS

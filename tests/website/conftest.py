@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from website_samples import until
 
+PATIENCE = 300_000.0
+"""Milliseconds after which a wait is in vain; a busy machine needs many."""
+
 FLAGS = ("--no-sandbox", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage")
 
 
@@ -25,7 +28,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        launched = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS), timeout=PATIENCE)
         yield launched
         launched.close()
 
@@ -72,6 +75,7 @@ def watched(browser: Any) -> Iterator[Callable[..., Watched]]:
 
     def make(width: int = 1280, height: int = 900, **options: Any) -> Watched:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         return Watched(context.new_page())
 

@@ -117,9 +117,9 @@ def board_folder(folder: Path) -> Path:
     return folder
 
 
-def until(page: Any, expression: str, seconds: float = 60.0) -> None:
+def until(page: Any, expression: str) -> None:
     """Waits for an expression to be true; the page's policy forbids playwright's own way, which compiles it there."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + 300  # a busy machine needs many seconds
     while not page.evaluate(expression):
         assert time.monotonic() < end, expression
         page.wait_for_timeout(50)

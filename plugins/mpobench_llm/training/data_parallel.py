@@ -64,7 +64,9 @@ def carry_out(
         _member, (stage, count, _free_port(), reports), nprocs=count, join=False, start_method="spawn"
     )
     try:
-        while not running.join(timeout=0.2):
+        over = False
+        while not over:
+            over = running.join(timeout=0.2)
             while not reports.empty():
                 report(reports.get())
     except ProcessRaisedException:

@@ -91,7 +91,7 @@ def test_a_real_judge_through_a_faulty_line(server, tmp_path):
     url, model = server
     workspace = Workspace(tmp_path)
     with FaultyProxy(url, FAULTS, stall=3600) as proxy:
-        own = Judge(url=proxy.url, model=model, timeout=20.0, retries=6, concurrency=2)
+        own = Judge(url=proxy.url, model=model, timeout=45.0, retries=6, concurrency=2)
         score = own.evaluate(Chat(), GOOD, 0, "smoke", workspace)
         assert proxy.met == FAULTS
         assert proxy.forwarded >= 2 * len(GOOD)
