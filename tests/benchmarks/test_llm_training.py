@@ -1,13 +1,16 @@
 """Training tokens per second against TRL's DPOTrainer: same model, adapter, pairs, batch, precision and threads.
 
-Each trainer runs in processes of its own, by turns, so that its peak memory is its own: one thread, medians of the
-rounds. A token counts once for each sequence that the dataset has it in, for both.
+Each trainer runs in a process of its own, with one thread, so that its peak memory is its own. The processes take turns
+of a second on one core, and their own processor time counts: whatever else slows the core down slows all of them alike.
+A token counts once for each sequence that the dataset has it in, for both.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
-import statistics
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +19,14 @@ import pytest
 
 pytest.importorskip("trl")
 
-ROUNDS, PAIRS, BATCH = 3, 48, 8
+PAIRS, BATCH = 48, 8
+TURN = 1.0
+"""Seconds for which one of the processes runs, while the others are stopped."""
 
 PRELUDE = """
 import json, os, resource, sys, time, torch
 torch.set_num_threads(1)
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from dataclasses import replace
 from pathlib import Path
 from peft import LoraConfig
@@ -55,13 +61,13 @@ if APART:
 settings = TrainingSettings(pairs_per_batch=batch, accumulation=1, schedule="constant", warmup=0.0)
 source = ModelSource(folder, "model", "bfloat16")
 model, _ = load_base(source)
-began = time.perf_counter()
+began = time.process_time()
 with headless(model) as head:
     reference = logps.all_logps(model, head, rows, batch)
 with adapters.adapted(model, lora, None) as wrapped, headless(model) as head:
     stage = Stage(source, lora, None, mpobench.objective("dpo"), rows, reference, settings, 1, 1e-5, 0, work)
     curves = fit(wrapped, head, stage, lambda fraction: None)
-report(time.perf_counter() - began, curves["loss"][0])
+report(time.process_time() - began, curves["loss"][0])
 """
 
 THEIRS = """
@@ -78,11 +84,11 @@ arguments = DPOConfig(output_dir=str(work), num_train_epochs=1, per_device_train
     learning_rate=1e-5, lr_scheduler_type="constant", bf16=True, use_cpu=True, report_to="none", disable_tqdm=True,
     logging_strategy="epoch", save_strategy="epoch", max_length=512, seed=0, gradient_checkpointing=False,
     precompute_ref_log_probs=PRECOMPUTE)
-began = time.perf_counter()
+began = time.process_time()
 trainer = DPOTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer, peft_config=lora)
 trainer.train()
 loss = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
-report(time.perf_counter() - began, loss)
+report(time.process_time() - began, loss)
 """
 
 PROGRAMS = {
@@ -107,16 +113,14 @@ def test_training_is_faster_than_trl(shared_cache: Path, tmp_path: Path) -> None
             [[prompt, sentence * (1 + i % 2), sentence.upper()[: 60 + i]] for i, prompt in enumerate(prompts)]
         )
     )
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in PROGRAMS}
-    for turn in range(ROUNDS):
-        for name, program in PROGRAMS.items():
-            work = tmp_path / f"{name}-{turn}"
-            done = subprocess.run(
-                [sys.executable, "-c", PRELUDE + program, smollm, str(work), str(pairs), str(BATCH)],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=1200,
+    running = {}
+    for name, program in PROGRAMS.items():
+        arguments = (smollm, str(tmp_path / name), str(pairs), str(BATCH))
+        with (tmp_path / f"{name}.txt").open("w") as said:
+            running[name] = subprocess.Popen(
+                [sys.executable, "-c", PRELUDE + program, *arguments],
+                stdout=said,
+                stderr=subprocess.STDOUT,
                 env={
                     "OMP_NUM_THREADS": "1",
                     "HF_HUB_OFFLINE": "1",
@@ -124,17 +128,31 @@ def test_training_is_faster_than_trl(shared_cache: Path, tmp_path: Path) -> None
                     "PYTHONPATH": ":".join(sys.path),
                 },
             )
-            line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT")), None)
-            assert line, done.stderr[-2000:]
-            found[name].append(json.loads(line.removeprefix("RESULT")))
-            print(f"{name}: {found[name][-1]}", flush=True)
-    speed = {
-        name: statistics.median(each["tokens_per_second"] for each in runs) for name, runs in found.items()
-    }
-    peak = {name: statistics.median(each["peak"] for each in runs) for name, runs in found.items()}
+        running[name].send_signal(signal.SIGSTOP)
+    try:
+        for process in itertools.cycle(running.values()):
+            process.send_signal(signal.SIGCONT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(TURN)
+            process.send_signal(signal.SIGSTOP)
+            if all(each.poll() is not None for each in running.values()):
+                break
+    finally:
+        for process in running.values():
+            process.kill()
+    found = {name: _result((tmp_path / f"{name}.txt").read_text()) for name in PROGRAMS}
+    speed = {name: result["tokens_per_second"] for name, result in found.items()}
+    peak = {name: result["peak"] for name, result in found.items()}
     for name in PROGRAMS:
         print(f"{name:32} {speed[name]:6.0f} tokens/s, peak {peak[name]:.2f} GiB")
-    assert found["mpobench"][0]["loss"] == pytest.approx(found["TRL"][0]["loss"], abs=0.02)
+    assert found["mpobench"]["loss"] == pytest.approx(found["TRL"]["loss"], abs=0.02)
     assert speed["mpobench"] >= 1.3 * speed["TRL"]
     assert speed["mpobench, rows apart"] >= 1.2 * speed["TRL"]
     assert peak["mpobench"] <= peak["TRL"]
+
+
+def _result(said: str) -> dict[str, float]:
+    lines = [line for line in said.splitlines() if line.startswith("RESULT")]
+    assert lines, said[-2000:]
+    result: dict[str, float] = json.loads(lines[0].removeprefix("RESULT"))
+    return result
