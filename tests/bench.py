@@ -8,7 +8,8 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,9 @@ class Bench:
         wait_until(one_is_stopped)
         return stopped[0]
 
-    def stop_while(self, running: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
-        """Stops a run and its workers while something is so, which then stays so."""
+    @contextmanager
+    def stopped_while(self, running: subprocess.Popen[str], condition: Callable[[], bool]) -> Iterator[None]:
+        """A run that is stopped, with its workers, where something is so, which then stays so for the block."""
 
         def stopped() -> bool:
             if not condition():
@@ -84,6 +86,9 @@ class Bench:
             return False
 
         wait_until(stopped)
+        yield
+        with contextlib.suppress(ProcessLookupError):  # the block has ended them all
+            os.killpg(running.pid, signal.SIGCONT)
 
     def policies(self) -> int:
         """How many trainings are over: of some, a run may have been ended before the score was written."""

@@ -56,11 +56,13 @@ def resumes(bench: Bench) -> None:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 def test_a_run_that_is_killed_leaves_no_worker_and_goes_on(bench: Bench, cells: int) -> None:
     running = bench.start(*SLOW_BANDIT)
-    wait_until(lambda: len(bench.trainings()) > cells and len(bench.whole()) >= cells)
-    workers = descendants(running.pid)
-    assert len(workers) >= 2
-    running.send_signal(signal.SIGKILL)  # to the parent alone
-    running.wait()
+    with bench.stopped_while(
+        running, lambda: len(bench.trainings()) > cells and CELLS > len(bench.whole()) >= cells
+    ):
+        workers = descendants(running.pid)
+        assert len(workers) >= 2
+        running.send_signal(signal.SIGKILL)  # to the parent alone
+        running.wait()
     try:
         wait_until(lambda: not any(map(alive, workers)))
     finally:
@@ -73,9 +75,9 @@ def test_a_run_that_is_killed_leaves_no_worker_and_goes_on(bench: Bench, cells: 
 @pytest.mark.parametrize("whom", ["group", "parent"])
 def test_an_interrupted_run_says_so_in_one_line_and_goes_on(bench: Bench, whom: str) -> None:
     running = bench.start(*SLOW_BANDIT)
-    wait_until(lambda: len(bench.whole()) >= 2)
-    workers = descendants(running.pid)
-    (os.killpg if whom == "group" else os.kill)(running.pid, signal.SIGINT)
+    with bench.stopped_while(running, lambda: CELLS > len(bench.whole()) >= 2):
+        workers = descendants(running.pid)
+        (os.killpg if whom == "group" else os.kill)(running.pid, signal.SIGINT)
     out, err = running.communicate()
     assert (running.returncode, out) == (130, "")
     said = [line for line in err.splitlines() if not line.startswith("[")]

@@ -91,18 +91,18 @@ def test_a_run_in_another_process_is_seen_with_its_workers_and_after_its_end(ben
         notes = read_notes(bench.results)
         return [task.worker for note in notes for task in note.note.running if task.what.count("seed")]
 
-    bench.stop_while(running, lambda: len(tasks()) == 2 and len(bench.whole()) >= 2)
-    text = status("--results", str(bench.results)).stdout
-    assert f"The run of process {running.pid} on " in text
-    assert re.search(r"goes on for \d+ s: \d+ of 12 cells, 2 workers\n", text)
-    assert re.search(r"^training +\d+ % +(\d+ s|not known yet)$", text, re.M)
-    rows = re.findall(r"^\S+:(\d+) +(sft|dpo|orpo) on bandit base, seed \d .*\d+ s$", text, re.M)
-    assert {int(pid) for pid, _ in rows} <= descendants(running.pid)
-    assert rows
-    found = json.loads(status("--results", str(bench.results), "--json").stdout)
-    (run,) = found["runs"]
-    assert (run["alive"], run["pid"], run["cells"], run["workers"]) == (True, running.pid, 12, 2)
-    os.killpg(running.pid, signal.SIGKILL)
+    with bench.stopped_while(running, lambda: len(tasks()) == 2 and len(bench.whole()) >= 2):
+        text = status("--results", str(bench.results)).stdout
+        assert f"The run of process {running.pid} on " in text
+        assert re.search(r"goes on for \d+ s: \d+ of 12 cells, 2 workers\n", text)
+        assert re.search(r"^training +\d+ % +(\d+ s|not known yet)$", text, re.M)
+        rows = re.findall(r"^\S+:(\d+) +(sft|dpo|orpo) on bandit base, seed \d .*\d+ s$", text, re.M)
+        assert {int(pid) for pid, _ in rows} <= descendants(running.pid)
+        assert rows
+        found = json.loads(status("--results", str(bench.results), "--json").stdout)
+        (run,) = found["runs"]
+        assert (run["alive"], run["pid"], run["cells"], run["workers"]) == (True, running.pid, 12, 2)
+        os.killpg(running.pid, signal.SIGKILL)
     running.communicate()
     text = status("--results", str(bench.results)).stdout
     assert re.search(rf"process {running.pid} on \S+ was ended \d+ s ago, after \d+ of 12 cells", text)

@@ -80,9 +80,9 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing(bench: Bench) -> None
 @pytest.mark.parametrize("whom", ["group", pytest.param("parent", marks=pytest.mark.slow)])
 def test_an_interrupted_run_says_so_in_one_line_and_goes_on(bench: Bench, whom: str) -> None:
     running = bench.start(*SLOW_BANDIT, *DASK)
-    wait_until(lambda: len(bench.whole()) >= 2)
-    workers = descendants(running.pid)
-    (os.killpg if whom == "group" else os.kill)(running.pid, signal.SIGINT)
+    with bench.stopped_while(running, lambda: CELLS > len(bench.whole()) >= 2):
+        workers = descendants(running.pid)
+        (os.killpg if whom == "group" else os.kill)(running.pid, signal.SIGINT)
     out, err = running.communicate()
     assert (running.returncode, out, said(err)) == (130, "", [INTERRUPTED])
     wait_until(lambda: not any(map(alive, workers)))
