@@ -10,12 +10,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from processes import environment, program
 
 from mpobench.results.store import ResultStore
+
+T = TypeVar("T")
+
+PATIENCE = 300.0
+"""Seconds after which a wait is in vain; a busy machine needs many."""
 
 INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 """Whoever runs the tests in the background has Ctrl-C ignored, and processes inherit that."""
@@ -57,38 +63,24 @@ class Bench:
 
     def stopped_at_work(self) -> int:
         """A process that is stopped while it trains: one that is killed between two tasks loses none."""
-        stopped: list[int] = []
 
-        def one_is_stopped() -> bool:
+        def stopped() -> int | None:
             for file in self.cache.glob("at-work-*"):
                 pid = int(file.name.removeprefix("at-work-"))
-                os.kill(pid, signal.SIGSTOP)
-                if file.exists():
-                    stopped.append(pid)
-                    return True
-                os.kill(pid, signal.SIGCONT)
-            return False
+                if _stopped_while(partial(os.kill, pid), file.exists):
+                    return pid
+            return None
 
-        wait_until(one_is_stopped)
-        return stopped[0]
+        return wait_until(stopped)
 
     @contextmanager
     def stopped_while(self, running: subprocess.Popen[str], condition: Callable[[], bool]) -> Iterator[None]:
         """A run that is stopped, with its workers, where something is so, which then stays so for the block."""
-
-        def stopped() -> bool:
-            if not condition():
-                return False
-            os.killpg(running.pid, signal.SIGSTOP)
-            if condition():
-                return True
-            os.killpg(running.pid, signal.SIGCONT)
-            return False
-
-        wait_until(stopped)
+        group = partial(os.killpg, running.pid)
+        wait_until(lambda: _stopped_while(group, condition))
         yield
         with contextlib.suppress(ProcessLookupError):  # the block has ended them all
-            os.killpg(running.pid, signal.SIGCONT)
+            group(signal.SIGCONT)
 
     def policies(self) -> int:
         """How many trainings are over: of some, a run may have been ended before the score was written."""
@@ -116,8 +108,26 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 300  # a busy machine needs many seconds
-    while not condition():
+def _stopped_while(send: Callable[[int], None], condition: Callable[[], bool]) -> bool:
+    """Stops processes, by a function that sends them signals, if something is so and still is when they stand still."""
+    if not condition():
+        return False
+    send(signal.SIGSTOP)
+    if condition():
+        return True
+    send(signal.SIGCONT)
+    return False
+
+
+def wait_until(condition: Callable[[], T | None], pause: Callable[[float], object] = time.sleep) -> T:
+    """The first value of a condition that is true.
+
+    Args:
+        condition: What is waited for.
+        pause: Function of seconds that passes them.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+        pause(0.02)
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ with Display({"rolls <b>": {"a": 1.0}, "training": {"b": 1.0, "c": 1.0}}) as dis
 
 
 def test_progress_in_a_notebook_is_one_output_that_is_written_again(tmp_path: Path) -> None:
+    began = time.monotonic()
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(PROGRESS)])
     (cell,) = executed(notebook, tmp_path)
     (bars,) = shown(cell, "text/html")
@@ -80,6 +82,7 @@ def test_progress_in_a_notebook_is_one_output_that_is_written_again(tmp_path: Pa
     assert '<td style="text-align:left">rolls &lt;b&gt;</td>' in bars
     said = "".join(output.text for output in cell.outputs if output.output_type == "stream")
     assert said == "mpobench: warning: b is over\nmpobench: warning: c is over\n"
+    assert time.monotonic() - began < 60
 
 
 def test_bars_say_how_far_it_is() -> None:

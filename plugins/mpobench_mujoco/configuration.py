@@ -130,9 +130,8 @@ class MujocoConfiguration(TomlEnv[TrainingSettings, DatasetSettings, EvaluationS
             unread = {"sft_epochs", "po_epochs", "po_learning_rate", "keep_optimizer_state"}
             read = {"pairs_per_update": own}
         usual = self.training_settings(replace(request, overrides={}))
-        unread = unread | (
-            _at_default(training) & _at_default(usual)
-        )  # they change nothing, as the next field
+        # Left out where they change nothing, as the next field is.
+        unread = unread | (_at_default(training) & _at_default(usual))
         if not request.objective.two_stage or own == training.pairs_per_update:
             unread = unread | {"po_pairs_per_update"}
         return training.model_copy(update=read).model_dump(exclude=unread)

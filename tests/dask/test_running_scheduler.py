@@ -76,8 +76,8 @@ def test_an_interrupted_run_stops_its_tasks_and_leaves_the_workers(
     bench: Bench, shared_scheduler: DaskScheduler
 ) -> None:
     nanny = shared_scheduler.nannies[0]
-    stage = ("--objectives", "sft", "--seeds", "3", "--workers", "2", "--training", "pause=3")
-    running = bench.start(*BANDIT, *stage, *at(shared_scheduler))
+    one_stage = ("--objectives", "sft", "--seeds", "3", "--workers", "2", "--training", "pause=3")
+    running = bench.start(*BANDIT, *one_stage, *at(shared_scheduler))
     wait_until(lambda: len(bench.trainings()) >= 2)  # both workers begin at the same time, for 12 seconds
     busy = workers_of(nanny.pid)
     os.killpg(running.pid, signal.SIGINT)

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench import PATIENCE
 from website_samples import until
-
-PATIENCE = 300_000.0
-"""Milliseconds after which a wait is in vain; a busy machine needs many."""
 
 FLAGS = ("--no-sandbox", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage")
 
@@ -28,7 +26,9 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS), timeout=PATIENCE)
+        launched = playwright.chromium.launch(
+            executable_path=chromium, args=list(FLAGS), timeout=1000 * PATIENCE
+        )
         yield launched
         launched.close()
 
@@ -75,7 +75,7 @@ def watched(browser: Any) -> Iterator[Callable[..., Watched]]:
 
     def make(width: int = 1280, height: int = 900, **options: Any) -> Watched:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(1000 * PATIENCE)
         contexts.append(context)
         return Watched(context.new_page())
 

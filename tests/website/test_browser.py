@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from website_samples import HOSTILE, PUBLISHED, until
+from website_samples import HOSTILE, PUBLISHED, until, wait_on
 
 from mpobench.leaderboard.standings import standings
 from mpobench.results.store import read_results
@@ -306,8 +306,7 @@ def test_a_strict_policy_keeps_inline_scripts_and_other_places_out(site: Path, w
     def refusals() -> int:
         return len([line for line in seen.wrong if "Content Security Policy" in line])
 
-    while refusals() < 2:
-        page.wait_for_timeout(20)
+    wait_on(page, lambda: refusals() >= 2)
     page.wait_for_timeout(200)
     assert page.evaluate("window.hacked") is None
     assert refusals() == 2
@@ -336,8 +335,7 @@ def test_rollouts_play_in_braxs_viewer(site: Path, watched: Watch) -> None:
             colors = picture.convert("RGB").getcolors(1 << 20) or []
         return any(red > 150 and green < 90 for _, (red, green, _) in colors)
 
-    while not red_ball_is_drawn():
-        page.wait_for_timeout(100)
+    wait_on(page, red_ball_is_drawn)
     page.click("[data-film-play]")
     assert page.get_attribute("[data-film-play]", "aria-pressed") == "true"
     assert not [line for line in seen.wrong if "GPU stall" not in line and "GL Driver" not in line]

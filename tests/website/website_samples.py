@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench import wait_until
 from test_leaderboard import cell
 
 from mpobench import Sample
@@ -119,10 +120,12 @@ def board_folder(folder: Path) -> Path:
 
 def until(page: Any, expression: str) -> None:
     """Waits for an expression to be true; the page's policy forbids playwright's own way, which compiles it there."""
-    end = time.monotonic() + 300  # a busy machine needs many seconds
-    while not page.evaluate(expression):
-        assert time.monotonic() < end, expression
-        page.wait_for_timeout(50)
+    wait_on(page, lambda: page.evaluate(expression))
+
+
+def wait_on(page: Any, condition: Callable[[], bool]) -> None:
+    """Waits for a condition, while the page goes on."""
+    wait_until(condition, lambda seconds: page.wait_for_timeout(1000 * seconds))
 
 
 def rolling_ball(frames: int = 40) -> Film:

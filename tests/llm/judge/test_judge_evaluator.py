@@ -114,19 +114,18 @@ def test_faults_that_pass_change_nothing(tmp_path, workspace):
         "null",
     ]  # fmt: skip
     with FaultyProxy(by_formula, faults, stall=3600) as proxy:
-        own = judge(proxy.url, tmp_path, timeout=4.0, retries=6)
+        own = judge(proxy.url, tmp_path, timeout=15.0, retries=6)  # only the one that stalls waits for it
         score = own.evaluate(ENV, OWN, 0, "smoke", workspace)
         assert proxy.met[: len(faults)] == faults
-        asked = len(proxy.requests)
-        assert asked >= 12 + len(faults), "or more, where a sound answer took too long"
+        assert len(proxy.requests) == 12 + len(faults)
         assert own.evaluate(ENV, OWN, 0, "smoke", workspace) == score
-        assert len(proxy.requests) == asked, "a second evaluation asks nothing"
+        assert len(proxy.requests) == 12 + len(faults), "a second evaluation asks nothing"
     assert score["win_rate"] == pytest.approx(50 * (sigmoid(1 + FAVOUR) + sigmoid(1 - FAVOUR)), abs=1e-6)
     assert score["undecided"] == 0
     limited = next(
         prompt for prompt, fault in zip(_first_seen(proxy), faults, strict=False) if fault == "rate limit"
     )
-    first, second, *_ = [request.at for request in proxy.requests if request.prompt == limited]
+    first, second = [request.at for request in proxy.requests if request.prompt == limited]
     assert second - first >= 1, "Retry-After is honoured: without it, half a second at most"
 
 
