@@ -41,9 +41,9 @@ class TrainingSettings(Settings):
         max_length: Largest number of tokens of a prompt with either of its completions, at most the model's positions.
         overlong: What becomes of longer pairs: ``drop`` leaves them out; ``cut`` takes tokens out of the prompt, behind
             what begins the conversation, then off the ends of completions, and leaves out pairs that become equal.
-        precision: Precision of the frozen weights and of products; ``auto`` takes bfloat16 where the device computes
-            it, so that machines may differ. The adapter and its gradients are always float32. Answers and evaluations
-            take ``auto``, whatever a training takes.
+        precision: Precision of the frozen weights and of products; ``auto`` takes bfloat16 where the device is
+            faster in it, so that machines may differ. The adapter and its gradients are always float32. Answers and
+            evaluations take ``auto``, whatever a training takes.
         gradient_checkpointing: Whether the backward pass computes activations again, which saves memory; ``auto`` does
             so on accelerators for models of more than a billion parameters.
         kl_answers: Number of answers that the policy gives at the end of an epoch, for the curve of its KL divergence

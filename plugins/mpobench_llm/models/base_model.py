@@ -49,9 +49,13 @@ def device() -> torch.device:
 
 
 def has_bfloat16() -> bool:
-    """Whether this machine multiplies in bfloat16 faster than in float32."""
+    """Whether this machine multiplies in bfloat16 faster than in float32.
+
+    Of CPUs, those with matrix units (AMX). With AVX-512's dot products alone, matrices of a training's size take twice
+    the time in bfloat16: 84 GFLOP/s a core against 157.
+    """
     if device().type == "cpu":
-        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+        return bool(torch.cpu._is_amx_tile_supported())
     return device().type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
 
 
