@@ -112,6 +112,10 @@ def test_a_folder_has_one_tuning_at_a_time(tmp_path: Path, bandit_site: Path, cl
             (*ARGS, "--evaluators", "payoff,regret"),
             "--evaluators payoff,regret: the score is of one evaluator",
         ),
+        (
+            (*ARGS, "--corruptions", "base,noisy:0.3", "--everywhere"),
+            "--everywhere is for one corruption, not for base, noisy:0.3: add --corruptions base",
+        ),
         (("tune", "none.toml"), "cannot read suite none.toml"),
     ],
 )
@@ -159,6 +163,11 @@ def test_a_suite_is_tuned_and_then_names_the_outcome(
     assert ran.returncode == 0, ran.stderr
     assert "warning" not in ran.stderr
     assert re.search(r"^sft +\S+", ran.stdout, re.M)
+    one = ("--objectives", "dpo", "--corruptions", "noisy:0.3", "--everywhere", "--output", "wide")
+    wide = cli("tune", str(suite), *one, path=(bandit_site,))
+    assert wide.returncode == 0, wide.stderr
+    there = ("--objectives", "dpo", "--tuned", "wide/tuned.toml", "--dry-run")
+    assert "has nothing for" not in cli("run", str(suite), *there, path=(bandit_site,)).stderr
     more = cli("run", str(suite), "--objectives", "sft,dpo", "--dry-run", path=(bandit_site,))
     assert more.stderr.splitlines()[0] == (
         "mpobench: warning: tunings/bandit-smoke/tuned.toml has nothing for dpo on bandit (base, noisy:0.3): "

@@ -155,6 +155,50 @@ def test_the_spec_s_own_entry_counts_before_that_of_the_name(tmp_path: Path, ban
     assert betas == {"tampo": 0.3, "tampo:schedule=sigmoid": 0.6, "tampo:schedule=linear": 0.3}
 
 
+def test_what_counts_everywhere_counts_where_nothing_was_tuned(tmp_path: Path, bandits: Registry) -> None:
+    path = write(
+        tmp_path / "t.toml",
+        entry(corruption="noisy:0.3", fields={"beta": 0.3}, everywhere=True),
+        entry(corruption="noisy:0.2", fields={"beta": 0.2}),
+    )
+    for corruption, beta in (("base", 0.3), ("noisy:0.3", 0.3), ("noisy:0.2", 0.2)):
+        made = planned(bandits, path, corruptions=corruption)
+        assert configs(made)["dpo"][0] == beta
+        assert not any("has nothing for" in note for note in made.notes)
+    assert configs(planned(bandits, path, "dpo:beta=7"))["dpo:beta=7"][0] == 7.0
+    (note, *_) = planned(bandits, path, "sft").notes
+    assert "has nothing for sft on bandit (base)" in note
+
+
+def test_an_own_entry_of_the_name_counts_before_one_that_counts_everywhere(
+    tmp_path: Path, bandits: Registry
+) -> None:
+    path = write(
+        tmp_path / "t.toml",
+        entry(objective="tampo", fields={"beta": 0.2}),
+        entry(objective="tampo:schedule=sigmoid", corruption="mixed", fields={"beta": 0.6}, everywhere=True),
+    )
+    row = "tampo:schedule=sigmoid"
+    assert configs(planned(bandits, path, row))[row][0] == 0.2
+    assert configs(planned(bandits, path, row, corruptions="noisy:0.3"))[row][0] == 0.6
+
+
+def test_one_entry_of_an_objective_counts_everywhere(tmp_path: Path, bandits: Registry) -> None:
+    first, second = (entry(corruption=name, everywhere=True) for name in ("base", "mixed"))
+    file = TunedFile(tuned=(first,)).updated([second])
+    assert {each.corruption: each.everywhere for each in file.tuned} == {"base": False, "mixed": True}
+
+    path = write(tmp_path / "t.toml", first, entry(corruption="mixed", score=0.25))
+    path.write_text(path.read_text().replace("score = 0.25", "score = 0.25\neverywhere = true"))
+    with pytest.raises(
+        RequestError, match="dpo on bandit base and dpo on bandit mixed both count everywhere"
+    ):
+        TunedFile.read(path)
+    write(path, first, entry(env="bandit:noise=0.5", corruption="mixed", everywhere=True))
+    with pytest.raises(RequestError, match="both count everywhere"):
+        planned(bandits, path)
+
+
 def test_rows_without_tuned_values_are_named_in_one_line(tmp_path: Path, bandits: Registry) -> None:
     path = write(
         tmp_path / "t.toml", entry(dataset=EnvPlan(bandits, "bandit", (), "smoke", {}).data_key("smoke"))

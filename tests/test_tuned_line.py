@@ -65,6 +65,18 @@ def test_a_row_takes_its_own_entry_before_that_of_the_name() -> None:
     assert line_of([stated], of_name, tuned(objective="dpo:kind=a")) == ""
 
 
+def test_what_was_tuned_on_another_corruption_is_counted() -> None:
+    results = [trained("dpo"), trained("dpo", 1), trained("dpo", corruption="mixed")]
+    wide = tuned(corruption="mixed", everywhere=True)
+    assert line_of(results, wide) == (
+        "Tuned for each objective on `mixed`: `beta` of the objective and `learning_rate` of the training, "
+        f"{SCORED}. 3 of 3 cells were trained with them, 2 of these on other corruptions."
+    )
+    own = line_of([*results, trained("dpo", corruption="noisy:0.1")], wide, tuned())
+    assert own.startswith("Tuned for each objective and corruption: ")
+    assert own.endswith("4 of 4 cells were trained with them, 1 of these on other corruptions.")
+
+
 def test_different_searches_are_named_apart() -> None:
     other = tuned(objective="ipo", trials=64, evaluator="return", fields={}, training={"learning_rate": 0.01})
     line = line_of([trained("dpo"), trained("ipo")], tuned(), other)

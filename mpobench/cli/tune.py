@@ -72,6 +72,13 @@ def tune(
         list[str] | None,
         typer.Option(help="Set a field of the training configuration, which is then not tuned. Repeatable."),
     ] = None,
+    everywhere: Annotated[
+        bool,
+        typer.Option(
+            "--everywhere",
+            help="What is found counts on all corruptions for which the file has nothing. For one corruption.",
+        ),
+    ] = False,
     launcher: Annotated[str | None, typer.Option(help="Where trials run. Default: local.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Tasks at once. Default: what the launcher offers.")
@@ -101,6 +108,7 @@ def tune(
       mpobench tune --objectives dpo --corruptions noisy:0.1 --dry-run
       mpobench tune --objectives dpo --corruptions noisy:0.1
       mpobench tune --objectives dpo,simpo,tampo:schedule=sigmoid --corruptions base,mixed --trials 64
+      mpobench tune --objectives dpo,simpo --corruptions noisy:0.1 --everywhere
       mpobench tune leaderboards/tla.toml --output tunings/tla
       mpobench run leaderboards/tla.toml --tuned tunings/tla/tuned.toml
       mpobench plot tuning tunings/tla/budget.json
@@ -123,18 +131,22 @@ def tune(
     if evaluators is not None and len(split_list(evaluators)) > 1:
         raise RequestError(f"--evaluators {evaluators}: the score is of one evaluator: name one")
     request = Suite.of(options, "tune") if suite is None else Suite.from_toml(suite, options)
+    if everywhere and len(request.corruptions) > 1:
+        raise RequestError(
+            f"--everywhere is for one corruption, not for {', '.join(request.corruptions)}: add --corruptions base"
+        )
     budget = {"trials": trials, "rungs": _numbers(rungs), "held_out": held_out, "seed": seed}
     if dry_run:
         _show_plan(request, budget)
         return
-    _show(_tune(request, budget, output))
+    _show(_tune(request, budget, output, everywhere))
 
 
 def _numbers(rungs: str | None) -> list[str] | None:
     return None if rungs is None else rungs.split(",")
 
 
-def _tune(request: Suite, budget: dict[str, Any], output: Path | None) -> Tuned:
+def _tune(request: Suite, budget: dict[str, Any], output: Path | None, everywhere: bool) -> Tuned:
     from mpobench.tuning.settings import Tuning, default_folder
     from mpobench.tuning.tune import tune as carry_out
 
@@ -143,7 +155,7 @@ def _tune(request: Suite, budget: dict[str, Any], output: Path | None) -> Tuned:
     folder = output or default_folder(envs, request.scale)
     tuning = Tuning.of(budget, request.scale)
     try:
-        return carry_out(request, tuning, folder, registry, say)
+        return carry_out(request, tuning, folder, registry, say, everywhere=everywhere)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"finished trainings are kept in {folder}, the same command goes on from here"

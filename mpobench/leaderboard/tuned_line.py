@@ -53,25 +53,32 @@ class Tuning(Protocol):
     def training(self) -> Mapping[str, Any]:
         """Tuned fields of the training configuration."""
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether they count on other corruptions too."""
+
 
 def tuned_blocks(section: Section, tunings: Iterable[Tuning], code: Callable[[str], str]) -> list[str]:
     """One line with the tuned values, how they were found, and how many cells have them; none if no cell has.
 
-    As in a run, an entry for the very spec of a row counts before one for the objective's name.
+    As in a run, an entry for the very spec of a row counts before one for the objective's name, and both before what
+    was tuned on another corruption and counts everywhere.
 
     Args:
         section: Table.
         tunings: Entries of tuned files.
         code: Function that marks a name.
     """
-    entries = {(each.env, each.corruption, each.objective): each for each in tunings}
+    entries = {(each.corruption, each.objective): each for each in tunings if each.env == section.env}
+    everywhere = {each.objective: each for each in entries.values() if each.everywhere}
     used: dict[int, Tuning] = {}
-    tuned = others = unknown = 0
+    tuned = elsewhere = others = unknown = 0
     for row in section.rows:
+        names = row.objective, row.objective.partition(":")[0]
         for column, cells in row.entries.items():
-            place = section.env, column
-            name = row.objective.partition(":")[0]
-            entry = entries.get((*place, row.objective)) or entries.get((*place, name))
+            here = [entries.get((column, name)) for name in names]
+            wide = map(everywhere.get, names)
+            entry = next((each for each in (*here, *wide) if each is not None), None)
             for cell in cells.results:
                 if not cell.config:  # refused beforehand
                     continue
@@ -79,15 +86,19 @@ def tuned_blocks(section: Section, tunings: Iterable[Tuning], code: Callable[[st
                     unknown += 1
                 elif _has(cell, entry):
                     tuned += 1
+                    elsewhere += entry.corruption != column
                     used[id(entry)] = entry
                 else:
                     others += 1
     if not tuned:
         return []
     count = f"{tuned} of {tuned + others + unknown} cells were trained with them"
+    count += f", {elsewhere} of these on other corruptions" if elsewhere else ""
     count += f", {others} with other values" if others else ""
     count += f"; for {unknown} nothing was tuned" if unknown else ""
-    return [f"Tuned for each objective and corruption: {_names(list(used.values()), code)}. {count}."]
+    places = {each.corruption for each in used.values()}
+    where = f" on {code(*places)}" if elsewhere and len(places) == 1 else " and corruption"
+    return [f"Tuned for each objective{where}: {_names(list(used.values()), code)}. {count}."]
 
 
 def _has(cell: CellResult, entry: Tuning) -> bool:

@@ -79,6 +79,7 @@ class TunedEntry(Strict):
         held_out_seeds: Held-out seeds, likewise.
         edges: A line for each value that lies on an edge of its range: the optimum may be beyond it.
         fixed: Fields of the training configuration that were set beforehand, so not tuned.
+        everywhere: Whether the values count on other corruptions too, where the file has nothing for the objective.
         dataset: Content key of the environment and its datasets (agents, task, number of pairs) at that scale.
         mpobench: Version that tuned.
     """
@@ -103,6 +104,7 @@ class TunedEntry(Strict):
     fields: Mapping[str, Value] = {}
     training: Mapping[str, Value] = {}
     fixed: Mapping[str, Any] = Field({}, exclude_if=lambda fixed: not fixed)
+    everywhere: bool = Field(False, exclude_if=lambda everywhere: not everywhere)
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -132,10 +134,14 @@ class TunedFile(Strict):
     @model_validator(mode="after")
     def _once_each(self) -> TunedFile:
         seen: set[tuple[str, str, str]] = set()
+        everywhere: dict[tuple[str, str], TunedEntry] = {}
         for entry in self.tuned:
             if entry.place in seen:
                 raise ValueError(f"{entry} is there twice")
             seen.add(entry.place)
+            row = entry.env, entry.objective
+            if entry.everywhere and (other := everywhere.setdefault(row, entry)) is not entry:
+                raise ValueError(f"{other} and {entry} both count everywhere: take it from one of them")
         return self
 
     @classmethod
@@ -180,6 +186,14 @@ class TunedFile(Strict):
         write_atomically(path, self.text())
 
     def updated(self, entries: Iterable[TunedEntry]) -> TunedFile:
-        """The file with other entries in place of its own for the same environment, corruption and objective."""
-        by_place = {entry.place: entry for entry in (*self.tuned, *entries)}
+        """The file with other entries in place of its own for the same environment, corruption and objective.
+
+        Of an objective's entries the new one alone counts everywhere, if it does.
+        """
+        by_place = {entry.place: entry for entry in self.tuned}
+        for entry in entries:
+            if entry.everywhere:
+                for place in [place for place in by_place if place[::2] == entry.place[::2]]:
+                    by_place[place] = by_place[place].model_copy(update={"everywhere": False})
+            by_place[entry.place] = entry
         return TunedFile(tuned=tuple(by_place.values()))

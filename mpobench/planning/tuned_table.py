@@ -16,7 +16,8 @@ class TunedTable:
     """The entries of a tuned file, by canonical specs.
 
     An entry for the very spec of a row counts before one for the objective's name: ``tampo:schedule=sigmoid`` takes its
-    own entry, or else that of ``tampo``. What the spec states wins over both.
+    own entry, or else that of ``tampo``, or else what was tuned on another corruption and counts everywhere. What the
+    spec states wins over them all.
 
     Args:
         path: Tuned file.
@@ -29,6 +30,7 @@ class TunedTable:
     def __init__(self, path: Path, registry: Registry) -> None:
         self._path = path
         self._entries: dict[tuple[str, str, str], TunedEntry] = {}
+        self._everywhere: dict[tuple[str, str], TunedEntry] = {}
         self._untuned: dict[str, list[str]] = {}
         self._stale: dict[str, list[str]] = {}
         self._other_training: dict[str, dict[str, list[str]]] = {}
@@ -43,6 +45,11 @@ class TunedTable:
             if place in self._entries:
                 raise RequestError(f"{path}, {entry}: it is there twice, once as {self._entries[place]}")
             self._entries[place] = entry
+            row = env.text, objective.text
+            if entry.everywhere and (other := self._everywhere.setdefault(row, entry)) is not entry:
+                raise RequestError(
+                    f"{path}: {other} and {entry} both count everywhere: take it from one of them"
+                )
 
     def check(self, env: EnvPlan) -> None:
         """Checks the values of an environment's entries, whether they are planned or not.
@@ -66,8 +73,7 @@ class TunedTable:
     def values(self, env: EnvPlan, dataset: PlannedDataset, text: str) -> TunedValues | None:
         """The values that were tuned for an objective here; None where there are none."""
         plain = env.objective(text)
-        place = env.env.text, dataset.corruption.text
-        entry = self._entries.get((*place, plain.text)) or self._entries.get((*place, plain.name))
+        entry = self._entry(env.env.text, dataset.corruption.text, plain)
         row = f"{plain.text} on {env.env.text}"
         if entry is None:
             self._untuned.setdefault(row, []).append(dataset.corruption.text)
@@ -77,6 +83,12 @@ class TunedTable:
         if not dataset.skip and (other := _other_training(env, dataset, text, entry)):
             self._other_training.setdefault(other, {}).setdefault(row, []).append(dataset.corruption.text)
         return entry.values
+
+    def _entry(self, env: str, corruption: str, objective: PlannedObjective) -> TunedEntry | None:
+        names = objective.text, objective.name
+        here = [self._entries.get((env, corruption, name)) for name in names]
+        everywhere = [self._everywhere.get((env, name)) for name in names]
+        return next((entry for entry in (*here, *everywhere) if entry is not None), None)
 
     def notes(self) -> list[str]:
         """Lines for the rows that have no tuned values, and for those that were tuned on other data or otherwise."""

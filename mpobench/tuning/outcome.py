@@ -13,7 +13,7 @@ from mpobench.tuning.trial import Trial, best
 
 
 def tuned_entry(
-    study: Study, trials: Sequence[Trial], curve: BudgetCurve, tuning: Tuning
+    study: Study, trials: Sequence[Trial], curve: BudgetCurve, tuning: Tuning, *, everywhere: bool
 ) -> TunedEntry | None:
     """The entry of a study; None if every trial diverged.
 
@@ -22,6 +22,7 @@ def tuned_entry(
         trials: All of its trials.
         curve: Score against budget.
         tuning: Request.
+        everywhere: Whether the values count on other corruptions too.
     """
     winner = trials[best(trials)]
     if winner.diverged:
@@ -49,6 +50,7 @@ def tuned_entry(
         fields=values.fields,
         training=values.training,
         fixed=study.env.overrides,
+        everywhere=everywhere,
     )
 
 

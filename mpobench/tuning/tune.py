@@ -43,7 +43,13 @@ class Tuned:
 
 
 def tune(
-    suite: Suite, tuning: Tuning, folder: Path, registry: Registry, note: Callable[[str], None]
+    suite: Suite,
+    tuning: Tuning,
+    folder: Path,
+    registry: Registry,
+    note: Callable[[str], None],
+    *,
+    everywhere: bool = False,
 ) -> Tuned:
     """Tunes every objective of a suite on each of its datasets.
 
@@ -54,6 +60,7 @@ def tune(
         folder: Folder of the tuning; one that holds an earlier tuning is gone on with.
         registry: Installed components.
         note: Function of a line for the user.
+        everywhere: Whether what is found counts on other corruptions too, where nothing was tuned.
 
     Raises:
         RequestError: If the request cannot be carried out, or the folder's files are damaged; nothing is computed then.
@@ -77,7 +84,7 @@ def tune(
             curves = measure_budgets(planned.studies, trials, tuning, scores)
         entries, warnings = [], []
         for study, known, curve in zip(planned.studies, trials, curves, strict=True):
-            entry = tuned_entry(study, known, curve, tuning)
+            entry = tuned_entry(study, known, curve, tuning, everywhere=everywhere)
             if entry is None:
                 warnings.append(f"{study}: every trial diverged")
                 continue
