@@ -43,7 +43,7 @@ class TrainingSettings(Settings):
             what begins the conversation, then off the ends of completions, and leaves out pairs that become equal.
         precision: Precision of the frozen weights and of products; ``auto`` takes bfloat16 where the device is
             faster in it, so that machines may differ. The adapter and its gradients are always float32. Answers and
-            evaluations take ``auto``, whatever a training takes.
+            evaluations take ``auto`` (those of ``smollm-style`` float32), whatever a training takes.
         gradient_checkpointing: Whether the backward pass computes activations again, which saves memory; ``auto`` does
             so on accelerators for models of more than a billion parameters.
         kl_answers: Number of answers that the policy gives at the end of an epoch, for the curve of its KL divergence

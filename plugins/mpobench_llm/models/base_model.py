@@ -51,8 +51,8 @@ def device() -> torch.device:
 def has_bfloat16() -> bool:
     """Whether this machine multiplies in bfloat16 faster than in float32.
 
-    Of CPUs, those with matrix units (AMX). With AVX-512's dot products alone, matrices of a training's size take twice
-    the time in bfloat16: 84 GFLOP/s a core against 157.
+    Of CPUs, those with matrix units (AMX). With AVX-512's dot products alone, matrices of a training's size take longer
+    in bfloat16: ``tests/benchmarks/test_precision.py`` times both.
     """
     if device().type == "cpu":
         return bool(torch.cpu._is_amx_tile_supported())

@@ -107,8 +107,11 @@ class StyleConfiguration(LanguageConfiguration):
         """Folder of the converted model, relative to the cache."""
         return f"models/{self.model_key()}"
 
-    def source(self, workspace: Workspace, precision: str = "auto") -> ModelSource:
-        """The converted model; it is converted unless it is there."""
+    def source(self, workspace: Workspace, precision: str = "float32") -> ModelSource:
+        """The converted model; it is converted unless it is there.
+
+        Answers and evaluations are in float32, so that those of different machines compare.
+        """
         from mpobench_llm.models.base_model import ModelSource
 
         folder = workspace.cache / self.model_path()
