@@ -167,7 +167,10 @@ def test_a_suite_is_tuned_and_then_names_the_outcome(
     wide = cli("tune", str(suite), *one, path=(bandit_site,))
     assert wide.returncode == 0, wide.stderr
     there = ("--objectives", "dpo", "--tuned", "wide/tuned.toml", "--dry-run")
-    assert "has nothing for" not in cli("run", str(suite), *there, path=(bandit_site,)).stderr
+    shown = cli("run", str(suite), *there, path=(bandit_site,))
+    assert shown.returncode == 0
+    assert "has nothing for" not in shown.stderr
+    assert "everywhere = true" in Path("wide/tuned.toml").read_text()
     more = cli("run", str(suite), "--objectives", "sft,dpo", "--dry-run", path=(bandit_site,))
     assert more.stderr.splitlines()[0] == (
         "mpobench: warning: tunings/bandit-smoke/tuned.toml has nothing for dpo on bandit (base, noisy:0.3): "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tuning_samples import entry
 
@@ -42,6 +42,7 @@ ENTRIES = st.builds(
     score=NUMBERS,
     held_out=st.none() | NUMBERS,
     edges=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=2),
+    everywhere=st.booleans(),
 )
 
 
@@ -51,6 +52,8 @@ def test_what_is_written_is_read_again(
     tmp_path_factory: pytest.TempPathFactory, entries: list[TunedEntry]
 ) -> None:
     path = tmp_path_factory.mktemp("tuned") / "tuned.toml"
+    everywhere = [(each.env, each.objective) for each in entries if each.everywhere]
+    assume(len(everywhere) == len(set(everywhere)))
     file = TunedFile(tuned=tuple(entries))
     file.write(path)
     again = TunedFile.read(path)
@@ -83,6 +86,10 @@ def write(path: Path, *entries: TunedEntry) -> Path:
         (("score = 0.5", "score = nan"), "tuned.0.score: Input should be a finite number"),
         (("beta = 0.3", "beta = nan"), "tuned.0.fields.beta"),
         (("beta = 0.3", "beta = [0.3]"), "tuned.0.fields.beta"),
+        (
+            ("trials = 8", 'trials = 8\neverywhere = "often"'),
+            "tuned.0.everywhere: Input should be a valid boolean",
+        ),
         (("beta = 0.3", "beta 0.3"), "is not a TOML file: "),
     ],
 )
@@ -187,6 +194,10 @@ def test_one_entry_of_an_objective_counts_everywhere(tmp_path: Path, bandits: Re
     first, second = (entry(corruption=name, everywhere=True) for name in ("base", "mixed"))
     file = TunedFile(tuned=(first,)).updated([second])
     assert {each.corruption: each.everywhere for each in file.tuned} == {"base": False, "mixed": True}
+    again = file.updated([entry(corruption="mixed", score=0.7), entry(score=0.8)])
+    assert {each.corruption: each.everywhere for each in again.tuned} == {"base": False, "mixed": True}, (
+        "tuned again, without saying so"
+    )
 
     path = write(tmp_path / "t.toml", first, entry(corruption="mixed", score=0.25))
     path.write_text(path.read_text().replace("score = 0.25", "score = 0.25\neverywhere = true"))

@@ -73,8 +73,17 @@ def test_what_was_tuned_on_another_corruption_is_counted() -> None:
         f"{SCORED}. 3 of 3 cells were trained with them, 2 of these on other corruptions."
     )
     own = line_of([*results, trained("dpo", corruption="noisy:0.1")], wide, tuned())
-    assert own.startswith("Tuned for each objective and corruption: ")
+    assert own.startswith("Tuned for each objective on `base`, `mixed`: ")
     assert own.endswith("4 of 4 cells were trained with them, 1 of these on other corruptions.")
+
+
+def test_an_own_entry_of_the_name_counts_before_one_that_counts_everywhere() -> None:
+    row = "dpo:kind=a"
+    wide = tuned(objective=row, corruption="mixed", everywhere=True)
+    own = tuned(fields={"beta": 0.7})
+    assert "1 of 1 cells" in line_of([trained(row)], wide)
+    assert line_of([trained(row)], wide, own) == ""
+    assert "1 of 1 cells" in line_of([trained(row, beta=0.7)], wide, own)
 
 
 def test_different_searches_are_named_apart() -> None:

@@ -118,6 +118,20 @@ def test_an_optimum_on_an_edge_is_reported(tmp_path: Path) -> None:
     assert TunedFile.read(done.file).tuned == (entry,)
 
 
+def test_what_counts_everywhere_does_so_until_another_one_does(tmp_path: Path) -> None:
+    def counting(corruption: str, everywhere: bool) -> tuple[dict[str, bool], tuple[str, ...]]:
+        done, _ = tuned_in(tmp_path, REGISTRY, everywhere=everywhere, corruptions=corruption)
+        return {each.corruption: each.everywhere for each in TunedFile.read(done.file).tuned}, done.warnings
+
+    assert counting("base", True) == ({"base": True}, ())
+    assert counting("base", False) == ({"base": True}, ()), "the same tuning again"
+    assert counting("noisy:0.3", False) == ({"base": True, "noisy:0.3": False}, ())
+    assert counting("noisy:0.3", True) == (
+        {"base": False, "noisy:0.3": True},
+        ("dpo on bandit base no longer counts everywhere: what was tuned now does",),
+    )
+
+
 def test_a_loss_that_diverges_is_the_worst_and_no_error(tmp_path: Path) -> None:
     done, _ = tuned_in(tmp_path, REGISTRY, objectives="late-nan,sft")
     assert [entry.objective for entry in done.entries] == ["sft"]

@@ -38,14 +38,19 @@ def suite_of(**fields: Any) -> Suite:
 
 
 def tuned_in(
-    folder: Path, registry: Registry, budget: dict[str, Any] | None = None, **fields: Any
+    folder: Path,
+    registry: Registry,
+    budget: dict[str, Any] | None = None,
+    everywhere: bool = False,
+    **fields: Any,
 ) -> tuple[Tuned, list[str]]:
     """Tunes in a folder, with a cache in it; the outcome, and the lines for the user."""
     notes: list[str] = []
     tuning = Tuning.of({**SMALL, **(budget or {})}, "smoke")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MPOBENCH_CACHE", str(folder / "cache"))
-        done = tune(suite_of(**fields), tuning, folder / "tuning", registry, notes.append)
+        place = folder / "tuning"
+        done = tune(suite_of(**fields), tuning, place, registry, notes.append, everywhere=everywhere)
     return done, notes
 
 

@@ -76,7 +76,8 @@ def tune(
         bool,
         typer.Option(
             "--everywhere",
-            help="What is found counts on all corruptions for which the file has nothing. For one corruption.",
+            help="Use what is found on every corruption for which the file has no entry of the objective. Tune on one "
+            "corruption only.",
         ),
     ] = False,
     launcher: Annotated[str | None, typer.Option(help="Where trials run. Default: local.")] = None,
@@ -133,7 +134,8 @@ def tune(
     request = Suite.of(options, "tune") if suite is None else Suite.from_toml(suite, options)
     if everywhere and len(request.corruptions) > 1:
         raise RequestError(
-            f"--everywhere is for one corruption, not for {', '.join(request.corruptions)}: add --corruptions base"
+            f"--everywhere is for one corruption, not for {', '.join(request.corruptions)}: add --corruptions "
+            f"{request.corruptions[0]}"
         )
     budget = {"trials": trials, "rungs": _numbers(rungs), "held_out": held_out, "seed": seed}
     if dry_run:

@@ -1,7 +1,7 @@
 """The line that says of a table which values of its cells are tuned, and how.
 
 Records hold what was trained, not where it comes from: tuned is a cell that was trained with all values of the entry
-that tuning left for its environment, corruption and objective.
+that tuning left for its environment, corruption and objective, or for another corruption to count everywhere.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def tuned_blocks(section: Section, tunings: Iterable[Tuning], code: Callable[[st
     count += f", {elsewhere} of these on other corruptions" if elsewhere else ""
     count += f", {others} with other values" if others else ""
     count += f"; for {unknown} nothing was tuned" if unknown else ""
-    places = {each.corruption for each in used.values()}
-    where = f" on {code(*places)}" if elsewhere and len(places) == 1 else " and corruption"
+    corruptions = _codes({each.corruption for each in used.values()}, code)
+    where = f" on {corruptions}" if elsewhere else " and corruption"
     return [f"Tuned for each objective{where}: {_names(list(used.values()), code)}. {count}."]
 
 

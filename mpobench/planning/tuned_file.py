@@ -141,7 +141,9 @@ class TunedFile(Strict):
             seen.add(entry.place)
             row = entry.env, entry.objective
             if entry.everywhere and (other := everywhere.setdefault(row, entry)) is not entry:
-                raise ValueError(f"{other} and {entry} both count everywhere: take it from one of them")
+                raise ValueError(
+                    f"{other} and {entry} both count everywhere: remove everywhere from one of them"
+                )
         return self
 
     @classmethod
@@ -188,12 +190,16 @@ class TunedFile(Strict):
     def updated(self, entries: Iterable[TunedEntry]) -> TunedFile:
         """The file with other entries in place of its own for the same environment, corruption and objective.
 
-        Of an objective's entries the new one alone counts everywhere, if it does.
+        An entry in the place of one that counts everywhere does so too. Where a new entry counts everywhere, earlier
+        ones of the objective no longer do.
         """
         by_place = {entry.place: entry for entry in self.tuned}
-        for entry in entries:
-            if entry.everywhere:
-                for place in [place for place in by_place if place[::2] == entry.place[::2]]:
-                    by_place[place] = by_place[place].model_copy(update={"everywhere": False})
-            by_place[entry.place] = entry
+        for new in entries:
+            before = by_place.get(new.place)
+            everywhere = new.everywhere or (before is not None and before.everywhere)
+            if everywhere:
+                for place, entry in by_place.items():
+                    if (entry.env, entry.objective) == (new.env, new.objective):
+                        by_place[place] = entry.model_copy(update={"everywhere": False})
+            by_place[new.place] = new.model_copy(update={"everywhere": everywhere})
         return TunedFile(tuned=tuple(by_place.values()))

@@ -48,7 +48,7 @@ class TunedTable:
             row = env.text, objective.text
             if entry.everywhere and (other := self._everywhere.setdefault(row, entry)) is not entry:
                 raise RequestError(
-                    f"{path}: {other} and {entry} both count everywhere: take it from one of them"
+                    f"{path}: {other} and {entry} both count everywhere: remove everywhere from one of them"
                 )
 
     def check(self, env: EnvPlan) -> None:
@@ -67,11 +67,11 @@ class TunedTable:
                     raise self._blamed(entry, error) from error
 
     def objective(self, env: EnvPlan, dataset: PlannedDataset, text: str) -> PlannedObjective:
-        """An objective with the values that were tuned for it here; with the defaults where there are none."""
+        """An objective with the tuned values that count for it here; with the defaults where there are none."""
         return env.objective(text, self.values(env, dataset, text))
 
     def values(self, env: EnvPlan, dataset: PlannedDataset, text: str) -> TunedValues | None:
-        """The values that were tuned for an objective here; None where there are none."""
+        """The tuned values that count for an objective here; None where there are none."""
         plain = env.objective(text)
         entry = self._entry(env.env.text, dataset.corruption.text, plain)
         row = f"{plain.text} on {env.env.text}"

@@ -90,6 +90,13 @@ def tune(
                 continue
             entries.append(entry)
             warnings += [f"{study}: {edge}: the optimum may lie beyond" for edge in entry.edges]
+        tuned = earlier.updated(entries)
+        counting = {entry.place for entry in tuned.tuned if entry.everywhere}
+        warnings += [
+            f"{entry} no longer counts everywhere: what was tuned now does"
+            for entry in earlier.tuned
+            if entry.everywhere and entry.place not in counting
+        ]
         earlier_curves.updated(curves).write(budget)
-        earlier.updated(entries).write(file)
+        tuned.write(file)
     return Tuned(file, budget, tuple(entries), tuple(curves), tuple(warnings))
