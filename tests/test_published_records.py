@@ -18,12 +18,6 @@ from mpobench.running.records import unfinished
 
 LEADERBOARDS = sorted(Path(__file__).parents[1].glob("leaderboards/*.jsonl"))
 
-OF_AN_OLDER_VERSION = {
-    "smollm-style": 'its env.version is "1", and what is installed makes it "3"',
-}
-"""Files whose records were made by an earlier version of a component, with the one difference. Take a file out when it
-is computed anew."""
-
 
 def problem(recorded: Recorded, result: CellResult) -> str:
     """The reason why a record cannot be planned again, without its key and its versions; empty if it can."""
@@ -39,8 +33,7 @@ def problem(recorded: Recorded, result: CellResult) -> str:
 def test_every_record_can_be_planned_again(file: Path) -> None:
     results, recorded = read_results(file), Recorded(get_registry())
     found = Counter(problem(recorded, result) for result in results if result.status != "skipped")
-    assert found
-    assert set(found) == {OF_AN_OLDER_VERSION.get(file.stem, "")}, found
+    assert set(found) == {""}, found
 
 
 @pytest.mark.parametrize(("env", "default", "stated"), [("hopper", "linear", "constant"), ("tla", 10, 1)])
@@ -55,7 +48,3 @@ def test_what_is_a_default_of_the_code_and_not_of_the_environment_is_recorded(
         (cell,) = training.cells
         result = unfinished(training, cell, training.evaluators[0], "error", "stopped")
         assert problem(Recorded(get_registry()), result) == ""
-
-
-def test_the_exceptions_are_files_that_are_there() -> None:
-    assert {file.stem for file in LEADERBOARDS} >= OF_AN_OLDER_VERSION.keys()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from mpobench.errors import RequestError
 from mpobench.results.cell_result import CellResult
-from mpobench.results.store import write_jsonl
+from mpobench.results.store import read_results, write_jsonl
 from mpobench_plots.commands import app
 from mpobench_plots.curve_tables import curve_tables
 from mpobench_plots.curves import curves_figure
@@ -104,8 +104,23 @@ def test_panels(results: Path) -> None:
     assert len(axes[5].containers) == 1, "of the row whose KL is known"
 
 
-def test_published_results_that_are_older_than_these_curves() -> None:
+def test_published_results_hold_all_curves() -> None:
     figure = curves_figure(curve_tables(LEADERBOARDS / "smollm-style.jsonl", None, None))
+    axes = figure.subfigs[0].axes
+    assert axes[0].get_title() == r"$\log\,\pi/\pi_{\mathrm{ref}}$, chosen"
+    assert all(len(drawn(panel)) > 1 for panel in axes[:4])
+    assert axes[5].get_visible()
+
+
+def test_results_that_are_older_than_these_curves(tmp_path: Path) -> None:
+    """Published records, of which only those curves are left that there were at first."""
+    first = ("stage", "loss", "margin", "accuracy", "logp_chosen", "logp_rejected")
+    cells = [
+        each.model_copy(update={"curves": {name: each.curves[name] for name in first if name in each.curves}})
+        for each in read_results(LEADERBOARDS / "smollm-style.jsonl")
+    ]
+    write_jsonl(cells, tmp_path / "older.jsonl")
+    figure = curves_figure(curve_tables(tmp_path / "older.jsonl", None, None))
     axes = figure.subfigs[0].axes
     assert axes[0].get_title() == r"$\log\,\pi$, chosen"
     assert len(drawn(axes[0])) > 1
