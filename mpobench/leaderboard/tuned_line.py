@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from mpobench.leaderboard.numbers import on_one_line
 from mpobench.leaderboard.standings import Section
+from mpobench.registry.tuned_order import entry_for
 from mpobench.results.cell_result import CellResult
 
 
@@ -61,24 +62,18 @@ class Tuning(Protocol):
 def tuned_blocks(section: Section, tunings: Iterable[Tuning], code: Callable[[str], str]) -> list[str]:
     """One line with the tuned values, how they were found, and how many cells have them; none if no cell has.
 
-    As in a run, an entry for the very spec of a row counts before one for the objective's name, and both before what
-    was tuned on another corruption and counts everywhere.
-
     Args:
         section: Table.
         tunings: Entries of tuned files.
         code: Function that marks a name.
     """
     entries = {(each.corruption, each.objective): each for each in tunings if each.env == section.env}
-    everywhere = {each.objective: each for each in entries.values() if each.everywhere}
     used: dict[int, Tuning] = {}
     tuned = elsewhere = others = unknown = 0
     for row in section.rows:
-        names = row.objective, row.objective.partition(":")[0]
+        name = row.objective.partition(":")[0]
         for column, cells in row.entries.items():
-            here = [entries.get((column, name)) for name in names]
-            wide = map(everywhere.get, names)
-            entry = next((each for each in (*here, *wide) if each is not None), None)
+            entry = entry_for(entries, column, row.objective, name)
             for cell in cells.results:
                 if not cell.config:  # refused beforehand
                     continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +10,15 @@ from mpobench.errors import RequestError
 from mpobench.planning.env_plan import EnvPlan, PlannedDataset, PlannedObjective
 from mpobench.planning.tuned_file import TunedEntry, TunedFile, TunedValues
 from mpobench.registry.registry import Registry
+from mpobench.registry.tuned_order import entry_for, everywhere_of
 from mpobench.results.differences import as_text, differences
 
 
 class TunedTable:
     """The entries of a tuned file, by canonical specs.
 
-    An entry for the very spec of a row counts before one for the objective's name: ``tampo:schedule=sigmoid`` takes its
-    own entry, or else that of ``tampo``, or else what was tuned on another corruption and counts everywhere. What the
-    spec states wins over them all.
+    ``tampo:schedule=sigmoid`` takes its own entry, or else that of ``tampo``, or else what was tuned on another
+    corruption and counts everywhere. What the spec states wins over them all.
 
     Args:
         path: Tuned file.
@@ -29,8 +30,7 @@ class TunedTable:
 
     def __init__(self, path: Path, registry: Registry) -> None:
         self._path = path
-        self._entries: dict[tuple[str, str, str], TunedEntry] = {}
-        self._everywhere: dict[tuple[str, str], TunedEntry] = {}
+        self._entries: defaultdict[str, dict[tuple[str, str], TunedEntry]] = defaultdict(dict)
         self._untuned: dict[str, list[str]] = {}
         self._stale: dict[str, list[str]] = {}
         self._other_training: dict[str, dict[str, list[str]]] = {}
@@ -41,15 +41,14 @@ class TunedTable:
                 objective = registry.build("objective", entry.objective, env.component.objective_defaults)
             except RequestError as error:
                 raise self._blamed(entry, error) from error
-            place = env.text, corruption.text, objective.text
-            if place in self._entries:
-                raise RequestError(f"{path}, {entry}: it is there twice, once as {self._entries[place]}")
-            self._entries[place] = entry
-            row = env.text, objective.text
-            if entry.everywhere and (other := self._everywhere.setdefault(row, entry)) is not entry:
+            entries, place = self._entries[env.text], (corruption.text, objective.text)
+            if place in entries:
+                raise RequestError(f"{path}, {entry}: it is there twice, once as {entries[place]}")
+            if entry.everywhere and (other := everywhere_of(entries, objective.text)):
                 raise RequestError(
                     f"{path}: {other} and {entry} both count everywhere: remove everywhere from one of them"
                 )
+            entries[place] = entry
 
     def check(self, env: EnvPlan) -> None:
         """Checks the values of an environment's entries, whether they are planned or not.
@@ -57,14 +56,13 @@ class TunedTable:
         Raises:
             RequestError: For a field that is unknown, or a value that is not allowed.
         """
-        for (name, *_), entry in self._entries.items():
-            if name == env.env.text:
-                try:
-                    planned = env.objective(entry.objective, entry.values)
-                    tuned_only = replace(planned, overrides=entry.training)
-                    env.training_config(env.dataset(entry.corruption), tuned_only)
-                except RequestError as error:
-                    raise self._blamed(entry, error) from error
+        for entry in self._entries[env.env.text].values():
+            try:
+                planned = env.objective(entry.objective, entry.values)
+                tuned_only = replace(planned, overrides=entry.training)
+                env.training_config(env.dataset(entry.corruption), tuned_only)
+            except RequestError as error:
+                raise self._blamed(entry, error) from error
 
     def objective(self, env: EnvPlan, dataset: PlannedDataset, text: str) -> PlannedObjective:
         """An objective with the tuned values that count for it here; with the defaults where there are none."""
@@ -73,7 +71,7 @@ class TunedTable:
     def values(self, env: EnvPlan, dataset: PlannedDataset, text: str) -> TunedValues | None:
         """The tuned values that count for an objective here; None where there are none."""
         plain = env.objective(text)
-        entry = self._entry(env.env.text, dataset.corruption.text, plain)
+        entry = entry_for(self._entries[env.env.text], dataset.corruption.text, plain.text, plain.name)
         row = f"{plain.text} on {env.env.text}"
         if entry is None:
             self._untuned.setdefault(row, []).append(dataset.corruption.text)
@@ -83,12 +81,6 @@ class TunedTable:
         if not dataset.skip and (other := _other_training(env, dataset, text, entry)):
             self._other_training.setdefault(other, {}).setdefault(row, []).append(dataset.corruption.text)
         return entry.values
-
-    def _entry(self, env: str, corruption: str, objective: PlannedObjective) -> TunedEntry | None:
-        names = objective.text, objective.name
-        here = [self._entries.get((env, corruption, name)) for name in names]
-        everywhere = [self._everywhere.get((env, name)) for name in names]
-        return next((entry for entry in (*here, *everywhere) if entry is not None), None)
 
     def notes(self) -> list[str]:
         """Lines for the rows that have no tuned values, and for those that were tuned on other data or otherwise."""
