@@ -158,6 +158,29 @@ def test_a_last_update_of_fewer_pairs_counts_them_fully(tiny, tmp_path, seen):
     assert curves["loss"] == [pytest.approx(1 / 5)]
 
 
+class Denormals(Objective):
+    """Keeps what becomes of a number below float32's normal ones, in both passes."""
+
+    kept: ClassVar[list[float]] = []
+
+    def loss(self, batch: PreferenceBatch) -> Any:
+        batch.chosen.total.register_hook(lambda slope: self.kept.append(doubled(1e-39)))
+        self.kept.append(doubled(1e-39))
+        return -batch.chosen.total
+
+
+def doubled(number: float) -> float:
+    return float(torch.tensor(number) * 2)
+
+
+def test_denormal_gradients_are_zeros_and_only_in_training(tiny, tmp_path):
+    """Products of them take a hundred times as long."""
+    Denormals.kept.clear()
+    run(tiny, tmp_path / "run", Denormals(), random_rows(UPDATE))
+    assert Denormals.kept == [0.0] * 4, "two batches, forward and backward"
+    assert doubled(1e-39) == pytest.approx(2e-39)
+
+
 # Every objective
 
 
