@@ -14,7 +14,7 @@ def mpobench_envs() -> Iterable[EnvCard]:
     """Language models to fine-tune."""
     yield EnvCard(
         name="smollm-style",
-        version="3",
+        version="4",
         summary="A small model that chats must learn to answer by three rules that code checks; offline, on a CPU",
         target="mpobench_llm.envs.smollm_style.env:SmolLMStyle",
         citation="SmolLM2: Allal et al. (2025), arXiv:2502.02737",
@@ -44,6 +44,7 @@ def mpobench_evaluators() -> Iterable[EvaluatorCard]:
     """Ground truth, held-out pairs, a judge."""
     yield EvaluatorCard(
         name="style-reward",
+        version="2",
         summary="What the answers of a policy earn on smollm-style, checked by code",
         target="mpobench_llm.evaluators.style_reward:StyleReward",
     )

@@ -29,7 +29,9 @@ class StyleReward(Evaluator):
         Metric("no_commas", "%", summary="answers without a comma"),
         Metric("two_sentences", "%", summary="answers of exactly two sentences"),
         Metric(
-            "fluency", "%", summary="mean fluency: 100 where the untrained model finds all answers likely"
+            "fluency",
+            "%",
+            summary="mean fluency: 100 where all answers are likely under the untrained model, and none repeats itself",
         ),
         Metric("length", "tokens", summary="mean length of the answers"),
     )

@@ -262,7 +262,7 @@ def test_names_of_scales_are_in_no_key(monkeypatch):
     ("change", "differs"),
     [
         ({"sampling": {"temperature": 0.123, "max_tokens": 48}}, True),
-        ({"fluency": {"broken": -9.0, "fluent": -3.0, "varied": -0.7, "repeating": -0.2}}, False),
+        ({"fluency": {"broken": -9.0, "fluent": -3.0, "repeating": 0.4, "varied": 0.8}}, False),
         ({"levels": {"original": 1.0, "target": 2.0}}, False),
     ],
 )

@@ -12,15 +12,17 @@ from mpobench_llm.envs.smollm_style.rules import (
     EXAMPLES,
     INSTRUCTION,
     FluencySettings,
+    distinct_trigrams,
     instructed,
     plain,
     score,
     sentences,
 )
 
-FLUENCY = FluencySettings(broken=-6.0, fluent=-3.0, varied=-0.7, repeating=-0.2)
+FLUENCY = FluencySettings(broken=-6.0, fluent=-3.0, repeating=0.4, varied=0.8)
 FLUENT = -1.5
 LOGPS = st.floats(-1e6, 0)
+SHARES = st.floats(0, 1)
 
 
 @pytest.mark.parametrize(
@@ -88,23 +90,35 @@ def test_rules(text, lower_case, no_commas, two_sentences):
 @pytest.mark.parametrize(
     ("mean_logp", "fluency"),
     [
-        (-1e9, 0), (-6.0, 0), (-4.5, 0.5), (-3.75, 0.75), (-3.0, 1),
-        (-1.5, 1), (-0.7, 1), (-0.45, 0.5), (-0.2, 0), (0, 0),
+        (-1e9, 0), (-6.0, 0), (-4.5, 0.5), (-3.75, 0.75), (-3.0, 1), (-1.5, 1), (0, 1),
     ],
 )  # fmt: skip
-def test_fluency_falls_on_both_sides(mean_logp, fluency):
-    assert FLUENCY.of(mean_logp) == pytest.approx(fluency)
+def test_an_improbable_answer_is_not_fluent(mean_logp, fluency):
+    assert FLUENCY.of(mean_logp, 1.0) == pytest.approx(fluency)
     assert score(GOOD, mean_logp, FLUENCY).total == pytest.approx(100 * fluency)
 
 
-@given(LOGPS, LOGPS)
-def test_fluency_is_bounded_and_monotone(one, other):
-    low, high = sorted((one, other))
-    assert 0 <= FLUENCY.of(low) <= 1
-    if high <= FLUENCY.varied:
-        assert FLUENCY.of(low) <= FLUENCY.of(high)
-    if low >= FLUENCY.fluent:
-        assert FLUENCY.of(low) >= FLUENCY.of(high)
+@pytest.mark.parametrize(
+    ("text", "distinct"),
+    [
+        (GOOD, 1),
+        ("it is. it is. it is. it is. it is.", 2 / 8),
+        ("It is a dog. it is A dog.", 4 / 6),  # it is a, is a dog, a dog it, dog it is
+        ("they have a lot of a lot of a lot of a lot.", 5 / 11),
+        ("one two", 1),
+        ("", 1),
+    ],
+)
+def test_an_answer_that_repeats_itself_is_not_fluent(text, distinct):
+    assert distinct_trigrams(text) == pytest.approx(distinct)
+    fluency = min(1, max(0, (distinct - 0.4) / 0.4))
+    assert score(text, FLUENT, FLUENCY).fluency == pytest.approx(fluency)
+
+
+@given(LOGPS, LOGPS, SHARES, SHARES)
+def test_fluency_is_bounded_and_monotone(one, other, some, more):
+    low, high = FLUENCY.of(min(one, other), min(some, more)), FLUENCY.of(max(one, other), max(some, more))
+    assert 0 <= low <= high <= 1
 
 
 @given(st.text() | st.text(alphabet="ab A,.!?\"' ", min_size=8), LOGPS)

@@ -2,6 +2,10 @@
 
 With the plain prompt the model breaks all three rules almost always; with three examples it keeps each about half of
 the time.
+
+References:
+    Li et al. (2016), A Diversity-Promoting Objective Function for Neural Conversation Models, arXiv:1510.03055
+    (distinct-n).
 """
 
 from __future__ import annotations
@@ -32,31 +36,37 @@ EXAMPLES = (
     ),
 )
 
+_WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE_END = re.compile(r"[.!?]+[\"')]*(?=\s|$)")
 
 
 class FluencySettings(Settings):
-    """Bounds on an answer's mean log-probability under the untrained model with the plain prompt, in nats per token.
+    """Bounds of fluency: an answer is neither improbable under the untrained model, nor does it repeat itself.
 
-    Fluency is 1 between ``fluent`` and ``varied``. It falls to 0 at ``broken``, where the answer is improbable, and at
-    ``repeating``, where the answer repeats itself.
+    A learner that is paid for probable answers alone finds "it is. it is. it is.", which is probable, in lower case,
+    and without commas.
 
     Attributes:
-        broken: Lower bound, where fluency is 0.
-        fluent: Beginning of full fluency.
-        varied: End of full fluency.
-        repeating: Upper bound, where fluency is 0.
+        broken: Mean log-probability with the plain prompt, in nats per token, at which fluency is 0.
+        fluent: The same from which on it is 1.
+        repeating: Share of distinct trigrams of words at which fluency is 0.
+        varied: The same from which on it is 1.
     """
 
     broken: float
     fluent: float
-    varied: float
     repeating: float
+    varied: float
 
-    def of(self, mean_logp: float) -> float:
-        """Fluency, in [0, 1]."""
+    def of(self, mean_logp: float, distinct: float) -> float:
+        """Fluency, in [0, 1]: the lower one of two.
+
+        Args:
+            mean_logp: Mean log-probability, in nats per token.
+            distinct: Share of distinct trigrams, in [0, 1].
+        """
         likely = (mean_logp - self.broken) / (self.fluent - self.broken)
-        varied = (self.repeating - mean_logp) / (self.repeating - self.varied)
+        varied = (distinct - self.repeating) / (self.varied - self.repeating)
         return max(0.0, min(1.0, likely, varied))
 
 
@@ -103,10 +113,17 @@ def score(text: str, mean_logp: float, settings: FluencySettings) -> StyleScore:
         mean_logp: Mean log-probability of its tokens under the untrained model with the plain prompt, in nats.
         settings: Bounds of fluency.
     """
-    fluency = settings.of(mean_logp)
-    if len(re.findall(r"[^\W\d_]+", text)) < MIN_WORDS:
+    fluency = settings.of(mean_logp, distinct_trigrams(text))
+    if len(_WORD.findall(text)) < MIN_WORDS:
         return StyleScore(False, False, False, fluency)
     return StyleScore(text == text.lower(), "," not in text, sentences(text) == 2, fluency)
+
+
+def distinct_trigrams(text: str) -> float:
+    """The share of distinct trigrams of words, whatever their case; 1 if there is none."""
+    words = _WORD.findall(text.lower())
+    trigrams = list(zip(words, words[1:], words[2:], strict=False))
+    return len(set(trigrams)) / len(trigrams) if trigrams else 1.0
 
 
 def sentences(text: str) -> int:
